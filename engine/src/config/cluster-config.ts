@@ -1,0 +1,66 @@
+import type { AddressConfig } from './address.js';
+import type { EndpointsConfig } from './endpoints-config.js';
+import type { TransportSocketConfig } from './listener-config.js';
+
+/** A cluster, translated. Source: envoy.config.cluster.v3.Cluster. Times in ms. */
+export interface ClusterConfig {
+  readonly name: string;
+  readonly altStatName: string;
+  readonly discovery:
+    | { readonly kind: 'static'; readonly endpoints: EndpointsConfig }
+    | { readonly kind: 'strict-dns' | 'logical-dns'; readonly endpoints: EndpointsConfig; readonly dns: DnsConfig }
+    | { readonly kind: 'eds'; readonly serviceName: string; readonly initialFetchTimeoutMs: number }
+    | { readonly kind: 'original-dst'; readonly useHttpHeader: boolean; readonly portOverride: number };
+  readonly lbPolicy: LbPolicyConfig;
+  /** Envoy's default is 5 s. */
+  readonly connectTimeoutMs: number;
+  readonly perConnectionBufferLimitBytes: number;
+  readonly protocol: UpstreamProtocolConfig;
+  readonly circuitBreakers: {
+    readonly default: CircuitBreakerThresholds;
+    readonly high: CircuitBreakerThresholds;
+  };
+  /** Percent 0..100 below which health is ignored. Envoy's default is 50. */
+  readonly panicThresholdPercent: number;
+  readonly transportSocket: TransportSocketConfig;
+  readonly tcpKeepalive: { readonly enabled: boolean; readonly idleMs: number };
+  readonly closeConnectionsOnHostRemoval: boolean;
+  /** Source address to bind, if any. */
+  readonly bindAddress: AddressConfig | undefined;
+}
+
+export interface DnsConfig {
+  readonly refreshRateMs: number;
+  readonly respectTtl: boolean;
+  readonly lookupFamily: 'auto' | 'v4-only' | 'v6-only' | 'v4-preferred' | 'all';
+}
+
+export type LbPolicyConfig =
+  | { readonly kind: 'round-robin' }
+  | { readonly kind: 'random' }
+  | { readonly kind: 'least-request'; readonly choiceCount: number; readonly activeRequestBias: number }
+  | { readonly kind: 'cluster-provided' };
+
+/** Source: envoy.extensions.upstreams.http.v3.HttpProtocolOptions and its older places in Cluster. */
+export interface UpstreamProtocolConfig {
+  readonly codec: 'http1' | 'http2' | 'use-downstream' | 'auto';
+  /** Idle upstream connections are closed after this. Envoy's default is one hour; 0 disables. */
+  readonly idleTimeoutMs: number;
+  readonly maxConnectionDurationMs: number;
+  readonly maxStreamDurationMs: number;
+  /** 0 means without a bound. */
+  readonly maxRequestsPerConnection: number;
+  readonly maxHeadersCount: number;
+  readonly maxResponseHeadersBytes: number;
+  readonly preserveHeaderCase: boolean;
+  readonly maxConcurrentStreams: number;
+}
+
+/** Source: envoy.config.cluster.v3.CircuitBreakers.Thresholds; Envoy's defaults 1024/1024/1024/3. */
+export interface CircuitBreakerThresholds {
+  readonly maxConnections: number;
+  readonly maxPendingRequests: number;
+  readonly maxRequests: number;
+  readonly maxRetries: number;
+  readonly trackRemaining: boolean;
+}

@@ -1,0 +1,57 @@
+import type { AccessLogConfig } from './access-log-config.js';
+import type { HttpFilterConfig } from './http-filter-config.js';
+import type { RouteConfig } from './route-config.js';
+
+/** Source: envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager. Times in ms, 0 disables. */
+export interface HttpConnectionManagerConfig {
+  readonly statPrefix: string;
+  readonly codecType: 'auto' | 'http1' | 'http2';
+  readonly routes:
+    | { readonly kind: 'inline'; readonly config: RouteConfig }
+    | { readonly kind: 'rds'; readonly name: string; readonly initialFetchTimeoutMs: number };
+  /** In order; the last is terminal (the router). */
+  readonly httpFilters: readonly HttpFilterConfig[];
+  readonly accessLogs: readonly AccessLogConfig[];
+
+  readonly streamIdleTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  readonly requestHeadersTimeoutMs: number;
+  readonly drainTimeoutMs: number;
+  readonly delayedCloseTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  readonly maxConnectionDurationMs: number;
+  readonly maxStreamDurationMs: number;
+  /** 0 means without a bound. */
+  readonly maxRequestsPerConnection: number;
+  readonly maxRequestHeadersBytes: number;
+  readonly maxHeadersCount: number;
+
+  readonly useRemoteAddress: boolean;
+  readonly xffNumTrustedHops: number;
+  readonly skipXffAppend: boolean;
+  readonly via: string;
+  readonly serverName: string;
+  readonly serverHeaderTransformation: 'overwrite' | 'append-if-absent' | 'pass-through';
+  readonly generateRequestId: boolean;
+  readonly preserveExternalRequestId: boolean;
+  readonly alwaysSetRequestIdInResponse: boolean;
+  readonly suppressEnvoyHeaders: boolean;
+
+  readonly normalizePath: boolean;
+  readonly mergeSlashes: boolean;
+  readonly pathWithEscapedSlashesAction: 'keep-unchanged' | 'reject' | 'unescape-and-redirect' | 'unescape-and-forward';
+  readonly headersWithUnderscoresAction: 'allow' | 'reject-request' | 'drop-header';
+  readonly stripMatchingHostPort: boolean;
+  readonly stripAnyHostPort: boolean;
+  readonly stripTrailingHostDot: boolean;
+
+  readonly acceptHttp10: boolean;
+  readonly defaultHostForHttp10: string;
+  readonly allowAbsoluteUrl: boolean;
+  readonly allowChunkedLength: boolean;
+  readonly enableTrailers: boolean;
+  readonly preserveHeaderCase: boolean;
+
+  /** Upgrade tokens that may be tunnelled (`websocket`), lower case. */
+  readonly upgradeTypes: readonly string[];
+}

@@ -1,0 +1,79 @@
+import type { AccessLogConfig } from './access-log-config.js';
+import type { AddressConfig } from './address.js';
+import type { HttpConnectionManagerConfig } from './http-connection-manager-config.js';
+import type { TcpProxyConfig } from './tcp-proxy-config.js';
+
+/** Source: envoy.config.core.v3.TrafficDirection. */
+export type TrafficDirection = 'unspecified' | 'inbound' | 'outbound';
+
+/** A listener, translated. Source: envoy.config.listener.v3.Listener. */
+export interface ListenerConfig {
+  readonly name: string;
+  readonly address: AddressConfig;
+  readonly additionalAddresses: readonly AddressConfig[];
+  readonly statPrefix: string;
+  readonly filterChains: readonly FilterChainConfig[];
+  readonly defaultFilterChain: FilterChainConfig | undefined;
+  readonly listenerFilters: readonly ListenerFilterConfig[];
+  /** 0 disables; Envoy's default is 15 s. */
+  readonly listenerFiltersTimeoutMs: number;
+  readonly continueOnListenerFiltersTimeout: boolean;
+  /** Soft bound of each connection's buffers, both ways. Default 1 MiB. */
+  readonly perConnectionBufferLimitBytes: number;
+  readonly trafficDirection: TrafficDirection;
+  /** False: the listener opens no socket and only receives what another hands it. */
+  readonly bindToPort: boolean;
+  readonly useOriginalDst: boolean;
+  readonly tcpBacklogSize: number;
+  readonly accessLogs: readonly AccessLogConfig[];
+  /** Connections above this are closed at once; undefined means no cap of its own. */
+  readonly maxConnections: number | undefined;
+}
+
+/** Source: envoy.config.listener.v3.FilterChain. */
+export interface FilterChainConfig {
+  readonly name: string;
+  readonly match: FilterChainMatchConfig | undefined;
+  /** The terminal network filter and those before it, in order. */
+  readonly filters: readonly NetworkFilterConfig[];
+  /** 0 disables. */
+  readonly transportSocketConnectTimeoutMs: number;
+  /** The downstream transport socket; raw buffer until TLS contexts are translated. */
+  readonly transportSocket: TransportSocketConfig;
+}
+
+/** Source: envoy.config.core.v3.TransportSocket. */
+export type TransportSocketConfig = { readonly kind: 'raw' };
+
+/** An address prefix, e.g. `10.0.0.0/8`. */
+export interface CidrConfig {
+  readonly address: string;
+  readonly prefixLength: number;
+}
+
+/** Source: envoy.config.listener.v3.FilterChainMatch, in Envoy's order of evaluation. */
+export interface FilterChainMatchConfig {
+  readonly destinationPort: number | undefined;
+  readonly prefixRanges: readonly CidrConfig[];
+  readonly serverNames: readonly string[];
+  readonly transportProtocol: string;
+  readonly applicationProtocols: readonly string[];
+  readonly directSourcePrefixRanges: readonly CidrConfig[];
+  readonly sourceType: 'any' | 'same-ip-or-loopback' | 'external';
+  readonly sourcePrefixRanges: readonly CidrConfig[];
+  readonly sourcePorts: readonly number[];
+}
+
+export type ListenerFilterConfig =
+  | { readonly kind: 'original-dst'; readonly name: string }
+  | { readonly kind: 'tls-inspector'; readonly name: string }
+  | { readonly kind: 'http-inspector'; readonly name: string }
+  | { readonly kind: 'proxy-protocol'; readonly name: string };
+
+export type NetworkFilterConfig =
+  | {
+      readonly kind: 'http-connection-manager';
+      readonly name: string;
+      readonly config: HttpConnectionManagerConfig;
+    }
+  | { readonly kind: 'tcp-proxy'; readonly name: string; readonly config: TcpProxyConfig };

@@ -1,0 +1,15 @@
+import type { AccessLogConfig } from './access-log-config.js';
+
+/** Source: envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy. */
+export interface TcpProxyConfig {
+  readonly statPrefix: string;
+  /** One entry with weight 1 for a plain `cluster`. */
+  readonly clusters: readonly { readonly name: string; readonly weight: number }[];
+  readonly totalWeight: number;
+  /** 0 disables; Envoy's default is one hour. */
+  readonly idleTimeoutMs: number;
+  readonly maxConnectAttempts: number;
+  /** 0 disables. */
+  readonly maxDownstreamConnectionDurationMs: number;
+  readonly accessLogs: readonly AccessLogConfig[];
+}
