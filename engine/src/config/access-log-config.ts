@@ -19,7 +19,11 @@ export interface JsonLogFields {
 
 /** Source: envoy.config.accesslog.v3.AccessLogFilter; the kinds that are understood. */
 export type AccessLogFilterConfig =
-  | { readonly kind: 'status-code' | 'duration'; readonly op: 'eq' | 'ge' | 'le' | 'ne'; readonly value: number }
+  | {
+      readonly kind: 'status-code' | 'duration';
+      readonly op: 'eq' | 'ge' | 'le' | 'ne';
+      readonly value: number;
+    }
   | { readonly kind: 'not-health-check' }
   | { readonly kind: 'response-flag'; readonly flags: readonly string[] }
   | { readonly kind: 'and' | 'or'; readonly filters: readonly AccessLogFilterConfig[] };

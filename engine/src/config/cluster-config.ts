@@ -8,7 +8,11 @@ export interface ClusterConfig {
   readonly altStatName: string;
   readonly discovery:
     | { readonly kind: 'static'; readonly endpoints: EndpointsConfig }
-    | { readonly kind: 'strict-dns' | 'logical-dns'; readonly endpoints: EndpointsConfig; readonly dns: DnsConfig }
+    | {
+        readonly kind: 'strict-dns' | 'logical-dns';
+        readonly endpoints: EndpointsConfig;
+        readonly dns: DnsConfig;
+      }
     | { readonly kind: 'eds'; readonly serviceName: string; readonly initialFetchTimeoutMs: number }
     | { readonly kind: 'original-dst'; readonly useHttpHeader: boolean; readonly portOverride: number };
   readonly lbPolicy: LbPolicyConfig;

@@ -39,7 +39,8 @@ export interface HttpConnectionManagerConfig {
 
   readonly normalizePath: boolean;
   readonly mergeSlashes: boolean;
-  readonly pathWithEscapedSlashesAction: 'keep-unchanged' | 'reject' | 'unescape-and-redirect' | 'unescape-and-forward';
+  readonly pathWithEscapedSlashesAction:
+    'keep-unchanged' | 'reject' | 'unescape-and-redirect' | 'unescape-and-forward';
   readonly headersWithUnderscoresAction: 'allow' | 'reject-request' | 'drop-header';
   readonly stripMatchingHostPort: boolean;
   readonly stripAnyHostPort: boolean;

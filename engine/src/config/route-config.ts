@@ -80,7 +80,8 @@ export interface HeaderMatchConfig {
 /** Source: envoy.config.route.v3.QueryParameterMatcher. */
 export interface QueryParameterMatchConfig {
   readonly name: string;
-  readonly match: { readonly kind: 'string'; readonly matcher: StringMatchConfig } | { readonly kind: 'present' };
+  readonly match:
+    { readonly kind: 'string'; readonly matcher: StringMatchConfig } | { readonly kind: 'present' };
 }
 
 /** Source: envoy.config.core.v3.HeaderValueOption; removals run before additions as in Envoy. */
@@ -96,7 +97,8 @@ export interface HeaderChange {
   /** Literal text, or parts with command operators (`%REQ(x)%`), split when the config was translated. */
   readonly value: string;
   readonly hasOperators: boolean;
-  readonly action: 'append-if-exists-or-add' | 'add-if-absent' | 'overwrite-if-exists-or-add' | 'overwrite-if-exists';
+  readonly action:
+    'append-if-exists-or-add' | 'add-if-absent' | 'overwrite-if-exists-or-add' | 'overwrite-if-exists';
   readonly keepEmptyValue: boolean;
 }
 

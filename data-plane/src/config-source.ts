@@ -1,0 +1,23 @@
+import type { EndpointsConfig, RouteConfig } from '@heddle/engine';
+
+/**
+ * Where clusters and listeners get the configuration that they refer to by name (EDS, RDS), without knowing of xDS.
+ * Implemented by the xDS client; a static bootstrap has none of these references.
+ */
+export interface ConfigSource {
+  /** The endpoints of one EDS service name. */
+  watchEndpoints(serviceName: string, watcher: ResourceWatcher<EndpointsConfig>): ResourceSubscription;
+  /** One route configuration. */
+  watchRoutes(name: string, watcher: ResourceWatcher<RouteConfig>): ResourceSubscription;
+}
+
+/** Told of every change of one resource, in order. The first call may come inside `watch…` when the resource is known. */
+export interface ResourceWatcher<T> {
+  onUpdate(config: T): void;
+  /** The resource was removed, or did not come within `initial_fetch_timeout`: whoever warms may go on without it. */
+  onAbsent(reason: 'removed' | 'timeout'): void;
+}
+
+export interface ResourceSubscription {
+  close(): void;
+}

@@ -1,0 +1,28 @@
+import { RE2JS } from 're2js';
+
+/**
+ * A regular expression written by a user, in RE2's syntax, whose matching time is linear in the input.
+ * Source: envoy.type.matcher.v3.RegexMatcher (Google RE2).
+ */
+export class LinearRegex {
+  readonly source: string;
+  readonly #compiled: RE2JS;
+
+  /** Throws re2js's syntax error when `source` is not RE2. */
+  constructor(source: string) {
+    this.source = source;
+    this.#compiled = RE2JS.compile(source);
+  }
+
+  /** Whether the whole of `text` matches, as Envoy asks of paths and header values. */
+  matchesFully(text: string): boolean {
+    return this.#compiled.matches(text);
+  }
+
+  /** Replaces every match; `substitution` uses `\1` for groups, as RE2 does. */
+  replaceAll(text: string, substitution: string): string {
+    return this.#compiled
+      .matcher(text)
+      .replaceAll(substitution.replaceAll('$', '\\$').replace(/\\(\d)/g, '$$$1'));
+  }
+}
