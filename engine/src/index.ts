@@ -10,4 +10,5 @@ export * from './config/route-config.js';
 export * from './config/tcp-proxy-config.js';
 export * from './http/header-map.js';
 export * from './http/message-head.js';
+export * from './http/stream-info.js';
 export * from './route/linear-regex.js';
