@@ -1,1 +1,1 @@
-export {};
+export { envoy, google, xds } from '../gen/protos.js';
