@@ -1,1 +1,13 @@
 export { envoy, google, xds } from '../gen/protos.js';
+export { adsService, type StreamMethod } from './ads-service.js';
+export { packAny, typeUrlOf, unpackAny, type PackedAny } from './any.js';
+export { messageType, typeNameOf, typeOf, type MessageType } from './message-type.js';
+export {
+  resourceNames,
+  type ClusterNameParts,
+  type ListenerNameParts,
+  type RouteNameParts,
+  type TrafficSide,
+  type VirtualHostResourceParts,
+} from './resource-names.js';
+export { typeUrls } from './type-urls.js';
