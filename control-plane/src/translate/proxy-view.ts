@@ -1,3 +1,5 @@
+import type { envoy, google } from '@heddle/xds-protos';
+
 /**
  * What translation may know of a proxy, and nothing else: two proxies with equal views get the very same resources, so
  * the view's key is the cache key. Built from the xDS `Node` (or, later, from the proxy's identity) in `proxy-view.ts` only.
@@ -13,6 +15,8 @@ export interface ProxyView {
   readonly interception: 'NONE' | 'REDIRECT' | 'TPROXY';
   /** Only with interception NONE. */
   readonly explicit: ExplicitPorts | undefined;
+  /** Where access logs go, a path at the proxy. Source: node metadata `HEDDLE_ACCESS_LOG`; default `/dev/stdout`; `none`: off. */
+  readonly accessLogPath: string;
 }
 
 /**
@@ -34,4 +38,188 @@ export interface ExplicitPorts {
   readonly httpProxy: number;
   /** A gateway's real ports, by the port number that `Gateway` servers name: `{ "8080": 18080 }`. Absent: as written. */
   readonly gatewayPorts: Readonly<Record<string, number>>;
+}
+
+/**
+ * What a proxy's xDS `Node` says about it.
+ *
+ * Source: Istio's node id `sidecar~IP~NAME.NAMESPACE~DOMAIN` (`router~` for gateways) and node metadata.
+ * Errors: every reason why the node cannot be served.
+ */
+export function proxyViewOf(
+  node: envoy.config.core.v3.INode,
+):
+  | { readonly ok: true; readonly view: ProxyView }
+  | { readonly ok: false; readonly problems: readonly string[] } {
+  const problems: string[] = [];
+  const [type = '', , name = '', domain] = (node.id ?? '').split('~');
+  if (domain === undefined || (type !== 'sidecar' && type !== 'router')) {
+    problems.push(`node id ${quote(node.id ?? '')}: expected sidecar~IP~NAME.NAMESPACE~DOMAIN, or router~…`);
+  }
+  const metadata = new MetadataReader(node.metadata, problems);
+  const dot = name.indexOf('.');
+  const interception = metadata.text('INTERCEPTION_MODE') || (type === 'router' ? 'NONE' : 'REDIRECT');
+  if (interception !== 'NONE' && interception !== 'REDIRECT' && interception !== 'TPROXY') {
+    problems.push(
+      `node metadata INTERCEPTION_MODE ${quote(interception)}: expected NONE, REDIRECT or TPROXY`,
+    );
+    return { ok: false, problems };
+  }
+  const namespace = metadata.text('NAMESPACE') || (dot < 0 ? '' : name.slice(dot + 1)) || 'default';
+  const view: ProxyView = {
+    role: type === 'router' ? 'gateway' : 'sidecar',
+    namespace,
+    labels: metadata.texts('LABELS'),
+    serviceAccount: metadata.text('SERVICE_ACCOUNT') || 'default',
+    workloadName: metadata.text('WORKLOAD_NAME') || (dot < 0 ? name : name.slice(0, dot)),
+    interception,
+    explicit: interception === 'NONE' ? readExplicitPorts(metadata, problems) : undefined,
+    accessLogPath: metadata.text('HEDDLE_ACCESS_LOG') || '/dev/stdout',
+  };
+  return problems.length > 0 ? { ok: false, problems } : { ok: true, view };
+}
+
+/** One text for one view: equal views give equal keys, whatever the order of their labels and ports. */
+export function viewKey(view: ProxyView): string {
+  return canonical(view);
+}
+
+function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
+  const fields = Object.entries(value)
+    .filter(([, field]) => field !== undefined)
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${fields.map(([name, field]) => `${JSON.stringify(name)}:${canonical(field)}`).join(',')}}`;
+}
+
+/** A node may be hostile: what it names is bounded. */
+const maxPorts = 10_000;
+
+function readExplicitPorts(metadata: MetadataReader, problems: string[]): ExplicitPorts | undefined {
+  const explicit = metadata.reader('HEDDLE_EXPLICIT');
+  if (explicit === undefined) return undefined;
+  const bindAddress = explicit.text('bindAddress') || '127.0.0.1';
+  const inbound = explicit.list('inbound').map((item) => ({
+    name: item.text('name'),
+    listen: item.port('listen'),
+    application: item.port('application'),
+  }));
+  const outbound = explicit.ports('outbound');
+  const gatewayPorts = explicit.ports('gatewayPorts');
+  const taken = new Map<number, string>();
+  const take = (port: number, what: string): void => {
+    const holder = taken.get(port);
+    if (holder !== undefined)
+      problems.push(`HEDDLE_EXPLICIT: port ${port} is given to ${holder} and to ${what}`);
+    taken.set(port, what);
+  };
+  for (const item of inbound) take(item.listen, `inbound ${item.name}`);
+  for (const [name, port] of Object.entries(outbound)) take(port, `outbound ${name}`);
+  for (const [name, port] of Object.entries(gatewayPorts)) take(port, `gateway port ${name}`);
+  const httpProxy = explicit.has('httpProxy') ? explicit.port('httpProxy', 0) : 0;
+  if (httpProxy !== 0) take(httpProxy, 'httpProxy');
+  return { bindAddress, inbound, outbound, httpProxy, gatewayPorts };
+}
+
+/** Reads a Struct, naming every field that is not what it should be. */
+class MetadataReader {
+  readonly #fields: Readonly<Record<string, google.protobuf.IValue>>;
+  readonly #problems: string[];
+  readonly #path: string;
+
+  constructor(
+    struct: google.protobuf.IStruct | null | undefined,
+    problems: string[],
+    path = 'node metadata ',
+  ) {
+    this.#fields = struct?.fields ?? {};
+    this.#problems = problems;
+    this.#path = path;
+  }
+
+  has(name: string): boolean {
+    return this.#field(name) !== undefined;
+  }
+
+  text(name: string): string {
+    const field = this.#field(name);
+    if (field === undefined) return '';
+    if (typeof field.stringValue === 'string') return field.stringValue;
+    return this.#wrong(name, 'text', '');
+  }
+
+  texts(name: string): Record<string, string> {
+    const texts: Record<string, string> = {};
+    const fields = this.#struct(name);
+    for (const key of Object.keys(fields).sort()) {
+      const { stringValue } = fields[key] ?? {};
+      if (typeof stringValue === 'string') define(texts, key, stringValue);
+      else this.#wrong(`${name}.${key}`, 'text', '');
+    }
+    return texts;
+  }
+
+  port(name: string, least = 1): number {
+    return this.#portOf(name, this.#field(name), least);
+  }
+
+  ports(name: string): Record<string, number> {
+    const ports: Record<string, number> = {};
+    const fields = this.#struct(name);
+    const names = Object.keys(fields).sort();
+    if (names.length > maxPorts) return this.#wrong(name, `at most ${maxPorts} ports`, ports);
+    for (const key of names) define(ports, key, this.#portOf(`${name}.${key}`, fields[key], 1));
+    return ports;
+  }
+
+  reader(name: string): MetadataReader | undefined {
+    const struct = this.#field(name)?.structValue;
+    if (struct !== null && struct !== undefined)
+      return new MetadataReader(struct, this.#problems, `${this.#path}${name}.`);
+    if (this.has(name)) this.#wrong(name, 'an object', undefined);
+    return undefined;
+  }
+
+  list(name: string): MetadataReader[] {
+    const field = this.#field(name);
+    if (field === undefined) return [];
+    const values = field.listValue?.values;
+    if (values === null || values === undefined || values.length > maxPorts) {
+      return this.#wrong(name, `a list of at most ${maxPorts}`, []);
+    }
+    return values.map(
+      (value, i) => new MetadataReader(value.structValue, this.#problems, `${this.#path}${name}[${i}].`),
+    );
+  }
+
+  #field(name: string): google.protobuf.IValue | undefined {
+    return Object.hasOwn(this.#fields, name) ? this.#fields[name] : undefined;
+  }
+
+  #struct(name: string): Readonly<Record<string, google.protobuf.IValue>> {
+    const field = this.#field(name);
+    if (field === undefined) return {};
+    return field.structValue?.fields ?? this.#wrong(name, 'an object', {});
+  }
+
+  #portOf(name: string, value: google.protobuf.IValue | undefined, least: number): number {
+    const port = value?.numberValue;
+    if (typeof port === 'number' && Number.isInteger(port) && port >= least && port <= 65_535) return port;
+    return this.#wrong(name, `a port number from ${least} to 65535`, 0);
+  }
+
+  #wrong<T>(name: string, expected: string, instead: T): T {
+    this.#problems.push(`${this.#path}${name}: expected ${expected}`);
+    return instead;
+  }
+}
+
+/** Sets a field of its own also when the name is `__proto__`. */
+function define<T>(object: Record<string, T>, name: string, value: T): void {
+  Object.defineProperty(object, name, { value, enumerable: true, writable: true, configurable: true });
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text);
 }

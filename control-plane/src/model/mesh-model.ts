@@ -1,0 +1,207 @@
+import type { HttpRoute } from './http-route.js';
+
+/**
+ * What the mesh is, free of where it was read and of how a proxy is told: the only input of translation.
+ *
+ * Frozen and rebuilt as a whole; `diffModels` tells what a new one means for proxies.
+ */
+export interface MeshModel {
+  /** By `NAMESPACE/HOSTNAME`, in that order. */
+  readonly services: ReadonlyMap<string, Service>;
+  /** All services of one host name; more than one only where namespaces declare the same external host. */
+  readonly servicesByHost: ReadonlyMap<string, readonly Service[]>;
+  /** Services that choose workloads by labels, by namespace. */
+  readonly selectingServices: ReadonlyMap<string, readonly Service[]>;
+  readonly destinationPolicies: readonly DestinationPolicy[];
+  readonly virtualHosts: readonly RouteBinding[];
+  readonly gateways: ReadonlyMap<string, GatewayConfig>;
+  /** What to run, for the launcher; and what runs already, by address. */
+  readonly workloads: ReadonlyMap<string, Workload>;
+  /** A hash over everything but endpoints. */
+  readonly configHash: string;
+}
+
+/** Namespaces that may see something: `*` is all. */
+export type ExportTo = readonly string[];
+
+export interface Service {
+  readonly key: string;
+  readonly hostname: string;
+  readonly namespace: string;
+  /** The resource's own name. */
+  readonly name: string;
+  readonly kind: 'Service' | 'ServiceEntry';
+  readonly ports: readonly ServicePort[];
+  /** Virtual addresses, for transparent interception. */
+  readonly addresses: readonly string[];
+  /** How endpoints are found: given to the proxy, resolved by it, or wherever the caller was going. */
+  readonly resolution: 'static' | 'dns' | 'dns-round-robin' | 'none';
+  readonly external: boolean;
+  readonly exportTo: ExportTo;
+  readonly selector: Readonly<Record<string, string>> | undefined;
+  readonly serviceAccounts: readonly string[];
+  /** Every workload behind the service, ordered; ports are numbers by service port. */
+  readonly endpoints: readonly Endpoint[];
+  /** Equal for equal endpoints. */
+  readonly endpointsHash: string;
+}
+
+export type AppProtocol =
+  'http' | 'http2' | 'grpc' | 'tcp' | 'tls' | 'https' | 'mongo' | 'mysql' | 'redis' | 'udp';
+
+export interface ServicePort {
+  readonly number: number;
+  readonly name: string;
+  readonly protocol: AppProtocol;
+  readonly targetPort: number | string;
+}
+
+export interface Endpoint {
+  readonly address: string;
+  /** The endpoint's port for each service port number; a service port that it does not offer is absent. */
+  readonly ports: Readonly<Record<number, number>>;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly locality: Locality;
+  readonly weight: number;
+  readonly health: 'healthy' | 'unhealthy' | 'draining';
+  readonly serviceAccount: string;
+  readonly workloadName: string;
+  readonly namespace: string;
+}
+
+export interface Locality {
+  readonly region: string;
+  readonly zone: string;
+  readonly subZone: string;
+}
+
+/** A `Workload` resource: what the launcher is to run. */
+export interface Workload {
+  readonly name: string;
+  readonly namespace: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly serviceAccount: string;
+  readonly service: string | undefined;
+  readonly command: readonly string[];
+  readonly workingDirectory: string | undefined;
+  readonly env: Readonly<Record<string, string>>;
+  readonly ports: readonly { readonly name: string; readonly port: number; readonly protocol: AppProtocol }[];
+  readonly replicas: number;
+  /** Set: it runs already, there; nothing is launched. */
+  readonly address: string | undefined;
+  /** The folder of its file, against which `command` and `workingDirectory` are relative. */
+  readonly file: string;
+}
+
+/** How requests to some hosts are routed, by callers in the mesh or through gateways. */
+export interface RouteBinding {
+  /** `VirtualService/default/reviews`. */
+  readonly key: string;
+  readonly name: string;
+  readonly namespace: string;
+  /** Fully qualified; `*`, `*.example.com`. */
+  readonly hosts: readonly string[];
+  /** `mesh` or `NAMESPACE/NAME` of gateways. */
+  readonly gateways: readonly string[];
+  /** Only these servers (listeners) of its gateways; undefined: all. */
+  readonly gatewayServers: ReadonlyMap<string, readonly string[]> | undefined;
+  readonly exportTo: ExportTo;
+  readonly routes: readonly HttpRoute[];
+  readonly tcpRoutes: readonly TcpRoute[];
+}
+
+export interface TcpRoute {
+  readonly ports: readonly number[];
+  readonly destinations: readonly {
+    readonly host: string;
+    readonly port: number | undefined;
+    readonly subset: string;
+    readonly weight: number;
+  }[];
+}
+
+export interface GatewayConfig {
+  /** `NAMESPACE/NAME`. */
+  readonly key: string;
+  readonly name: string;
+  readonly namespace: string;
+  readonly selector: Readonly<Record<string, string>>;
+  readonly servers: readonly GatewayServer[];
+}
+
+export interface GatewayServer {
+  readonly name: string;
+  readonly port: number;
+  readonly protocol: 'http' | 'http2' | 'grpc' | 'tcp';
+  /** Host patterns, each with the namespace whose routes may bind (`*`: any). */
+  readonly hosts: readonly { readonly namespace: string; readonly host: string }[];
+}
+
+export interface DestinationPolicy {
+  readonly key: string;
+  readonly namespace: string;
+  /** Fully qualified; may be a wildcard. */
+  readonly host: string;
+  readonly exportTo: ExportTo;
+  readonly traffic: TrafficPolicy;
+  readonly subsets: readonly DestinationSubset[];
+}
+
+export interface DestinationSubset {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly traffic: TrafficPolicy;
+}
+
+/** Absent: not said. `portLevel` replaces the rest for one port. */
+export interface TrafficPolicy {
+  readonly loadBalancer?: LoadBalancerPolicy;
+  readonly connectionPool?: ConnectionPoolPolicy;
+  readonly outlierDetection?: OutlierPolicy;
+  readonly portLevel?: ReadonlyMap<number, TrafficPolicy>;
+}
+
+export type LoadBalancerPolicy =
+  | { readonly kind: 'round-robin' | 'least-request' | 'random' | 'passthrough' }
+  | {
+      readonly kind: 'ring-hash' | 'maglev';
+      readonly key: HashKey;
+      readonly minimumRingSize: number | undefined;
+      readonly tableSize: number | undefined;
+    };
+
+export type HashKey =
+  | { readonly kind: 'header' | 'query'; readonly name: string }
+  | {
+      readonly kind: 'cookie';
+      readonly name: string;
+      readonly path: string;
+      readonly ttlMs: number | undefined;
+    }
+  | { readonly kind: 'source-ip' };
+
+export interface ConnectionPoolPolicy {
+  readonly maxConnections?: number;
+  readonly connectTimeoutMs?: number;
+  readonly idleTimeoutMs?: number;
+  readonly maxConnectionDurationMs?: number;
+  readonly keepalive?: { readonly probes?: number; readonly timeMs?: number; readonly intervalMs?: number };
+  readonly http1MaxPendingRequests?: number;
+  readonly http2MaxRequests?: number;
+  readonly maxRequestsPerConnection?: number;
+  readonly maxRetries?: number;
+  readonly httpIdleTimeoutMs?: number;
+  readonly maxConcurrentStreams?: number;
+  readonly http2Upgrade?: boolean;
+}
+
+export interface OutlierPolicy {
+  readonly consecutive5xx?: number;
+  readonly consecutiveGatewayErrors?: number;
+  readonly consecutiveLocalOriginFailures?: number;
+  readonly splitExternalLocalOriginErrors?: boolean;
+  readonly intervalMs?: number;
+  readonly baseEjectionMs?: number;
+  readonly maxEjectionPercent?: number;
+  readonly minHealthPercent?: number;
+}
