@@ -1,6 +1,8 @@
 export { envoy, google, xds } from '../gen/protos.js';
 export { adsService, type StreamMethod } from './ads-service.js';
 export { packAny, typeUrlOf, unpackAny, type PackedAny } from './any.js';
+export { fromJson } from './from-json.js';
+export type { ProtoProblem } from './json-problem.js';
 export { messageType, typeNameOf, typeOf, type MessageType } from './message-type.js';
 export {
   resourceNames,
@@ -10,4 +12,6 @@ export {
   type TrafficSide,
   type VirtualHostResourceParts,
 } from './resource-names.js';
+export { toJson, type JsonValue, type ToJsonOptions } from './to-json.js';
 export { typeUrls } from './type-urls.js';
+export { unknownFieldsOf, type UnknownField, type UnknownFieldsOptions } from './unknown-fields.js';
