@@ -15,7 +15,5 @@ export interface EncodedResource {
 
 /** Everything that proxies of one view get, by type URL and resource name. Immutable; unchanged resources are the same objects. */
 export interface ProxySnapshot {
-  /** A hash over all versions of one type: the SotW `version_info`. */
-  readonly versions: ReadonlyMap<string, string>;
   readonly resources: ReadonlyMap<string, ReadonlyMap<string, EncodedResource>>;
 }

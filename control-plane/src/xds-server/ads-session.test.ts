@@ -1,0 +1,333 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { FakeClock } from '@heddle/common';
+import { envoy, typeUrls } from '@heddle/xds-protos';
+import type { ProxySnapshot } from '../snapshot/encoded-resource.js';
+import { ResourceStore } from '../snapshot/resource-store.js';
+import { AdsSession, DEFAULT_SESSION_LIMITS } from './ads-session.js';
+
+const { cluster: CDS, clusterLoadAssignment: EDS, listener: LDS, routeConfiguration: RDS } = typeUrls;
+
+for (const variant of ['sotw', 'delta'] as const) {
+  describe(`AdsSession (${variant})`, () => {
+    it('answers a subscription with what the snapshot holds, and an unchanged snapshot with nothing', () => {
+      const client = setup(variant);
+      client.snapshot({ [CDS]: { a: '1', b: '1' } });
+      client.subscribe(CDS);
+      assert.deepEqual(client.take(), [{ type: CDS, names: ['a', 'b'], removed: [] }]);
+      client.ack(CDS);
+      client.snapshot({ [CDS]: { a: '1', b: '1' } });
+      assert.deepEqual(client.take(), []);
+    });
+
+    it('answers a wildcard subscription to nothing with an empty response, so that the client can go on', () => {
+      const client = setup(variant);
+      client.snapshot({});
+      client.subscribe(LDS);
+      assert.deepEqual(client.take(), [{ type: LDS, names: [], removed: [] }]);
+    });
+
+    it('merges what changes while an answer is unacknowledged into one further answer', () => {
+      const client = setup(variant);
+      client.snapshot({ [CDS]: { a: '1' } });
+      client.subscribe(CDS);
+      client.take();
+      client.snapshot({ [CDS]: { a: '2' } });
+      client.snapshot({ [CDS]: { a: '3' } });
+      assert.deepEqual(client.take(), []);
+      client.ack(CDS);
+      assert.deepEqual(client.take(), [{ type: CDS, names: ['a'], removed: [] }]);
+    });
+
+    it('sends changed endpoints at once, whatever is unacknowledged', () => {
+      const client = setup(variant);
+      client.snapshot({ [EDS]: { a: '1' } });
+      client.subscribe(EDS, ['a']);
+      assert.deepEqual(client.take(), [{ type: EDS, names: ['a'], removed: [] }]);
+      client.snapshot({ [EDS]: { a: '2' } });
+      assert.deepEqual(client.take(), [{ type: EDS, names: ['a'], removed: [] }]);
+    });
+
+    it('makes before it breaks: clusters, endpoints, routes, and only then the removal of the old cluster', () => {
+      const client = setup(variant);
+      client.snapshot({ [CDS]: { old: '1' }, [EDS]: { old: '1' }, [LDS]: { l: '1' }, [RDS]: { r: '1' } });
+      client.subscribe(CDS);
+      client.ack(CDS);
+      client.subscribe(EDS, ['old']);
+      client.ack(EDS);
+      client.subscribe(LDS);
+      client.ack(LDS);
+      client.subscribe(RDS, ['r']);
+      client.ack(RDS);
+      client.take();
+
+      client.snapshot({ [CDS]: { new: '1' }, [EDS]: { new: '1' }, [LDS]: { l: '1' }, [RDS]: { r: '2' } });
+      const kept = variant === 'sotw' ? ['new', 'old'] : ['new'];
+      assert.deepEqual(client.take(), [{ type: CDS, names: kept, removed: [] }]);
+      client.ack(CDS);
+      assert.deepEqual(client.take(), [], 'routes wait for the endpoints of the new cluster');
+      client.subscribe(EDS, variant === 'sotw' ? ['new', 'old'] : ['new']);
+      assert.deepEqual(client.take(), [{ type: EDS, names: ['new'], removed: [] }]);
+      client.ack(EDS);
+      assert.deepEqual(client.take(), [{ type: RDS, names: ['r'], removed: [] }]);
+      client.ack(RDS);
+      const [clusters, ...rest] = client.take();
+      assert.deepEqual(
+        clusters,
+        variant === 'sotw'
+          ? { type: CDS, names: ['new'], removed: [] }
+          : { type: CDS, names: [], removed: ['old'] },
+      );
+      assert.deepEqual(rest, variant === 'sotw' ? [] : [{ type: EDS, names: [], removed: ['old'] }]);
+    });
+
+    it('keeps a removed cluster while the client refuses the routes that no longer name it', () => {
+      const client = setup(variant);
+      client.snapshot({ [CDS]: { old: '1' }, [RDS]: { r: '1' } });
+      client.subscribe(CDS);
+      client.ack(CDS);
+      client.subscribe(RDS, ['r']);
+      client.ack(RDS);
+      client.take();
+      client.snapshot({ [CDS]: { new: '1' }, [RDS]: { r: 'bad' } });
+      client.ack(CDS);
+      client.take();
+      client.nack(RDS, 'no such thing');
+      assert.deepEqual(client.take(), []);
+      client.snapshot({ [CDS]: { new: '1' }, [RDS]: { r: 'good' } });
+      assert.deepEqual(client.take(), [{ type: RDS, names: ['r'], removed: [] }]);
+      client.ack(RDS);
+      assert.equal(client.take().length, 1, 'now the old cluster goes');
+    });
+
+    it('lets routes through after the grace period when the client never asks for endpoints', () => {
+      const client = setup(variant);
+      client.snapshot({ [CDS]: { a: '1' }, [EDS]: { a: '1' }, [LDS]: { l: '1' } });
+      client.subscribe(CDS);
+      client.ack(CDS);
+      client.take();
+      client.subscribe(LDS);
+      assert.deepEqual(client.take(), []);
+      client.clock.advance(DEFAULT_SESSION_LIMITS.clusterGraceMs);
+      assert.deepEqual(client.take(), [{ type: LDS, names: ['l'], removed: [] }]);
+    });
+
+    it('sends the endpoints of a changed cluster again, for the client warms it again', () => {
+      const client = setup(variant);
+      client.snapshot({ [CDS]: { a: '1' }, [EDS]: { a: '1' } });
+      client.subscribe(CDS);
+      client.ack(CDS);
+      client.subscribe(EDS, ['a']);
+      client.ack(EDS);
+      client.take();
+      client.snapshot({ [CDS]: { a: '2' }, [EDS]: { a: '1' } });
+      assert.deepEqual(
+        client.take().map(({ type }) => type),
+        [CDS, EDS],
+      );
+    });
+
+    it('keeps a refusal with its text until a later answer, and reports it once', () => {
+      const client = setup(variant);
+      client.snapshot({ [CDS]: { a: '1' } });
+      client.subscribe(CDS);
+      client.nack(CDS, 'a: connect_timeout must be positive');
+      assert.deepEqual(client.take().length, 1);
+      assert.deepEqual(client.nacks, ['a: connect_timeout must be positive']);
+      const [status] = client.session.status();
+      assert.equal(status?.state, 'nacked');
+      assert.equal(status?.ackedVersion, '');
+      client.snapshot({ [CDS]: { a: '2' } });
+      client.ack(CDS);
+      assert.equal(client.session.status()[0]?.state, 'synced');
+    });
+
+    it('ignores what a client says about an answer that is not the last', () => {
+      const client = setup(variant);
+      client.snapshot({ [EDS]: { a: '1' } });
+      client.subscribe(EDS, ['a']);
+      client.snapshot({ [EDS]: { a: '2' } });
+      client.ack(EDS, '1');
+      assert.equal(client.session.status()[0]?.state, 'sent');
+      client.ack(EDS, '2');
+      assert.equal(client.session.status()[0]?.state, 'synced');
+    });
+
+    it('waits with further answers while the client does not read, and then sends the latest only', () => {
+      const client = setup(variant);
+      client.transport.accepts = false;
+      client.snapshot({ [EDS]: { a: '1' } });
+      client.subscribe(EDS, ['a']);
+      client.take();
+      for (const version of ['2', '3', '4']) client.snapshot({ [EDS]: { a: version } });
+      assert.deepEqual(client.take(), []);
+      client.transport.accepts = true;
+      client.session.onWritable();
+      assert.equal(client.take().length, 1);
+    });
+
+    it('refuses a client that names more resources or types than the limits allow', () => {
+      const client = setup(variant);
+      client.subscribe(
+        EDS,
+        Array.from({ length: 101 }, (_, i) => `n${i}`),
+      );
+      assert.equal(client.refusals.length, 1);
+      for (let i = 0; i < 20; i++) client.subscribe(`type-${i}`, ['a']);
+      assert.ok(client.refusals.length > 1);
+    });
+
+    it('resends nothing to a client that comes back with what is still current', () => {
+      const before = setup(variant);
+      before.snapshot({ [CDS]: { a: '1', b: '1' } });
+      before.subscribe(CDS);
+      const held = before.responses[0];
+      assert.ok(held !== undefined);
+      const after = setup(variant);
+      after.snapshot({ [CDS]: { a: '1', b: '1' } });
+      after.resume(CDS, held.version, held.versions);
+      const answers = after.take();
+      // A wildcard delta client is told that it has everything; state-of-the-world clients need no word at all.
+      assert.deepEqual(answers, variant === 'sotw' ? [] : [{ type: CDS, names: [], removed: [] }]);
+    });
+  });
+}
+
+describe('AdsSession (delta)', () => {
+  it('tells a client that a name it asks for does not exist, and sends it when it appears', () => {
+    const client = setup('delta');
+    client.snapshot({});
+    client.subscribe(RDS, ['missing']);
+    assert.deepEqual(client.take(), [{ type: RDS, names: [], removed: ['missing'] }]);
+    client.ack(RDS);
+    client.snapshot({ [RDS]: { missing: '1' } });
+    assert.deepEqual(client.take(), [{ type: RDS, names: ['missing'], removed: [] }]);
+  });
+
+  it('answers a repeated subscription to one name, although the client was sent it before', () => {
+    const client = setup('delta');
+    client.snapshot({ [EDS]: { a: '1' } });
+    client.subscribe(EDS, ['a']);
+    client.ack(EDS);
+    client.take();
+    client.subscribe(EDS, ['a']);
+    assert.deepEqual(client.take(), [{ type: EDS, names: ['a'], removed: [] }]);
+  });
+});
+
+interface Answer {
+  readonly type: string;
+  readonly names: readonly string[];
+  readonly removed: readonly string[];
+}
+
+/** A client of one session that decodes what it is sent. */
+function setup(variant: 'sotw' | 'delta') {
+  const clock = new FakeClock();
+  const store = new ResourceStore();
+  const transport = { accepts: true };
+  const responses: { type: string; nonce: string; version: string; versions: Record<string, string> }[] = [];
+  let untaken: Answer[] = [];
+  const refusals: string[] = [];
+  const nacks: string[] = [];
+  const subscribed = new Map<string, string[]>();
+  const session = new AdsSession({
+    variant,
+    clock,
+    limits: { ...DEFAULT_SESSION_LIMITS, maxNamesPerType: 100 },
+    onNack: (_type, _version, message) => nacks.push(message),
+    transport: {
+      refuse: (reason) => refusals.push(reason),
+      write: (bytes) => {
+        if (variant === 'sotw') {
+          const response = envoy.service.discovery.v3.DiscoveryResponse.decode(bytes);
+          const names = response.resources.map(
+            (any) => envoy.config.cluster.v3.Cluster.decode(any.value).name,
+          );
+          const { typeUrl: type, nonce, versionInfo: version } = response;
+          responses.push({ type, nonce, version, versions: {} });
+          untaken.push({ type, names: names.sort(), removed: [] });
+        } else {
+          const response = envoy.service.discovery.v3.DeltaDiscoveryResponse.decode(bytes);
+          const versions = Object.fromEntries(response.resources.map(({ name, version }) => [name, version]));
+          const { typeUrl: type, nonce, systemVersionInfo: version } = response;
+          responses.push({ type, nonce, version, versions });
+          untaken.push({ type, names: Object.keys(versions).sort(), removed: response.removedResources });
+        }
+        return transport.accepts;
+      },
+    },
+  });
+  const send = (
+    typeUrl: string,
+    fields: {
+      nonce?: string;
+      error?: string;
+      names?: string[];
+      version?: string;
+      held?: Record<string, string>;
+    },
+  ) => {
+    const errorDetail = fields.error === undefined ? null : { code: 3, message: fields.error };
+    if (variant === 'sotw') {
+      const names = fields.names ?? subscribed.get(typeUrl) ?? [];
+      subscribed.set(typeUrl, names);
+      session.onSotwRequest(
+        envoy.service.discovery.v3.DiscoveryRequest.create({
+          typeUrl,
+          resourceNames: names,
+          responseNonce: fields.nonce ?? '',
+          versionInfo: fields.version ?? '',
+          errorDetail,
+        }),
+      );
+    } else {
+      session.onDeltaRequest(
+        envoy.service.discovery.v3.DeltaDiscoveryRequest.create({
+          typeUrl,
+          resourceNamesSubscribe: fields.names ?? [],
+          responseNonce: fields.nonce ?? '',
+          initialResourceVersions: fields.held ?? {},
+          errorDetail,
+        }),
+      );
+    }
+  };
+  const lastNonce = (typeUrl: string) => responses.findLast(({ type }) => type === typeUrl)?.nonce ?? '';
+  return {
+    session,
+    clock,
+    transport,
+    responses,
+    refusals,
+    nacks,
+    /** Resources by type and name; the text stands for the content. */
+    snapshot: (content: Record<string, Record<string, string>>) => {
+      const resources = new Map(
+        Object.entries(content).map(([typeUrl, byName]) => [
+          typeUrl,
+          new Map(
+            Object.entries(byName).map(([name, text]) => {
+              // Every type's first field is its name; the content is told apart by one more.
+              const value = envoy.config.cluster.v3.Cluster.encode({ name, altStatName: text }).finish();
+              return [name, store.intern({ typeUrl, name, value })];
+            }),
+          ),
+        ]),
+      );
+      session.onSnapshot({ resources } satisfies ProxySnapshot);
+    },
+    /** In state-of-the-world the names are the full list, so the last nonce goes with it. */
+    subscribe: (typeUrl: string, names: string[] = []) =>
+      send(typeUrl, { names, nonce: variant === 'sotw' ? lastNonce(typeUrl) : '' }),
+    resume: (typeUrl: string, version: string, held: Record<string, string>) =>
+      send(typeUrl, { version, held }),
+    ack: (typeUrl: string, nonce = lastNonce(typeUrl)) => send(typeUrl, { nonce }),
+    nack: (typeUrl: string, error: string) => send(typeUrl, { nonce: lastNonce(typeUrl), error }),
+    take: () => {
+      const taken = untaken;
+      untaken = [];
+      return taken;
+    },
+  };
+}
