@@ -1,0 +1,8 @@
+import type { Scenario } from '../scenario.js';
+import { bodies } from './bodies.js';
+import { http1 } from './http1.js';
+import { idleMemory } from './idle-memory.js';
+import { routes } from './routes.js';
+
+/** Every scenario, in the order in which they run. */
+export const SCENARIOS: readonly Scenario[] = [http1, bodies, routes, idleMemory];

@@ -1,0 +1,40 @@
+import { describe, it } from 'node:test';
+import assert from 'node:assert/strict';
+import { parse } from 'yaml';
+import { envoyBootstrap } from './envoy-bootstrap.js';
+import { allTargets, hostName, lastTarget, routePrefix } from './routing-shape.js';
+
+const shape = { virtualHosts: 3, routesPerHost: 2 };
+
+describe('envoyBootstrap', () => {
+  it('has every virtual host, route and cluster of the shape', () => {
+    const setup = { shape, listenPort: 1, adminPort: 2, backendPort: 3, folder: '/nowhere' };
+    const bootstrap = parse(envoyBootstrap(setup, '/nowhere/access.log'));
+    const [listener] = bootstrap.static_resources.listeners;
+    const manager = listener.filter_chains[0].filters[0].typed_config;
+    assert.equal(listener.address.socket_address.port_value, 1);
+    assert.equal(bootstrap.admin.address.socket_address.port_value, 2);
+    assert.equal(bootstrap.static_resources.clusters.length, 3);
+    assert.equal(manager.access_log[0].typed_config.path, '/nowhere/access.log');
+    const hosts = manager.route_config.virtual_hosts;
+    assert.deepEqual(
+      hosts.map((host: { domains: string[] }) => host.domains),
+      [[hostName(0)], [hostName(1)], [hostName(2)]],
+    );
+    assert.equal(hosts[2].routes[1].match.prefix, routePrefix(1));
+    assert.equal(hosts[2].routes[1].route.cluster, 'cluster-2');
+  });
+});
+
+describe('allTargets', () => {
+  it('asks for every route exactly once', () => {
+    const targets = allTargets(shape, '1k');
+    assert.equal(new Set(targets.map(({ host, path }) => host + path)).size, 6);
+  });
+
+  it('has the last route among them', () => {
+    const [last] = lastTarget(shape, '1k');
+    assert.deepEqual(last, { host: hostName(2), path: `${routePrefix(1)}items/1k` });
+    assert.ok(allTargets(shape, '1k').some(({ host, path }) => host === last?.host && path === last.path));
+  });
+});

@@ -1,0 +1,28 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { envoyBootstrap } from './envoy-bootstrap.js';
+import type { FoundSubject } from './subject.js';
+
+const DATA_PLANE_FOLDER = fileURLToPath(new URL('../../../data-plane/', import.meta.url));
+
+/** heddle-proxy on one Node: from the very bootstrap file that Envoy is started with. */
+export function findHeddle(name: string, node: string): FoundSubject {
+  const main = path.join(DATA_PLANE_FOLDER, 'dist/main.js');
+  if (!existsSync(main)) return { name, missing: 'data-plane is not built' };
+  const printed = spawnSync(node, ['--version'], { encoding: 'utf8' });
+  if (printed.status !== 0) return { name, missing: 'its Node does not run' };
+  const manifest = JSON.parse(readFileSync(path.join(DATA_PLANE_FOLDER, 'package.json'), 'utf8')) as {
+    version: string;
+  };
+  return {
+    name,
+    version: `${manifest.version} on Node ${printed.stdout.trim()}`,
+    prepare(setup) {
+      const config = path.join(setup.folder, 'bootstrap.yaml');
+      writeFileSync(config, envoyBootstrap(setup, path.join(setup.folder, 'access.log')));
+      return { command: [node, main, '-c', config] };
+    },
+  };
+}

@@ -1,0 +1,32 @@
+import type { RoutingShape } from './routing-shape.js';
+
+/** What a subject is started with. */
+export interface SubjectSetup {
+  readonly shape: RoutingShape;
+  readonly listenPort: number;
+  readonly adminPort: number;
+  readonly backendPort: number;
+  /** Folder of this start alone: configuration, logs. */
+  readonly folder: string;
+}
+
+export interface SubjectCommand {
+  readonly command: readonly string[];
+  /** File for standard output, for a proxy that writes its access log there. */
+  readonly stdoutFile?: string;
+}
+
+/** One proxy in a comparison. */
+export interface Subject {
+  readonly name: string;
+  readonly version: string;
+  /** Writes the configuration and says how to start the proxy on it. */
+  prepare(setup: SubjectSetup): SubjectCommand;
+}
+
+/** A subject, or why it takes no part. */
+export type FoundSubject = Subject | { readonly name: string; readonly missing: string };
+
+export function isFound(found: FoundSubject): found is Subject {
+  return !('missing' in found);
+}
