@@ -1,14 +1,96 @@
-export * from './config/access-log-config.js';
-export * from './config/address.js';
-export * from './config/cluster-config.js';
-export * from './config/endpoints-config.js';
-export * from './config/http-connection-manager-config.js';
-export * from './config/http-filter-config.js';
-export * from './config/listener-config.js';
-export * from './config/problem.js';
-export * from './config/route-config.js';
-export * from './config/tcp-proxy-config.js';
-export * from './http/header-map.js';
-export * from './http/message-head.js';
-export * from './http/stream-info.js';
-export * from './route/linear-regex.js';
+export type {
+  AccessLogConfig,
+  AccessLogFilterConfig,
+  AccessLogFormat,
+  JsonLogFields,
+  JsonLogValue,
+} from './config/access-log-config.js';
+export { formatAddress, type AddressConfig } from './config/address.js';
+export type {
+  CircuitBreakerThresholds,
+  ClusterConfig,
+  DnsConfig,
+  LbPolicyConfig,
+  UpstreamProtocolConfig,
+} from './config/cluster-config.js';
+export type { EndpointConfig, EndpointsConfig, LocalityEndpointsConfig } from './config/endpoints-config.js';
+export type { HttpConnectionManagerConfig } from './config/http-connection-manager-config.js';
+export type { HttpFilterConfig } from './config/http-filter-config.js';
+export type {
+  CidrConfig,
+  FilterChainConfig,
+  FilterChainMatchConfig,
+  ListenerConfig,
+  ListenerFilterConfig,
+  NetworkFilterConfig,
+  TrafficDirection,
+  TransportSocketConfig,
+} from './config/listener-config.js';
+export type { Problem, Translated } from './config/problem.js';
+export type {
+  DirectResponseAction,
+  ForwardAction,
+  HeaderChange,
+  HeaderChanges,
+  HeaderMatchConfig,
+  NonForwardingAction,
+  PerFilterConfig,
+  QueryParameterMatchConfig,
+  RedirectAction,
+  RetryConfig,
+  RouteConfig,
+  RouteEntryConfig,
+  RouteMatchConfig,
+  RouteTarget,
+  StringMatchConfig,
+  VirtualHostConfig,
+  WeightedClusterConfig,
+} from './config/route-config.js';
+export type { TcpProxyConfig } from './config/tcp-proxy-config.js';
+export { HeaderMap } from './http/header-map.js';
+export type { HttpVersion, RequestHead, ResponseHead } from './http/message-head.js';
+export { RESPONSE_FLAGS, type ResponseFlag, type StreamInfo } from './http/stream-info.js';
+
+export { compileAccessLog, compileAccessLogFilter } from './format/access-log.js';
+export { compileDefaultLog, formatDefaultLog } from './format/default-log.js';
+export { compileJsonLog } from './format/json-log.js';
+export { jsonText } from './format/json-text.js';
+export {
+  portOf,
+  readRequestHeader,
+  traceIdOf,
+  withoutPort,
+  type FormatContext,
+  type OperatorReader,
+} from './format/operators.js';
+export { formatIsoTime } from './format/start-time.js';
+export { compileTemplate, Template } from './format/template.js';
+
+export { hostHealth, type HostHealth, type LbHost, type LbLocality } from './load-balancer/lb-host.js';
+export {
+  createLoadBalancer,
+  type LoadBalancer,
+  type LoadBalancerOptions,
+} from './load-balancer/load-balancer.js';
+export {
+  computePriorityLoad,
+  type PriorityHealth,
+  type PriorityLoad,
+} from './load-balancer/priority-load.js';
+
+export { chooseCluster, chooseWeighted, type ChosenCluster } from './route/cluster-choice.js';
+export { explain, type ExplainedRoute, type Explanation } from './route/explain.js';
+export {
+  applyHeaderChanges,
+  compileHeaderChanges,
+  effectiveHeaderChanges,
+  NO_HEADER_CHANGES,
+  type CompiledHeaderChange,
+  type CompiledHeaderChanges,
+} from './route/header-changes.js';
+export { describeHeaderMatch, headerMatches, headersMatch } from './route/header-match.js';
+export { LinearRegex } from './route/linear-regex.js';
+export { redirectLocation, rewriteHost, rewritePath } from './route/rewrite.js';
+export { describeMismatch, mismatch, MISMATCH } from './route/route-mismatch.js';
+export { createRouteTable, type RouteMatch, type RouteMiss, type RouteTable } from './route/route-table.js';
+export { describeStringMatch, stringMatches } from './route/string-match.js';

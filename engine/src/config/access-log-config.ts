@@ -12,10 +12,13 @@ export type AccessLogFormat =
   | { readonly kind: 'text'; readonly template: string; readonly omitEmptyValues: boolean }
   | { readonly kind: 'json'; readonly fields: JsonLogFields; readonly omitEmptyValues: boolean };
 
-/** A JSON object whose leaves are templates. */
+/** A JSON object whose string leaves are templates. */
 export interface JsonLogFields {
-  readonly [name: string]: string | JsonLogFields;
+  readonly [name: string]: JsonLogValue;
 }
+
+/** A template, a constant, or more of them. */
+export type JsonLogValue = string | number | boolean | null | JsonLogFields | readonly JsonLogValue[];
 
 /** Source: envoy.config.accesslog.v3.AccessLogFilter; the kinds that are understood. */
 export type AccessLogFilterConfig =

@@ -16,6 +16,8 @@ export interface ClusterConfig {
     | { readonly kind: 'eds'; readonly serviceName: string; readonly initialFetchTimeoutMs: number }
     | { readonly kind: 'original-dst'; readonly useHttpHeader: boolean; readonly portOverride: number };
   readonly lbPolicy: LbPolicyConfig;
+  /** Whether localities share by their weights. Source: locality_weighted_lb_config, or the wrr_locality policy. */
+  readonly localityWeighted?: boolean;
   /** Envoy's default is 5 s. */
   readonly connectTimeoutMs: number;
   readonly perConnectionBufferLimitBytes: number;

@@ -8,6 +8,8 @@ export interface RouteConfig {
   readonly responseHeaders: HeaderChanges;
   readonly mostSpecificHeaderMutationsWins: boolean;
   readonly ignorePortInHostMatching: boolean;
+  /** Paths are matched up to their first `;`. */
+  readonly ignorePathParametersInPathMatching?: boolean;
   readonly internalOnlyHeaders: readonly string[];
   readonly perFilterConfig: PerFilterConfig;
 }

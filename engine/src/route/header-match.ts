@@ -1,0 +1,55 @@
+import type { HeaderMatchConfig } from '../config/route-config.js';
+import { readRequestHeader } from '../format/operators.js';
+import type { RequestHead } from '../http/message-head.js';
+import { describeStringMatch, stringMatches } from './string-match.js';
+
+/**
+ * Whether the request's header matches. Repeated fields are seen joined, so that no value can hide behind another.
+ *
+ * Source: envoy.config.route.v3.HeaderMatcher. A header that is absent never matches, inverted or not, unless the matcher
+ * asks for presence or treats a missing header as empty.
+ */
+export function headerMatches(config: HeaderMatchConfig, head: RequestHead): boolean {
+  const { match } = config;
+  let value = readRequestHeader(head, config.name);
+  if (match.kind === 'present') {
+    const present = value !== undefined || config.treatMissingAsEmpty;
+    return (present === match.present) !== config.invert;
+  }
+  if (value === undefined) {
+    if (!config.treatMissingAsEmpty) return false;
+    value = '';
+  }
+  const matches =
+    match.kind === 'string' ? stringMatches(match.matcher, value) : inRange(value, match.start, match.end);
+  return matches !== config.invert;
+}
+
+const INTEGER = /^[+-]?\d{1,19}$/;
+
+function inRange(value: string, start: number, end: number): boolean {
+  const trimmed = value.trim();
+  if (!INTEGER.test(trimmed)) return false;
+  const number = Number(trimmed);
+  return number >= start && number < end;
+}
+
+/** Whether every matcher of the list matches. */
+export function headersMatch(configs: readonly HeaderMatchConfig[], head: RequestHead): boolean {
+  for (const config of configs) if (!headerMatches(config, head)) return false;
+  return true;
+}
+
+/** What the matcher wants, in words, for `explain`. */
+export function describeHeaderMatch(config: HeaderMatchConfig): string {
+  const { match } = config;
+  const not = config.invert ? 'not ' : '';
+  switch (match.kind) {
+    case 'present':
+      return match.present !== config.invert ? 'present' : 'absent';
+    case 'string':
+      return not + describeStringMatch(match.matcher);
+    case 'range':
+      return `${not}an integer in [${match.start}, ${match.end})`;
+  }
+}
