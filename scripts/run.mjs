@@ -1,0 +1,61 @@
+// The one entry of every npm script: installs and builds what is missing, then runs what was asked for.
+//
+//   node scripts/run.mjs demo|test|build|check|bench|heddle [arguments]
+//
+// Nothing is imported before the version check, so that an old Node gets one clear sentence and not a stack trace.
+const OLDEST_NODE = [20, 20, 0];
+
+const version = process.versions.node.split('.').map(Number);
+const difference = OLDEST_NODE.map((part, index) => version[index] - part).find((part) => part !== 0);
+if (difference < 0) {
+  process.stderr.write(
+    `Heddle needs Node ${OLDEST_NODE.join('.')} or newer, and this is ${process.versions.node}.\n`,
+  );
+  process.exit(1);
+}
+
+const [command, ...args] = process.argv.slice(2);
+
+/** Entries that are programs of the repository: they take this process over, so signals and exit codes are theirs. */
+const programs = {
+  demo: { entry: 'cli/dist/main.js', args: ['demo', ...args] },
+  heddle: { entry: 'cli/dist/main.js', args },
+  bench: { entry: 'bench/dist/main.js', args },
+};
+
+const { prepare } = await import('./prepare.mjs');
+
+if (command === 'build') {
+  await prepare();
+} else if (command === 'check') {
+  await prepare();
+  const { runChecks } = await import('./check.mjs');
+  process.exitCode = await runChecks(args);
+} else if (command === 'test') {
+  await prepare();
+  const { runChecks } = await import('./check.mjs');
+  const { runTests } = await import('./test.mjs');
+  // A filter means that somebody works on one thing and wants its answer soon.
+  const checked = args.length === 0 ? await runChecks([]) : 0;
+  const tested = await runTests(args);
+  process.exitCode = checked || tested;
+} else if (Object.hasOwn(programs, command ?? '')) {
+  await prepare();
+  await takeOver(programs[command]);
+} else {
+  process.stderr.write('usage: node scripts/run.mjs demo|test|build|check|bench|heddle [arguments]\n');
+  process.exitCode = 2;
+}
+
+async function takeOver(program) {
+  const { existsSync } = await import('node:fs');
+  const entry = new URL(`../${program.entry}`, import.meta.url);
+  if (!existsSync(entry)) {
+    process.stderr.write(`${program.entry} does not exist: this command is not part of this version yet.\n`);
+    process.exitCode = 1;
+    return;
+  }
+  const { fileURLToPath } = await import('node:url');
+  process.argv = [process.execPath, fileURLToPath(entry), ...program.args];
+  await import(entry.href);
+}
