@@ -1,0 +1,147 @@
+import {
+  bool,
+  duration,
+  exportTo,
+  filled,
+  headerName,
+  host,
+  integer,
+  label,
+  labels,
+  list,
+  map,
+  notYet,
+  object,
+  oneOf,
+  percent,
+  port,
+  positiveDuration,
+  refused,
+  resource,
+  text,
+  type Schema,
+} from './schema-parts.js';
+
+const consistentHash = object(
+  {
+    httpHeaderName: headerName,
+    httpCookie: object(
+      {
+        name: filled,
+        path: text,
+        ttl: duration,
+        attributes: notYet(list(object({ name: text, value: text }))),
+      },
+      ['name'],
+    ),
+    useSourceIp: bool,
+    httpQueryParameterName: filled,
+    ringHash: object({ minimumRingSize: integer(0, 8_388_608) }),
+    maglev: object({ tableSize: integer(0, 5_000_011) }),
+    minimumRingSize: integer(0, 8_388_608),
+  },
+  [],
+  {
+    oneField: ['httpHeaderName', 'httpCookie', 'useSourceIp', 'httpQueryParameterName'],
+    mostOneField: ['ringHash', 'maglev', 'minimumRingSize'],
+  },
+);
+
+const loadBalancer = object(
+  {
+    simple: oneOf('UNSPECIFIED', 'ROUND_ROBIN', 'LEAST_REQUEST', 'LEAST_CONN', 'RANDOM', 'PASSTHROUGH'),
+    consistentHash,
+    localityLbSetting: notYet(
+      object({
+        distribute: list(object({ from: text, to: map(integer(0, 100)) })),
+        failover: list(object({ from: text, to: text })),
+        failoverPriority: list(text),
+        enabled: bool,
+      }),
+    ),
+    warmupDurationSecs: notYet(duration),
+    warmup: notYet(object({ duration, minimumPercent: percent, aggression: { type: 'number', minimum: 0 } })),
+  },
+  [],
+  { mostOneField: ['simple', 'consistentHash'] },
+);
+
+const connectionPool = object({
+  tcp: object({
+    maxConnections: integer(1),
+    connectTimeout: positiveDuration,
+    tcpKeepalive: object({ probes: integer(1), time: positiveDuration, interval: positiveDuration }),
+    maxConnectionDuration: positiveDuration,
+    idleTimeout: duration,
+  }),
+  http: object({
+    http1MaxPendingRequests: integer(1),
+    http2MaxRequests: integer(1),
+    maxRequestsPerConnection: integer(0),
+    maxRetries: integer(0),
+    idleTimeout: duration,
+    h2UpgradePolicy: oneOf('DEFAULT', 'DO_NOT_UPGRADE', 'UPGRADE'),
+    useClientProtocol: notYet(bool),
+    maxConcurrentStreams: integer(1),
+  }),
+});
+
+const outlierDetection = object({
+  consecutiveErrors: integer(0),
+  splitExternalLocalOriginErrors: bool,
+  consecutiveLocalOriginFailures: integer(0),
+  consecutiveGatewayErrors: integer(0),
+  consecutive5xxErrors: integer(0),
+  interval: positiveDuration,
+  baseEjectionTime: positiveDuration,
+  maxEjectionPercent: integer(0, 100),
+  minHealthPercent: integer(0, 100),
+});
+
+const tls = object(
+  {
+    mode: oneOf('DISABLE', 'SIMPLE', 'MUTUAL', 'ISTIO_MUTUAL'),
+    clientCertificate: text,
+    privateKey: text,
+    caCertificates: text,
+    credentialName: text,
+    subjectAltNames: list(text),
+    sni: text,
+    insecureSkipVerify: bool,
+    caCrl: text,
+  },
+  [],
+  { onlyDisabledTls: true },
+);
+
+const settings = { loadBalancer, connectionPool, outlierDetection, tls };
+
+const trafficPolicy = object({
+  ...settings,
+  portLevelSettings: list(object({ ...settings, port: object({ number: port }, ['number']) }, ['port'])),
+  tunnel: refused(
+    object({ protocol: text, targetHost: text, targetPort: port }),
+    'tunnels are not built yet',
+  ),
+  proxyProtocol: refused(
+    object({ version: oneOf('V1', 'V2') }),
+    'the PROXY protocol towards services is not built yet',
+  ),
+  retryBudget: notYet(object({ percent, minRetryConcurrency: integer(0) })),
+});
+
+export const destinationRuleSchema: Schema = resource(
+  object(
+    {
+      host,
+      trafficPolicy,
+      subsets: list(object({ name: label, labels, trafficPolicy }, ['name'])),
+      exportTo,
+      workloadSelector: refused(
+        object({ matchLabels: labels }),
+        'a DestinationRule for some callers only is not built yet',
+      ),
+    },
+    ['host'],
+  ),
+);

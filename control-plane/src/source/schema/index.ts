@@ -1,0 +1,23 @@
+import type { MeshKind } from '../../model/mesh-resource.js';
+import { destinationRuleSchema } from './destination-rule.js';
+import { gatewaySchema, kubernetesGatewaySchema } from './gateway.js';
+import { httpRouteSchema } from './http-route.js';
+import type { Schema } from './schema-parts.js';
+import { serviceEntrySchema } from './service-entry.js';
+import { serviceSchema } from './service.js';
+import { virtualServiceSchema } from './virtual-service.js';
+import { workloadEntrySchema } from './workload-entry.js';
+import { workloadSchema } from './workload.js';
+
+/** The schema of each kind. */
+export const schemas: Readonly<Record<MeshKind, Schema>> = {
+  Service: serviceSchema,
+  VirtualService: virtualServiceSchema,
+  DestinationRule: destinationRuleSchema,
+  ServiceEntry: serviceEntrySchema,
+  WorkloadEntry: workloadEntrySchema,
+  Gateway: gatewaySchema,
+  KubernetesGateway: kubernetesGatewaySchema,
+  HTTPRoute: httpRouteSchema,
+  Workload: workloadSchema,
+};
