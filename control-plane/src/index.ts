@@ -1,1 +1,23 @@
-export {};
+export { ControlPlane, type ControlPlaneOptions } from './server.js';
+export { HEDDLED_USAGE, parseHeddledArguments, type HeddledConfig } from './bootstrap.js';
+export { HEDDLE_VERSION } from './version.js';
+export { type MeshState } from './mesh-state.js';
+export { buildModel } from './model/build-model.js';
+export type { Endpoint, MeshModel, Service, ServicePort, Workload } from './model/mesh-model.js';
+export { type MeshKind, type MeshResource } from './model/mesh-resource.js';
+export { type SourceProblem } from './model/source-problem.js';
+export {
+  createFileSource,
+  type FileSource,
+  type FileSourceOptions,
+  type SourceChange,
+} from './source/file-source.js';
+export { formatProblem } from './source/format-problem.js';
+export { parseMeshFile } from './source/parse-mesh-file.js';
+export { translateProxy } from './translate/translate-proxy.js';
+export { type ProxyResources } from './translate/proxy-resources.js';
+export { proxyViewOf, viewKey, type ExplicitPorts, type ProxyView } from './translate/proxy-view.js';
+export { encodeResources } from './snapshot/encode-resources.js';
+export { type RawResource } from './snapshot/resource-store.js';
+export { SnapshotCache } from './snapshot/snapshot-cache.js';
+export { AdsService, bindPlaintext, createGrpcServer, type ProxyStatus } from './xds-server/ads-service.js';
