@@ -37,7 +37,7 @@ function fieldText(field, indexOf) {
   const label = field.map ? '%' : field.repeated ? '*' : field.hasPresence ? '?' : '';
   const parts = [field.protoName, label + kind];
   if (field.partOf && !field.partOf.isProto3Optional)
-    parts.push(`@${field.partOf.protoName ?? field.partOf.name}`);
+    parts.push(`@${field.partOf.name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}`);
   if (field.name !== jsonNameOf(field.protoName)) parts.push(`=${field.name}`);
   return parts.join(' ');
 }
