@@ -33,11 +33,11 @@ export async function compareProxies(options: BenchOptions, print: (line: string
     return false;
   }
 
-  const { rounds, seconds, warmUpSeconds, ratePerSecond } = options;
+  const { rounds, seconds, warmUpSeconds, ratePerSecond, profile } = options;
   const results: VariantResult[] = [];
   for (const scenario of SCENARIOS.filter(({ name }) => options.only.includes(name))) {
     print('');
-    const runOptions = { rounds, seconds, warmUpSeconds, ratePerSecond, cores, progress: print };
+    const runOptions = { rounds, seconds, warmUpSeconds, ratePerSecond, profile, cores, progress: print };
     for (const result of await runScenario(scenario, subjects, runOptions)) {
       results.push(result);
       print(`\n${result.title}: ${result.variant}`);

@@ -1,11 +1,14 @@
 import { compareProxies } from './compare-proxies.js';
+import { stopAllProcesses } from './machine/child-process.js';
 import { runMicro } from './micro/run-micro.js';
 import { HELP, type BenchCommand, parseBenchCommand } from './options.js';
 
 const print = (line: string): void => console.log(line);
 
-// An interrupted run must not leave proxies behind: they are ended in the exit handler.
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
+// An interrupted run leaves no process behind, and no folder: those are removed as this process exits.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => void stopAllProcesses().finally(() => process.exit(1)));
+}
 
 let command: BenchCommand;
 try {

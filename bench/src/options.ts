@@ -13,6 +13,8 @@ export interface BenchOptions {
   readonly peers: readonly PeerName[];
   /** One heddle-proxy for each of these executables. */
   readonly nodes: readonly string[];
+  /** Whether Node's CPU profiler runs along, and its findings are printed. */
+  readonly profile: boolean;
   /** Whether dated files are written. */
   readonly save: boolean;
 }
@@ -32,6 +34,7 @@ npm run bench -- micro [NAME]      micro-benchmarks of hot functions whose name 
   --peers A,B       proxies beside heddle-proxy: ${PEER_NAMES.join(', ')} (all that are found; "none")
   --node PATH       Node that runs heddle-proxy; may be given several times (the one that runs this)
   --quick           two rounds of one second, nothing saved: proves the harness, says nothing of speed
+  --profile            prints in which functions heddle-proxy spends its time; nothing saved
   --no-save         prints only
   --help
 
@@ -50,6 +53,7 @@ export function parseBenchCommand(args: readonly string[]): BenchCommand {
       only: { type: 'string' },
       peers: { type: 'string' },
       node: { type: 'string', multiple: true },
+      profile: { type: 'boolean', default: false },
       quick: { type: 'boolean', default: false },
       'no-save': { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
@@ -76,7 +80,8 @@ export function parseBenchCommand(args: readonly string[]): BenchCommand {
       ),
       peers: values.peers === 'none' ? [] : chosen('--peers', values.peers, PEER_NAMES),
       nodes: values.node ?? [process.execPath],
-      save: !values.quick && !values['no-save'],
+      profile: values.profile,
+      save: !values.quick && !values.profile && !values['no-save'],
     },
   };
 }

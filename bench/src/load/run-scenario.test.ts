@@ -70,6 +70,7 @@ describe('runScenario', { skip }, () => {
 function run(subjects: readonly Subject[], rounds: number) {
   return runScenario(scenario, subjects, {
     rounds,
+    profile: false,
     seconds: 0.2,
     warmUpSeconds: 0.1,
     ratePerSecond: 200,

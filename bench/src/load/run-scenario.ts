@@ -1,15 +1,20 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { freePorts } from '../machine/child-process.js';
+import { profileLines } from '../report/cpu-profile.js';
 import { HEDDLE } from '../subjects/index.js';
-import type { Subject } from '../subjects/subject.js';
+import type { Subject, SubjectSetup } from '../subjects/subject.js';
 import { startBackend } from './backend.js';
 import { type Latency, type MeasureOptions, measureDirect, measureSubject } from './measure-subject.js';
 import type { Measurement, Scenario, ScenarioVariant } from './scenario.js';
 
+const PROFILED_FUNCTIONS = 30;
+
 export interface RunOptions extends MeasureOptions {
   readonly rounds: number;
+  /** Prints where the processes that Node runs spend their time; the profiler's own cost spoils the figures. */
+  readonly profile: boolean;
   readonly progress: (line: string) => void;
 }
 
@@ -38,10 +43,13 @@ export async function runScenario(
   const results: VariantResult[] = [];
   for (const variant of scenario.variants) {
     const folder = mkdtempSync(path.join(os.tmpdir(), 'heddle-bench-'));
+    const remove = (): void => rmSync(folder, { recursive: true, force: true });
+    process.once('exit', remove);
     try {
       results.push(await runVariant(scenario, variant, subjects, folder, options));
     } finally {
-      rmSync(folder, { recursive: true, force: true });
+      process.off('exit', remove);
+      remove();
     }
   }
   return results;
@@ -64,12 +72,13 @@ async function runVariant(
   const setupFolder = path.join(folder, 'subject');
   mkdirSync(setupFolder);
   const backend = await startBackend(folder, options.cores.loadCore);
-  const setup = {
+  const setup: SubjectSetup = {
     shape: variant.shape,
     listenPort,
     adminPort,
     backendPort: backend.port,
     folder: setupFolder,
+    nodeArguments: options.profile ? ['--cpu-prof', `--cpu-prof-dir=${setupFolder}`] : [],
   };
   try {
     for (let round = 0; round < options.rounds; round++) {
@@ -87,6 +96,7 @@ async function runVariant(
         options.progress(
           progressLine(scenario, variant, round, options.rounds, subject, outcome.measurement, failed),
         );
+        if (options.profile) printProfiles(setupFolder, options.progress);
       }
     }
   } finally {
@@ -102,6 +112,13 @@ async function runVariant(
     failures,
     worstTickMs,
   };
+}
+
+function printProfiles(folder: string, print: (line: string) => void): void {
+  for (const name of readdirSync(folder).filter((each) => each.endsWith('.cpuprofile'))) {
+    for (const line of profileLines(path.join(folder, name), PROFILED_FUNCTIONS)) print(`  ${line}`);
+    rmSync(path.join(folder, name));
+  }
 }
 
 /** Each round begins with another subject, so that none always follows the same one. */

@@ -59,8 +59,14 @@ export class RunningProcess {
 /** Processes that live, so that an interrupted run leaves none behind. */
 const running = new Set<RunningProcess>();
 process.once('exit', () => {
-  for (const each of running) each.child.kill('SIGKILL');
+  // Not SIGKILL: a proxy with workers ends them on SIGTERM, and would leave them behind otherwise.
+  for (const each of running) each.child.kill('SIGTERM');
 });
+
+/** Ends every process that was started and still runs. */
+export async function stopAllProcesses(): Promise<void> {
+  await Promise.all([...running].map((each) => each.stop()));
+}
 
 /** Starts a process, on one core where that is possible. Errors: rejects when it cannot be started. */
 export async function startProcess(options: StartOptions): Promise<RunningProcess> {

@@ -5,7 +5,8 @@ import type { Spread } from './statistics.js';
 /** Heads and cells of one comparison: medians, and lowest to highest in brackets. */
 export function comparisonRows(compared: ComparedVariant, anchorName: string): string[][] {
   const metrics = METRICS.filter(({ name }) => compared.subjects.some((subject) => subject.metrics[name]));
-  const leading = metrics.find(({ name }) => name === compared.leadingMetric);
+  const hasRatio = compared.subjects.some(({ ratioToAnchor }) => ratioToAnchor !== undefined);
+  const leading = hasRatio ? metrics.find(({ name }) => name === compared.leadingMetric) : undefined;
   const heads = metrics.flatMap((metric) =>
     metric === leading ? [metric.title, `÷ ${anchorName}, per round`] : [metric.title],
   );

@@ -8,7 +8,14 @@ const shape = { virtualHosts: 3, routesPerHost: 2 };
 
 describe('envoyBootstrap', () => {
   it('has every virtual host, route and cluster of the shape', () => {
-    const setup = { shape, listenPort: 1, adminPort: 2, backendPort: 3, folder: '/nowhere' };
+    const setup = {
+      shape,
+      listenPort: 1,
+      adminPort: 2,
+      backendPort: 3,
+      folder: '/nowhere',
+      nodeArguments: [],
+    };
     const bootstrap = parse(envoyBootstrap(setup, '/nowhere/access.log'));
     const [listener] = bootstrap.static_resources.listeners;
     const manager = listener.filter_chains[0].filters[0].typed_config;

@@ -22,7 +22,7 @@ export function findHeddle(name: string, node: string): FoundSubject {
     prepare(setup) {
       const config = path.join(setup.folder, 'bootstrap.yaml');
       writeFileSync(config, envoyBootstrap(setup, path.join(setup.folder, 'access.log')));
-      return { command: [node, main, '-c', config] };
+      return { command: [node, ...setup.nodeArguments, main, '-c', config] };
     },
   };
 }

@@ -23,7 +23,7 @@ export function findHttpProxy(node: string): FoundSubject {
       const config = path.join(setup.folder, 'http-proxy.json');
       const accessLogFile = path.join(setup.folder, 'access.log');
       writeFileSync(config, JSON.stringify({ ...setup, accessLogFile }));
-      return { command: [node, SERVER_FILE, config] };
+      return { command: [node, ...setup.nodeArguments, SERVER_FILE, config] };
     },
   };
 }

@@ -6,8 +6,10 @@ export interface SubjectSetup {
   readonly listenPort: number;
   readonly adminPort: number;
   readonly backendPort: number;
-  /** Folder of this start alone: configuration, logs. */
+  /** Configuration and logs; subjects take turns in it. */
   readonly folder: string;
+  /** Arguments for the Node that runs a subject, if one does. */
+  readonly nodeArguments: readonly string[];
 }
 
 export interface SubjectCommand {

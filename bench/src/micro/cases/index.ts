@@ -1,5 +1,8 @@
 import type { MicroCase } from '../micro-case.js';
+import { accessLog } from './access-log.js';
 import { calibration } from './calibration.js';
+import { loadBalancer } from './load-balancer.js';
+import { matcher } from './matcher.js';
 
 /** Every micro-benchmark. */
-export const MICRO_CASES: readonly MicroCase[] = [...calibration];
+export const MICRO_CASES: readonly MicroCase[] = [...calibration, ...matcher, ...loadBalancer, ...accessLog];
