@@ -1,6 +1,27 @@
-import type { MeshModel } from './mesh-model.js';
-import type { MeshResource } from './mesh-resource.js';
-import type { SourceProblem } from './source-problem.js';
+import { createHash } from 'node:crypto';
+import { policyOfDestinationRule } from './build-destination-policy.js';
+import { gatewayOf, gatewayOfKubernetes } from './build-gateways.js';
+import { bindingsOfHttpRoute } from './build-http-route.js';
+import {
+  InstanceIndex,
+  instanceOfEntry,
+  instanceOfWorkload,
+  serviceOf,
+  servicesOfEntry,
+  workloadOf,
+} from './build-services.js';
+import { bindingOfVirtualService } from './build-virtual-service.js';
+import { checkReferences } from './check-references.js';
+import type {
+  DestinationPolicy,
+  GatewayConfig,
+  MeshModel,
+  RouteBinding,
+  Service,
+  Workload,
+} from './mesh-model.js';
+import type { MeshKind, MeshResource } from './mesh-resource.js';
+import { problemAt, type SourceProblem } from './source-problem.js';
 
 /**
  * Joins resources into a model. Pure; the order of `resources` does not matter.
@@ -11,6 +32,121 @@ export function buildModel(resources: ReadonlyMap<string, MeshResource>): {
   readonly model: MeshModel;
   readonly problems: readonly SourceProblem[];
 } {
-  void resources;
-  throw new Error('being built');
+  const problems: SourceProblem[] = [];
+  const ordered = [...resources.values()].sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
+  const ofKind = (kind: MeshKind): readonly MeshResource[] =>
+    ordered.filter((resource) => resource.kind === kind);
+  const workloadResources = ofKind('Workload');
+  const instances = new InstanceIndex([
+    ...ofKind('WorkloadEntry').map(instanceOfEntry),
+    ...workloadResources.map(instanceOfWorkload).filter((instance) => instance !== undefined),
+  ]);
+  const services = buildServices(ofKind('Service'), ofKind('ServiceEntry'), instances, problems);
+  const policies = ofKind('DestinationRule').map(policyOfDestinationRule);
+  const bindings: RouteBinding[] = ofKind('VirtualService').map(bindingOfVirtualService);
+  const gateways = buildGateways(ofKind('Gateway'), ofKind('KubernetesGateway'), problems);
+  const draft = modelOf(services, policies, bindings, gateways, workloadResources, ordered);
+  for (const route of ofKind('HTTPRoute')) bindings.push(...bindingsOfHttpRoute(route, draft, problems));
+  const model: MeshModel = draft;
+  checkReferences(model, ordered, problems);
+  return { model, problems };
+}
+
+function buildServices(
+  plain: readonly MeshResource[],
+  entries: readonly MeshResource[],
+  instances: InstanceIndex,
+  problems: SourceProblem[],
+): Map<string, Service> {
+  const services = new Map<string, Service>();
+  for (const resource of plain) {
+    const service = serviceOf(resource, instances);
+    services.set(service.key, service);
+  }
+  for (const resource of entries) {
+    for (const [i, service] of servicesOfEntry(resource, instances, problems).entries()) {
+      const winner = services.get(service.key);
+      if (winner === undefined) {
+        services.set(service.key, service);
+        continue;
+      }
+      problems.push(
+        problemAt(resource, ['spec', 'hosts', i], {
+          message: `the host ${service.hostname} is taken already by ${winner.kind} ${winner.namespace}/${winner.name}, which stays in force`,
+          expected: 'one resource for each host of a namespace',
+          severity: 'warning',
+        }),
+      );
+    }
+  }
+  return new Map([...services].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
+}
+
+function buildGateways(
+  istio: readonly MeshResource[],
+  kubernetes: readonly MeshResource[],
+  problems: SourceProblem[],
+): Map<string, GatewayConfig> {
+  const gateways = new Map(istio.map(gatewayOf).map((gateway) => [gateway.key, gateway]));
+  for (const resource of kubernetes) {
+    const gateway = gatewayOfKubernetes(resource);
+    if (!gateways.has(gateway.key)) gateways.set(gateway.key, gateway);
+    else {
+      problems.push(
+        problemAt(resource, ['metadata', 'name'], {
+          message: `a Gateway of networking.istio.io has the same name ${gateway.key} and stays in force`,
+          expected: 'another name',
+          severity: 'warning',
+        }),
+      );
+    }
+  }
+  return gateways;
+}
+
+function modelOf(
+  services: ReadonlyMap<string, Service>,
+  destinationPolicies: readonly DestinationPolicy[],
+  virtualHosts: readonly RouteBinding[],
+  gateways: ReadonlyMap<string, GatewayConfig>,
+  workloadResources: readonly MeshResource[],
+  ordered: readonly MeshResource[],
+): MeshModel {
+  const servicesByHost = new Map<string, Service[]>();
+  const selectingServices = new Map<string, Service[]>();
+  for (const service of services.values()) {
+    append(servicesByHost, service.hostname, service);
+    if (service.selector !== undefined) append(selectingServices, service.namespace, service);
+  }
+  const workloads = new Map<string, Workload>(
+    workloadResources.map((resource) => [`${resource.namespace}/${resource.name}`, workloadOf(resource)]),
+  );
+  return {
+    services,
+    servicesByHost,
+    selectingServices,
+    destinationPolicies,
+    virtualHosts,
+    gateways,
+    workloads,
+    configHash: configHashOf(ordered, services),
+  };
+}
+
+/** What runs where is not configuration, except where a proxy has to resolve it: those addresses stand in clusters. */
+function configHashOf(ordered: readonly MeshResource[], services: ReadonlyMap<string, Service>): string {
+  const hash = createHash('sha256');
+  for (const { kind, key, contentHash } of ordered) {
+    if (kind !== 'WorkloadEntry' && kind !== 'Workload') hash.update(`${key} ${contentHash}\n`);
+  }
+  for (const { key, resolution, endpointsHash } of services.values()) {
+    if (resolution !== 'static') hash.update(`${key} ${endpointsHash}\n`);
+  }
+  return hash.digest('base64url').slice(0, 22);
+}
+
+function append<T>(map: Map<string, T[]>, key: string, value: T): void {
+  const list = map.get(key);
+  if (list === undefined) map.set(key, [value]);
+  else list.push(value);
 }

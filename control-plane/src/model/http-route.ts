@@ -8,6 +8,11 @@ export interface HttpRoute {
   readonly requestHeaders: HeaderEdits;
   readonly responseHeaders: HeaderEdits;
   readonly fault: HttpFault | undefined;
+  /**
+   * How an HTTPRoute's rule stands among those of other HTTPRoutes: greater texts first. undefined: the order of its
+   * resource holds.
+   */
+  readonly rank: string | undefined;
 }
 
 export type TextMatch =
@@ -93,7 +98,9 @@ export interface HeaderEdits {
 export interface HttpRetries {
   readonly attempts: number;
   readonly perTryTimeoutMs: number | undefined;
+  /** Empty: Istio's conditions. */
   readonly retryOn: string;
+  readonly statusCodes: readonly number[];
   readonly backoffMs: number | undefined;
   readonly ignorePreviousHosts: boolean;
 }

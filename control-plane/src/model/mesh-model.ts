@@ -46,8 +46,7 @@ export interface Service {
   readonly endpointsHash: string;
 }
 
-export type AppProtocol =
-  'http' | 'http2' | 'grpc' | 'tcp' | 'tls' | 'https' | 'mongo' | 'mysql' | 'redis' | 'udp';
+export type AppProtocol = 'http' | 'http2' | 'grpc' | 'tcp' | 'tls' | 'https' | 'udp';
 
 export interface ServicePort {
   readonly number: number;
@@ -111,7 +110,11 @@ export interface RouteBinding {
 }
 
 export interface TcpRoute {
-  readonly ports: readonly number[];
+  /** Any of them; empty: every connection. */
+  readonly matches: readonly {
+    readonly port: number | undefined;
+    readonly gateways: readonly string[] | undefined;
+  }[];
   readonly destinations: readonly {
     readonly host: string;
     readonly port: number | undefined;
@@ -126,6 +129,8 @@ export interface GatewayConfig {
   readonly name: string;
   readonly namespace: string;
   readonly selector: Readonly<Record<string, string>>;
+  /** Whether proxies of other namespaces may serve it. */
+  readonly anyNamespace: boolean;
   readonly servers: readonly GatewayServer[];
 }
 

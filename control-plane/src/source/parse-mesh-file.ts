@@ -1,16 +1,364 @@
-import type { MeshResource } from '../model/mesh-resource.js';
-import type { SourceProblem } from '../model/source-problem.js';
+import { createHash } from 'node:crypto';
+import { closestName } from '@heddle/common';
+import {
+  isAlias,
+  isMap,
+  isNode,
+  isPair,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseAllDocuments,
+  type Document,
+} from 'yaml';
+import {
+  formatFieldPath,
+  meshKinds,
+  resourceKey,
+  type FieldPath,
+  type MeshKind,
+  type MeshResource,
+  type ResourceOrigin,
+} from '../model/mesh-resource.js';
+import type { ProblemWording, SourceProblem } from '../model/source-problem.js';
+import { checkResource } from './check-resource.js';
+import { schemas } from './schema/index.js';
+import { validateValue } from './validate-resource.js';
+
+/** What a file's text says. */
+export interface ParsedMeshFile {
+  readonly resources: readonly MeshResource[];
+  readonly problems: readonly SourceProblem[];
+  /**
+   * Keys that stand in the text but whose resources were refused; the last good versions of them stay. `unreadable` says
+   * that the text could not be read so far that all of its keys are known.
+   */
+  readonly refused: ReadonlySet<string>;
+  readonly unreadable: boolean;
+}
+
+/** How many documents, and resources in `kind: List`, one file may hold. */
+const maxDocuments = 5_000;
+/** Collections that aliases may expand to; more is an attack or a mistake. */
+const maxAliases = 100;
+/** Deeper nesting than any resource has, and shallower than what exhausts the stack. */
+const maxNesting = 100;
 
 /**
- * The resources of one text of YAML or JSON (several documents, Lists unrolled), and everything that is wrong with it:
- * what the file source does with each file, without watching anything. `file` is how the text is named in problems.
- * Used by the API (validate, apply) and `heddle analyze`.
+ * Reads YAML or JSON text (JSON is YAML) into resources, with every mistake in its place.
+ *
+ * Errors: none, whatever the text is.
  */
-export function parseMeshFile(
-  text: string,
-  file: string,
-): { readonly resources: readonly MeshResource[]; readonly problems: readonly SourceProblem[] } {
-  void text;
-  void file;
-  throw new Error('being built');
+export function parseMeshFile(source: string, file: string): ParsedMeshFile {
+  const reader = new DocumentReader(file, source);
+  try {
+    reader.read();
+  } catch (error) {
+    // The parser is not ours: whatever it throws is this file's problem alone.
+    reader.fail(`cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  return reader;
+}
+
+class DocumentReader implements ParsedMeshFile {
+  readonly resources: MeshResource[] = [];
+  readonly problems: SourceProblem[] = [];
+  readonly refused = new Set<string>();
+  unreadable = false;
+
+  readonly #file: string;
+  readonly #source: string;
+  readonly #lines: LineCounter;
+  #count = 0;
+
+  constructor(file: string, source: string) {
+    this.#file = file;
+    this.#source = source;
+    this.#lines = new LineCounter();
+  }
+
+  fail(message: string, offset = 0, expected?: string): void {
+    this.unreadable = true;
+    const { line, col } = this.#lines.linePos(offset);
+    this.#push({ line: Math.max(line, 1), column: Math.max(col, 1) }, '', {
+      message,
+      ...(expected === undefined ? {} : { expected }),
+    });
+  }
+
+  read(): void {
+    const nesting = deepestFlow(this.#source);
+    if (nesting > maxNesting) return this.fail(`is nested ${nesting} deep`, 0, `at most ${maxNesting}`);
+    const documents = parseAllDocuments(this.#source, {
+      lineCounter: this.#lines,
+      prettyErrors: false,
+      uniqueKeys: true,
+      version: '1.2',
+      merge: true,
+      logLevel: 'silent',
+    });
+    if (!Array.isArray(documents)) return;
+    if (documents.length > maxDocuments) {
+      return this.fail(`holds ${documents.length} documents`, 0, `at most ${maxDocuments}`);
+    }
+    for (const document of documents) this.#readDocument(document);
+  }
+
+  #readDocument(document: Document.Parsed): void {
+    for (const error of document.errors.slice(0, 5))
+      this.fail(wordYamlError(error.code, error.message), error.pos[0]);
+    if (document.errors.length > 0) return;
+    let value: unknown;
+    try {
+      value = document.toJS({ maxAliasCount: maxAliases });
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      return this.fail(
+        /alias/i.test(message) && !/unresolved/i.test(message)
+          ? 'its aliases (*name) expand to too much'
+          : message,
+        document.contents?.range[0] ?? 0,
+        `aliases that repeat at most ${maxAliases} collections`,
+      );
+    }
+    if (value === null || value === undefined) return;
+    this.#readValue(value, this.#originOf(document, []), []);
+  }
+
+  #readValue(value: unknown, origin: ResourceOrigin, at: FieldPath): void {
+    if (++this.#count > maxDocuments) {
+      if (this.#count === maxDocuments + 1) this.fail(`holds more than ${maxDocuments} resources`);
+      return;
+    }
+    if (!isObject(value)) {
+      this.unreadable = true;
+      return this.#problem(origin, [], {
+        message: 'this is no resource',
+        expected: 'an object with apiVersion, kind and metadata',
+      });
+    }
+    const { kind, apiVersion } = value;
+    if (kind === 'List' && Array.isArray(value['items'])) {
+      value['items'].forEach((item, i) =>
+        this.#readValue(item, nested(origin, ['items', i]), [...at, 'items', i]),
+      );
+      return;
+    }
+    const meshKind = this.#kindOf(value, origin);
+    if (meshKind === undefined) {
+      // Which resource this was meant to be is not known, so nothing of this file may be taken for removed.
+      this.unreadable = true;
+      return;
+    }
+    const metadata = isObject(value['metadata']) ? value['metadata'] : {};
+    const name = typeof metadata['name'] === 'string' ? metadata['name'] : undefined;
+    const namespace = typeof metadata['namespace'] === 'string' ? metadata['namespace'] : 'default';
+    const shape = validateValue(schemas[meshKind], value);
+    const spec = value['spec'] ?? {};
+    const resource: MeshResource = {
+      key: resourceKey(meshKind, namespace, name ?? ''),
+      kind: meshKind,
+      apiVersion: apiVersion as string,
+      namespace,
+      name: name ?? '',
+      labels: isObject(metadata['labels']) ? (metadata['labels'] as Record<string, string>) : {},
+      spec,
+      contentHash: '',
+      origin,
+    };
+    const found = [...shape];
+    if (!shape.some(isError)) found.push(...checkResource(resource));
+    for (const { path, ...wording } of found) this.#problem(origin, path, wording, resource);
+    if (found.some(isError)) {
+      if (name === undefined) this.unreadable = true;
+      else this.refused.add(resource.key);
+      return;
+    }
+    this.resources.push({ ...resource, contentHash: hashOf([meshKind, resource.labels, spec]) });
+  }
+
+  #kindOf(value: Readonly<Record<string, unknown>>, origin: ResourceOrigin): MeshKind | undefined {
+    const { kind, apiVersion } = value;
+    const misspelt = (field: string): string | undefined => closestName(field, Object.keys(value));
+    for (const field of ['apiVersion', 'kind']) {
+      if (Object.hasOwn(value, field)) continue;
+      const near = misspelt(field);
+      this.#problem(origin, near === undefined ? [] : [near], {
+        message: near === undefined ? `the document lacks "${field}"` : `unknown field "${near}"`,
+        expected: 'an object with apiVersion, kind and metadata',
+        suggestion: near === undefined ? undefined : field,
+        at: 'key',
+      });
+    }
+    if (kind === undefined || apiVersion === undefined) return undefined;
+    const versions = kindsAndVersions.filter((entry) => entry.kind === kind);
+    const exact = versions.find((entry) => entry.apiVersion === apiVersion);
+    if (exact !== undefined) return exact.meshKind;
+    if (versions.length === 0) {
+      const names = [...new Set(kindsAndVersions.map((entry) => entry.kind))];
+      this.#problem(origin, ['kind'], {
+        message: `kind cannot be ${JSON.stringify(kind) ?? ''}`.slice(0, 200),
+        expected: `one of ${names.join(', ')}`,
+        suggestion: typeof kind === 'string' ? closestName(kind, names) : undefined,
+      });
+      return undefined;
+    }
+    this.#problem(origin, ['apiVersion'], {
+      message: `apiVersion of ${String(kind)} cannot be ${JSON.stringify(apiVersion) ?? ''}`.slice(0, 200),
+      expected: versions.map((entry) => entry.apiVersion).join(' or '),
+      suggestion:
+        typeof apiVersion === 'string'
+          ? closestName(
+              apiVersion,
+              versions.map((entry) => entry.apiVersion),
+            )
+          : undefined,
+    });
+    return undefined;
+  }
+
+  #originOf(document: Document.Parsed, base: FieldPath): ResourceOrigin {
+    const place = (offset: number): { line: number; column: number } => {
+      const { line, col } = this.#lines.linePos(offset);
+      return { line: Math.max(line, 1), column: Math.max(col, 1) };
+    };
+    const start = place(document.contents?.range[0] ?? 0);
+    return {
+      file: this.#file,
+      ...start,
+      lineText: (line) => this.#lineText(line),
+      locate: (path, key) =>
+        place(offsetOf(document, [...base, ...path], key) ?? document.contents?.range[0] ?? 0),
+    };
+  }
+
+  #lineText(line: number): string | undefined {
+    const start = this.#lines.lineStarts[line - 1];
+    if (start === undefined) return undefined;
+    const end = this.#source.indexOf('\n', start);
+    return this.#source.slice(start, end < 0 ? undefined : end).replace(/\r$/, '');
+  }
+
+  #problem(origin: ResourceOrigin, path: FieldPath, wording: ProblemWording, resource?: MeshResource): void {
+    const owner =
+      resource === undefined || resource.name === ''
+        ? undefined
+        : { kind: resource.kind, namespace: resource.namespace, name: resource.name };
+    this.#push(origin.locate(path, wording.at), formatFieldPath(path), wording, owner);
+  }
+
+  #push(
+    place: { readonly line: number; readonly column: number },
+    field: string,
+    wording: ProblemWording,
+    resource?: SourceProblem['resource'],
+  ): void {
+    const lineText = this.#lineText(place.line);
+    this.problems.push({
+      severity: wording.severity ?? 'error',
+      file: this.#file,
+      line: place.line,
+      column: place.column,
+      ...(lineText === undefined ? {} : { lineText }),
+      ...(resource === undefined ? {} : { resource }),
+      field,
+      message: wording.message,
+      ...(wording.expected === undefined ? {} : { expected: wording.expected }),
+      ...(wording.suggestion === undefined ? {} : { suggestion: wording.suggestion }),
+    });
+  }
+}
+
+/** Every pair of kind and apiVersion as users write them. */
+const kindsAndVersions = (Object.keys(meshKinds) as MeshKind[]).flatMap((meshKind) =>
+  meshKinds[meshKind].map((apiVersion) => ({
+    meshKind,
+    apiVersion: apiVersion as string,
+    kind: meshKind === 'KubernetesGateway' ? 'Gateway' : (meshKind as string),
+  })),
+);
+
+function nested(origin: ResourceOrigin, base: FieldPath): ResourceOrigin {
+  const { line, column } = origin.locate(base);
+  return { ...origin, line, column, locate: (path, key) => origin.locate([...base, ...path], key) };
+}
+
+/** Where a field starts in the text; where it is absent, its nearest parent. */
+function offsetOf(document: Document.Parsed, path: FieldPath, key: 'key' | undefined): number | undefined {
+  let node: unknown = document.contents;
+  let offset = document.contents?.range[0];
+  for (const [i, part] of path.entries()) {
+    if (isAlias(node)) node = node.resolve(document);
+    if (isMap(node)) {
+      const pair = node.items.find((item) => isScalar(item.key) && String(item.key.value) === String(part));
+      if (pair === undefined || !isPair(pair)) return offset;
+      const keyRange = isNode(pair.key) ? pair.key.range : undefined;
+      const valueRange = isNode(pair.value) ? pair.value.range : undefined;
+      const own = key === 'key' && i === path.length - 1 ? keyRange : (valueRange ?? keyRange);
+      // A block that starts on a later line is better pointed at by its name.
+      offset = own?.[0] ?? offset;
+      if (isMap(pair.value) && i === path.length - 1 && keyRange != null && !pair.value.flow)
+        offset = keyRange[0];
+      node = pair.value;
+    } else if (isSeq(node)) {
+      const item: unknown = typeof part === 'number' ? node.items[part] : undefined;
+      if (item === undefined) return offset;
+      if (isNode(item)) offset = item.range?.[0] ?? offset;
+      node = item;
+    } else {
+      return offset;
+    }
+  }
+  return offset;
+}
+
+function isError(problem: { readonly severity?: 'error' | 'warning' }): boolean {
+  return problem.severity !== 'warning';
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** JSON-like texts may nest without indenting; the parser recurses, so depth is counted before. Strings may only add to it. */
+function deepestFlow(source: string): number {
+  let depth = 0;
+  let deepest = 0;
+  for (let i = 0; i < source.length; i++) {
+    const code = source.charCodeAt(i);
+    if (code === 0x7b || code === 0x5b) deepest = Math.max(deepest, ++depth);
+    else if ((code === 0x7d || code === 0x5d) && depth > 0) depth--;
+  }
+  return deepest;
+}
+
+function wordYamlError(code: string, message: string): string {
+  switch (code) {
+    case 'DUPLICATE_KEY':
+      return 'a field stands twice in one object';
+    case 'TAB_AS_INDENT':
+      return 'a tab is used for indentation; YAML takes spaces';
+    case 'BAD_INDENT':
+      return 'the indentation does not fit the lines around it';
+    case 'MISSING_CHAR':
+      return `something is missing: ${lowerFirst(message)}`;
+    default:
+      return `this is not valid YAML: ${lowerFirst(message)}`;
+  }
+}
+
+function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
+}
+
+/** A hash that does not depend on the order of fields. */
+export function hashOf(value: unknown): string {
+  return createHash('sha256').update(canonicalJson(value)).digest('base64url').slice(0, 22);
+}
+
+function canonicalJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
+  if (!isObject(value)) return JSON.stringify(value) ?? 'null';
+  const names = Object.keys(value).sort();
+  return `{${names.map((name) => `${JSON.stringify(name)}:${canonicalJson(value[name])}`).join(',')}}`;
 }

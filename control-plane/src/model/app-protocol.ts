@@ -1,0 +1,42 @@
+import type { AppProtocol } from './mesh-model.js';
+
+const known: Readonly<Record<string, AppProtocol>> = {
+  http: 'http',
+  http2: 'http2',
+  grpc: 'grpc',
+  'grpc-web': 'http',
+  https: 'https',
+  tls: 'tls',
+  tcp: 'tcp',
+  mongo: 'tcp',
+  mysql: 'tcp',
+  redis: 'tcp',
+  udp: 'udp',
+  'kubernetes.io/h2c': 'http2',
+  'kubernetes.io/ws': 'http',
+};
+
+/** What is spoken on a Service's port, by Istio's rules: appProtocol, else the part of the name before the first `-`, else TCP. */
+export function portProtocol(port: {
+  readonly name?: string | undefined;
+  readonly protocol?: string | undefined;
+  readonly appProtocol?: string | undefined;
+}): AppProtocol {
+  if (port.protocol === 'UDP') return 'udp';
+  const declared = port.appProtocol === undefined ? undefined : known[port.appProtocol.toLowerCase()];
+  if (declared !== undefined) return declared;
+  const name = (port.name ?? '').toLowerCase();
+  if (name === 'grpc-web' || name.startsWith('grpc-web-')) return 'http';
+  return known[name.split('-')[0] ?? ''] ?? 'tcp';
+}
+
+/** `HTTP`, `GRPC-WEB`, … as ServiceEntry, Gateway and Workload name protocols. */
+export function namedProtocol(name: string | undefined, portName: string): AppProtocol {
+  if (name === undefined || name === '') return portProtocol({ name: portName });
+  return known[name.toLowerCase()] ?? 'tcp';
+}
+
+/** Whether requests are seen, and so routed by rules of HTTP. */
+export function isHttp(protocol: AppProtocol): protocol is 'http' | 'http2' | 'grpc' {
+  return protocol === 'http' || protocol === 'http2' || protocol === 'grpc';
+}
