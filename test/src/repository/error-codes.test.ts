@@ -29,17 +29,22 @@ describe('docs/errors.md', () => {
 });
 
 describe('errorCodesIn', () => {
-  it('finds codes as whole literals only', () => {
-    assert.deepEqual(errorCodesIn(`code = 'MESH_A_1'; x = "MESH_B"; startsWith('MESH_'); 'see MESH_C'`), [
-      'MESH_A_1',
-      'MESH_B',
-    ]);
+  it('finds what classes set as their code, and nothing else', () => {
+    const source = `code = 'MESH_A_1'; ({ code: "MESH_B" }); startsWith('MESH_'); location = 'MESH_EXTERNAL'`;
+    assert.deepEqual(errorCodesIn(source), ['MESH_A_1', 'MESH_B']);
   });
 
   it('takes the lines of comments for examples', () => {
-    assert.deepEqual(errorCodesIn(`/**\n * code = 'MESH_A'\n */\n// 'MESH_B'\n  code = 'MESH_C';`), [
+    assert.deepEqual(errorCodesIn(`/**\n * code = 'MESH_A'\n */\n// code = 'MESH_B'\n  code = 'MESH_C';`), [
       'MESH_C',
     ]);
+  });
+
+  it('refuses a class whose code it cannot see', () => {
+    assert.throws(
+      () => errorCodesIn(`class AError extends MeshError {\n  code = CODES.a;\n}`),
+      /1 classes extend MeshError, but only 0 codes/,
+    );
   });
 });
 

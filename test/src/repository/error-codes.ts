@@ -20,13 +20,22 @@ export function errorCodesInSources(root: string = repositoryRoot): ReadonlyMap<
   return codes;
 }
 
-/** The codes in a source's literals; what comments give as an example does not count. */
+/**
+ * The codes that classes of a source set; what comments give as an example does not count, and neither do other words
+ * with that beginning (a ServiceEntry's `MESH_EXTERNAL`).
+ *
+ * Errors: where more classes extend MeshError than codes are set by a literal, for then some code cannot be seen.
+ */
 export function errorCodesIn(source: string): readonly string[] {
-  return source
-    .split('\n')
-    .filter((line) => !/^\s*(\*|\/\*|\/\/)/.test(line))
-    .flatMap((line) => [...line.matchAll(/(['"`])(MESH_[A-Z0-9_]*[A-Z0-9])\1/g)])
+  const lines = source.split('\n').filter((line) => !/^\s*(\*|\/\*|\/\/)/.test(line));
+  const codes = lines
+    .flatMap((line) => [...line.matchAll(/\bcode\s*[=:]\s*(['"`])(MESH_[A-Z0-9_]*[A-Z0-9])\1/g)])
     .map((match) => match[2] as string);
+  const classes = lines.filter((line) => /\bclass \w+ extends MeshError\b/.test(line)).length;
+  if (codes.length < classes) {
+    throw new Error(`${classes} classes extend MeshError, but only ${codes.length} codes are literals`);
+  }
+  return codes;
 }
 
 /** The codes of the first column of the table in docs/errors.md, in their order there. */
