@@ -18,7 +18,7 @@ export default tseslint.config(
   {
     files: ['**/*.{js,mjs,cjs,ts}'],
     rules: {
-      eqeqeq: 'error',
+      eqeqeq: ['error', 'always', { null: 'ignore' }],
       'no-constant-condition': ['error', { checkLoops: 'allExceptWhileTrue' }],
       'no-control-regex': 'error',
       'no-dupe-keys': 'error',
