@@ -1,0 +1,27 @@
+import type { LaunchEvent } from '../launcher/launch-event.js';
+
+/** One line for a person about something that happened; undefined when it is not worth a line. */
+export function describeEvent(event: LaunchEvent): string | undefined {
+  switch (event.kind) {
+    case 'control-plane-ready':
+      return `heddled is up: xDS on 127.0.0.1:${event.xdsPort}, API on http://127.0.0.1:${event.apiPort}`;
+    case 'gateway-ready':
+      return `gateway ${event.name} is ready: ${Object.entries(event.ports)
+        .map(
+          ([port, real]) => `http://127.0.0.1:${real}${String(real) === port ? '' : ` (for port ${port})`}`,
+        )
+        .join(', ')}`;
+    case 'instance-starting':
+      return undefined;
+    case 'instance-ready':
+      return `${event.name} is ready; its sidecar's admin page is http://127.0.0.1:${event.adminPort}`;
+    case 'instance-stopped':
+      return `${event.name} was stopped`;
+    case 'crashed':
+      return `${event.name} ended by itself (${event.how}), starting it again in ${Math.ceil(event.restartInMs)} ms; see ${event.logFile}`;
+    case 'not-ready':
+      return `${event.name} does not become ready: ${event.what}; see ${event.logFile}`;
+    case 'problem':
+      return event.text;
+  }
+}

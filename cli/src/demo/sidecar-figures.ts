@@ -1,0 +1,28 @@
+import { get } from 'node:http';
+
+/** Requests by cluster name, as one sidecar counted them. */
+export type RequestsByCluster = ReadonlyMap<string, number>;
+
+/** Reads `envoy_cluster_upstream_rq_total` from a proxy's admin server. Errors: the admin server does not answer. */
+export async function requestsByCluster(adminPort: number): Promise<RequestsByCluster> {
+  const text = await fetchText(adminPort, '/stats/prometheus');
+  const counts = new Map<string, number>();
+  for (const line of text.split('\n')) {
+    const found = /^envoy_cluster_upstream_rq_total\{(.*)\} (\S+)$/.exec(line);
+    const name = /envoy_cluster_name="([^"]*)"/.exec(found?.[1] ?? '')?.[1];
+    if (name !== undefined) counts.set(name, Number(found?.[2]));
+  }
+  return counts;
+}
+
+function fetchText(port: number, path: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    get({ host: '127.0.0.1', port, path, agent: false, timeout: 5_000 }, (response) => {
+      let body = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk: string) => (body += chunk));
+      response.on('error', reject);
+      response.on('end', () => resolve(body));
+    }).on('error', reject);
+  });
+}

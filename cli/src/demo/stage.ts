@@ -1,0 +1,63 @@
+import { copyFile, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock } from '@heddle/common';
+import type { HeddledClient, ReportedProblem } from '../launcher/heddled-client.js';
+import type { Launcher } from '../launcher/launcher.js';
+import { waitUntil } from '../launcher/readiness.js';
+import type { ShopClient } from './shop-client.js';
+
+export interface StageOptions {
+  readonly launcher: Launcher;
+  readonly client: ShopClient;
+  readonly heddled: HeddledClient;
+  readonly gatewayAdminPort: number;
+  /** The folder that the running mesh follows. */
+  readonly meshFolder: string;
+  readonly storyFolder: string;
+  readonly clock: Clock;
+}
+
+/** The running mesh as a step of the story sees it. */
+export class Stage {
+  readonly launcher: Launcher;
+  readonly client: ShopClient;
+  readonly #options: StageOptions;
+  #editedAtMs = 0;
+
+  constructor(options: StageOptions) {
+    this.#options = options;
+    this.launcher = options.launcher;
+    this.client = options.client;
+  }
+
+  /** Puts a file of the story into the mesh folder. Returns its text. */
+  async apply(story: string, as: string): Promise<string> {
+    const file = join(this.#options.storyFolder, story);
+    const text = await readFile(file, 'utf8');
+    await copyFile(file, join(this.#options.meshFolder, as));
+    this.#editedAtMs = this.#options.clock.monotonicMs();
+    return text;
+  }
+
+  async remove(name: string): Promise<void> {
+    await rm(join(this.#options.meshFolder, name));
+    this.#editedAtMs = this.#options.clock.monotonicMs();
+  }
+
+  sinceEditMs(): number {
+    return this.#options.clock.monotonicMs() - this.#editedAtMs;
+  }
+
+  eventually(check: () => Promise<boolean>, timeoutMs: number): Promise<boolean> {
+    return waitUntil(check, this.#options.clock, timeoutMs);
+  }
+
+  problems(): Promise<readonly ReportedProblem[]> {
+    return this.#options.heddled.problems();
+  }
+
+  /** Of every proxy, the gateway's too. */
+  adminPorts(): readonly number[] {
+    return [this.#options.gatewayAdminPort, ...this.launcher.instances.map(({ adminPort }) => adminPort)];
+  }
+}

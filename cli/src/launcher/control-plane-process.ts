@@ -1,0 +1,91 @@
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Clock, Random } from '@heddle/common';
+import { FreePorts } from './free-ports.js';
+import type { LaunchEvent } from './launch-event.js';
+import { waitUntil } from './readiness.js';
+import { SupervisedProcess } from './supervised-process.js';
+
+const READY_TIMEOUT_MS = 30_000;
+
+export interface ControlPlaneProcessOptions {
+  readonly folders: readonly string[];
+  readonly appliedFolder: string;
+  readonly stateFolder: string;
+  readonly logsFolder: string;
+  /** The API is tried there first. */
+  readonly apiPort: number;
+  readonly ports: FreePorts;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly report: (event: LaunchEvent) => void;
+}
+
+export interface RunningControlPlane {
+  readonly xdsPort: number;
+  readonly apiPort: number;
+  readonly token: string;
+}
+
+/** heddled as a process of its own, on ports that stay the same when it is restarted. */
+export class ControlPlaneProcess {
+  readonly #options: ControlPlaneProcessOptions;
+  #process: SupervisedProcess | undefined;
+
+  constructor(options: ControlPlaneProcessOptions) {
+    this.#options = options;
+  }
+
+  get pid(): number | undefined {
+    return this.#process?.pid;
+  }
+
+  /** Resolves when it listens. Errors: it did not within 30 s; the message names its log. */
+  async start(): Promise<RunningControlPlane> {
+    const { ports, stateFolder, logsFolder, clock, report } = this.#options;
+    const portsFile = join(stateFolder, 'heddled.json');
+    const logFile = join(logsFolder, 'heddled.log');
+    await rm(portsFile, { force: true });
+    const xdsPort = await ports.take();
+    const apiPort = await ports.prefer(this.#options.apiPort);
+    this.#process = new SupervisedProcess({
+      name: 'heddled',
+      command: process.execPath,
+      args: [
+        fileURLToPath(new URL('./main.js', import.meta.resolve('@heddle/control-plane'))),
+        ...this.#options.folders.flatMap((folder) => ['-f', folder]),
+        ...['--applied', this.#options.appliedFolder],
+        ...['--xds', `127.0.0.1:${xdsPort}`, '--api', `127.0.0.1:${apiPort}`],
+        ...['--ports-file', portsFile],
+      ],
+      workingDirectory: process.cwd(),
+      environment: this.#options.environment,
+      logFile,
+      clock,
+      random: this.#options.random,
+      onStart: () => undefined,
+      onCrash: (how, restartInMs) => report({ kind: 'crashed', name: 'heddled', how, restartInMs, logFile }),
+    });
+    this.#process.start();
+    let written = '';
+    const isReady = await waitUntil(
+      async () => {
+        written = await readFile(portsFile, 'utf8').catch(() => '');
+        return written.endsWith('\n');
+      },
+      clock,
+      READY_TIMEOUT_MS,
+    );
+    if (!isReady)
+      throw new Error(`heddled did not start within ${READY_TIMEOUT_MS / 1000} s; see ${logFile}`);
+    const { token } = JSON.parse(written) as { token: string };
+    report({ kind: 'control-plane-ready', xdsPort, apiPort, token });
+    return { xdsPort, apiPort, token };
+  }
+
+  async stop(): Promise<void> {
+    await this.#process?.stop(5_000);
+  }
+}

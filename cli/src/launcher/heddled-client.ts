@@ -1,0 +1,61 @@
+import { request } from 'node:http';
+
+/** Whether every proxy has what it was sent, as heddled's API says. */
+export interface Convergence {
+  readonly revision: number;
+  readonly converged: boolean;
+  readonly proxies: number;
+  readonly waiting: readonly { readonly id: string; readonly typeUrl: string; readonly state: string }[];
+}
+
+/** A mistake in the sources, as heddled's API says. */
+export interface ReportedProblem {
+  readonly severity: 'error' | 'warning';
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+  readonly field: string;
+  readonly message: string;
+  readonly expected?: string;
+  readonly suggestion?: string;
+}
+
+/** Calls the HTTP API of heddled. */
+export class HeddledClient {
+  readonly #port: number;
+
+  constructor(port: number) {
+    this.#port = port;
+  }
+
+  /** Errors: rejects when heddled does not answer, or not with 200. */
+  get<T>(path: string): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const sent = request(
+        { host: '127.0.0.1', port: this.#port, path, agent: false, timeout: 5_000 },
+        (response) => {
+          let body = '';
+          response.setEncoding('utf8');
+          response.on('data', (chunk: string) => (body += chunk));
+          response.on('error', reject);
+          response.on('end', () => {
+            if (response.statusCode !== 200)
+              reject(new Error(`heddled answered ${response.statusCode}: ${body.trim()}`));
+            else resolve(JSON.parse(body) as T);
+          });
+        },
+      );
+      sent.on('timeout', () => sent.destroy(new Error('heddled did not answer within 5 s')));
+      sent.on('error', reject);
+      sent.end();
+    });
+  }
+
+  convergence(): Promise<Convergence> {
+    return this.get('/api/v1/convergence');
+  }
+
+  async problems(): Promise<readonly ReportedProblem[]> {
+    return (await this.get<{ problems: readonly ReportedProblem[] }>('/api/v1/problems')).problems;
+  }
+}

@@ -1,0 +1,203 @@
+import { rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import type { Workload } from '@heddle/control-plane';
+import { stringify } from 'yaml';
+import { applicationEnvironment, type ReachableService } from './application-environment.js';
+import type { LaunchEnvironment } from './launch-environment.js';
+import { acceptsConnections, waitUntil } from './readiness.js';
+import { Sidecar } from './sidecar.js';
+import { SupervisedProcess } from './supervised-process.js';
+
+const READY_TIMEOUT_MS = 30_000;
+const STOP_GRACE_MS = 15_000;
+
+/** A service and its ports, as the mesh names them; each gets a local port at every instance. */
+export interface MeshService {
+  readonly name: string;
+  readonly hostname: string;
+  readonly ports: readonly { readonly name: string; readonly number: number; readonly isHttp: boolean }[];
+}
+
+/**
+ * One running copy of a workload: the application and its sidecar.
+ *
+ * It is an endpoint of its services while both are up, and not a moment longer: a WorkloadEntry file in the folder of
+ * instances says so to heddled.
+ */
+export class Instance {
+  readonly name: string;
+  readonly workload: Workload;
+  readonly #environment: LaunchEnvironment;
+  readonly #recordFile: string;
+  #application: SupervisedProcess | undefined;
+  #sidecar: Sidecar | undefined;
+  #inbound: { readonly name: string; readonly listen: number; readonly application: number }[] = [];
+  readonly #taken: number[] = [];
+  #applicationUp = false;
+  #sidecarUp = false;
+  #recorded = false;
+  #reported = false;
+  #writing: Promise<void> = Promise.resolve();
+  readonly #stopped = new AbortController();
+
+  constructor(name: string, workload: Workload, environment: LaunchEnvironment) {
+    this.name = name;
+    this.workload = workload;
+    this.#environment = environment;
+    this.#recordFile = join(environment.folders.instances, `${workload.namespace}.${name}.yaml`);
+  }
+
+  get adminPort(): number {
+    return this.#sidecar?.adminPort ?? 0;
+  }
+
+  get isReady(): boolean {
+    return this.#applicationUp && this.#sidecarUp;
+  }
+
+  /** Starts both; resolves when they are started, which is before they are ready. */
+  async start(services: readonly MeshService[]): Promise<void> {
+    const { workload, name } = this;
+    const { report } = this.#environment;
+    report({ kind: 'instance-starting', name });
+    for (const port of workload.ports) {
+      this.#inbound.push({ name: port.name, listen: await this.#port(), application: await this.#port() });
+    }
+    const reachable: ReachableService[] = [];
+    const outbound: Record<string, number> = {};
+    for (const service of services) {
+      const ports = [];
+      for (const port of service.ports) {
+        const local = await this.#port();
+        outbound[`${service.hostname}:${port.number}`] = local;
+        ports.push({ ...port, local });
+      }
+      reachable.push({ name: service.name, ports });
+    }
+    const httpProxy = await this.#port();
+
+    this.#sidecar = new Sidecar(
+      {
+        role: 'sidecar',
+        name,
+        namespace: workload.namespace,
+        workloadName: workload.name,
+        labels: workload.labels,
+        serviceAccount: workload.serviceAccount,
+        explicit: { bindAddress: '127.0.0.1', inbound: this.#inbound, outbound, httpProxy, gatewayPorts: {} },
+      },
+      this.#environment,
+      () => this.#onChange('sidecar', true),
+      () => this.#onChange('sidecar', false),
+    );
+    await this.#sidecar.start();
+    this.#application = this.#createApplication(reachable, httpProxy);
+    this.#application.start();
+  }
+
+  /** No longer an endpoint. Resolves when that is written. */
+  async withdraw(): Promise<void> {
+    this.#stopped.abort();
+    this.#applicationUp = false;
+    this.#record();
+    await this.#writing;
+  }
+
+  /** The application first: while it finishes what is in flight, its own calls still need the sidecar. */
+  async stop(): Promise<void> {
+    await this.withdraw();
+    await this.#application?.stop(STOP_GRACE_MS);
+    await this.#sidecar?.stop();
+    for (const port of this.#taken) this.#environment.ports.release(port);
+    this.#environment.report({ kind: 'instance-stopped', name: this.name });
+  }
+
+  async #port(): Promise<number> {
+    const port = await this.#environment.ports.take();
+    this.#taken.push(port);
+    return port;
+  }
+
+  #createApplication(services: readonly ReachableService[], httpProxy: number): SupervisedProcess {
+    const { name, workload } = this;
+    const { clock, random, environment, folders, report } = this.#environment;
+    const logFile = join(folders.logs, `${name}.log`);
+    const [command = '', ...args] = workload.command;
+    return new SupervisedProcess({
+      name,
+      command,
+      args,
+      workingDirectory: resolve(dirname(workload.file), workload.workingDirectory ?? '.'),
+      environment: {
+        ...environment,
+        ...applicationEnvironment({
+          instance: name,
+          ports: this.#inbound,
+          services,
+          httpProxy,
+          own: workload.env,
+        }),
+      },
+      logFile,
+      clock,
+      random,
+      onStart: () => void this.#awaitApplication(logFile),
+      onCrash: (how, restartInMs) => {
+        this.#onChange('application', false);
+        report({ kind: 'crashed', name, how, restartInMs, logFile });
+      },
+    });
+  }
+
+  async #awaitApplication(logFile: string): Promise<void> {
+    const { clock, report } = this.#environment;
+    const check = async (): Promise<boolean> => {
+      for (const { application } of this.#inbound) if (!(await acceptsConnections(application))) return false;
+      return true;
+    };
+    if (await waitUntil(check, clock, READY_TIMEOUT_MS, this.#stopped.signal)) {
+      this.#application?.markHealthy();
+      this.#onChange('application', true);
+    } else if (!this.#stopped.signal.aborted) {
+      report({ kind: 'not-ready', name: this.name, what: 'it does not listen on PORT', logFile });
+    }
+  }
+
+  #onChange(what: 'application' | 'sidecar', isUp: boolean): void {
+    if (this.#stopped.signal.aborted) return;
+    if (what === 'application') this.#applicationUp = isUp;
+    else this.#sidecarUp = isUp;
+    this.#record();
+    if (this.isReady && !this.#reported) {
+      this.#reported = true;
+      this.#environment.report({ kind: 'instance-ready', name: this.name, adminPort: this.adminPort });
+    }
+  }
+
+  /** Writes or removes the record, one after the other, by what is so when its turn comes. */
+  #record(): void {
+    this.#writing = this.#writing.then(async () => {
+      if (this.isReady === this.#recorded) return;
+      this.#recorded = this.isReady;
+      if (!this.#recorded) {
+        await rm(this.#recordFile, { force: true });
+        return;
+      }
+      const { workload } = this;
+      const entry = {
+        apiVersion: 'networking.istio.io/v1',
+        kind: 'WorkloadEntry',
+        metadata: { name: this.name, namespace: workload.namespace, labels: workload.labels },
+        spec: {
+          address: '127.0.0.1',
+          ports: Object.fromEntries(this.#inbound.map(({ name, listen }) => [name, listen])),
+          labels: workload.labels,
+          serviceAccount: workload.serviceAccount,
+        },
+      };
+      // Renamed into place, so that heddled never reads half a file.
+      await writeFile(`${this.#recordFile}.tmp`, stringify(entry), { mode: 0o600 });
+      await rename(`${this.#recordFile}.tmp`, this.#recordFile);
+    });
+  }
+}

@@ -1,0 +1,26 @@
+import type { Clock, Random } from '@heddle/common';
+import type { FreePorts } from './free-ports.js';
+import type { LaunchEvent } from './launch-event.js';
+
+/** What everything that is launched on this machine shares. */
+export interface LaunchEnvironment {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly ports: FreePorts;
+  /** Bootstraps, last good configurations, records of running instances, logs. */
+  readonly folders: LaunchFolders;
+  /** The program of a sidecar and its first arguments. */
+  readonly proxy: { readonly command: string; readonly args: readonly string[] };
+  /** The environment of this process, passed on to what is launched. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly xdsPort: number;
+  readonly report: (event: LaunchEvent) => void;
+}
+
+export interface LaunchFolders {
+  readonly bootstraps: string;
+  readonly proxyState: string;
+  /** WorkloadEntry files of what runs: a source of heddled. */
+  readonly instances: string;
+  readonly logs: string;
+}

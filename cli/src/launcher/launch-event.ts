@@ -1,0 +1,25 @@
+/** What happened, for the person at the terminal and for the demo. */
+export type LaunchEvent =
+  | {
+      readonly kind: 'control-plane-ready';
+      readonly xdsPort: number;
+      readonly apiPort: number;
+      readonly token: string;
+    }
+  | {
+      readonly kind: 'gateway-ready';
+      readonly name: string;
+      readonly ports: Readonly<Record<string, number>>;
+    }
+  | { readonly kind: 'instance-starting'; readonly name: string }
+  | { readonly kind: 'instance-ready'; readonly name: string; readonly adminPort: number }
+  | { readonly kind: 'instance-stopped'; readonly name: string }
+  | {
+      readonly kind: 'crashed';
+      readonly name: string;
+      readonly how: string;
+      readonly restartInMs: number;
+      readonly logFile: string;
+    }
+  | { readonly kind: 'not-ready'; readonly name: string; readonly what: string; readonly logFile: string }
+  | { readonly kind: 'problem'; readonly text: string };

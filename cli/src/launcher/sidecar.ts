@@ -1,0 +1,93 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { LaunchEnvironment } from './launch-environment.js';
+import { proxyBootstrap, type ProxyBootstrapOptions } from './proxy-bootstrap.js';
+import { answersOk, waitUntil } from './readiness.js';
+import { SupervisedProcess } from './supervised-process.js';
+
+const READY_TIMEOUT_MS = 30_000;
+const DRAIN_GRACE_MS = 15_000;
+
+export type SidecarOptions = Omit<ProxyBootstrapOptions, 'adminPort' | 'xdsPort' | 'accessLog'>;
+
+/** One heddle-proxy process, beside an application or as a gateway, with its bootstrap, state and logs. */
+export class Sidecar {
+  readonly #options: SidecarOptions;
+  readonly #environment: LaunchEnvironment;
+  readonly #process: SupervisedProcess;
+  readonly #bootstrapFile: string;
+  readonly #onUp: () => void;
+  readonly #onDown: () => void;
+  readonly #stopped = new AbortController();
+  #adminPort = 0;
+
+  /** `onUp` is called when it is ready, after a crash again; `onDown` when it crashed. */
+  constructor(options: SidecarOptions, environment: LaunchEnvironment, onUp: () => void, onDown: () => void) {
+    this.#options = options;
+    this.#environment = environment;
+    this.#onUp = onUp;
+    this.#onDown = onDown;
+    const { folders, proxy } = environment;
+    this.#bootstrapFile = join(folders.bootstraps, `${options.name}.json`);
+    const logFile = join(folders.logs, `${options.name}.proxy.log`);
+    this.#process = new SupervisedProcess({
+      name: `sidecar of ${options.name}`,
+      command: proxy.command,
+      args: [...proxy.args, '-c', this.#bootstrapFile, '--state-dir', join(folders.proxyState, options.name)],
+      workingDirectory: process.cwd(),
+      environment: environment.environment,
+      logFile,
+      clock: environment.clock,
+      random: environment.random,
+      onStart: () => void this.#awaitReady(logFile),
+      onCrash: (how, restartInMs) => {
+        this.#onDown();
+        environment.report({ kind: 'crashed', name: `${options.name} (sidecar)`, how, restartInMs, logFile });
+      },
+    });
+  }
+
+  get adminPort(): number {
+    return this.#adminPort;
+  }
+
+  get pid(): number | undefined {
+    return this.#process.pid;
+  }
+
+  async start(): Promise<void> {
+    const { ports, folders, xdsPort } = this.#environment;
+    this.#adminPort = await ports.take();
+    await mkdir(join(folders.proxyState, this.#options.name), { recursive: true, mode: 0o700 });
+    const bootstrap = proxyBootstrap({
+      ...this.#options,
+      adminPort: this.#adminPort,
+      xdsPort,
+      accessLog: join(folders.logs, `${this.#options.name}.access.log`),
+    });
+    await writeFile(this.#bootstrapFile, `${JSON.stringify(bootstrap, null, 2)}\n`, { mode: 0o600 });
+    this.#process.start();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    await this.#process.stop(DRAIN_GRACE_MS);
+    this.#environment.ports.release(this.#adminPort);
+  }
+
+  async #awaitReady(logFile: string): Promise<void> {
+    const { clock, report } = this.#environment;
+    const check = (): Promise<boolean> => answersOk(this.#adminPort, '/ready');
+    if (await waitUntil(check, clock, READY_TIMEOUT_MS, this.#stopped.signal)) {
+      this.#process.markHealthy();
+      this.#onUp();
+    } else if (!this.#stopped.signal.aborted) {
+      report({
+        kind: 'not-ready',
+        name: this.#options.name,
+        what: 'its sidecar got no configuration',
+        logFile,
+      });
+    }
+  }
+}
