@@ -10,6 +10,7 @@ import { addProblem, memberPath, shown, type ProtoProblem } from './json-problem
 import { parseScalar } from './json-scalar.js';
 import { instantiate, messageType, typeNameOf, type MessageType } from './message-type.js';
 import { suggestionFor } from './suggestion.js';
+import { hasOwnJsonForm, isWrapper } from './well-known-forms.js';
 import { parseDuration, parseFieldMask, parseTimestamp, type SecondsAndNanos } from './well-known-text.js';
 
 type JsonObject = Record<string, unknown>;
@@ -20,26 +21,6 @@ const deepest = 100;
 
 function isObject(json: unknown): json is JsonObject {
   return typeof json === 'object' && json !== null && !Array.isArray(json);
-}
-
-function isWrapper(typeName: string): boolean {
-  return /^google\.protobuf\.(?:Double|Float|U?Int64|U?Int32|Bool|String|Bytes)Value$/.test(typeName);
-}
-
-/** The types whose JSON is not an object of their fields; inside an `Any` it stands under `value`. */
-export function hasOwnJsonForm(typeName: string): boolean {
-  switch (typeName) {
-    case 'google.protobuf.Any':
-    case 'google.protobuf.Duration':
-    case 'google.protobuf.FieldMask':
-    case 'google.protobuf.ListValue':
-    case 'google.protobuf.Struct':
-    case 'google.protobuf.Timestamp':
-    case 'google.protobuf.Value':
-      return true;
-    default:
-      return isWrapper(typeName);
-  }
 }
 
 function hint(word: string, known: Iterable<string>): string {

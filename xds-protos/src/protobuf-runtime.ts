@@ -16,6 +16,9 @@ function exactNumber(value: WideInteger): number {
  * Errors: RangeError for an integer outside ±2^53, and protobufjs's own errors for malformed input.
  */
 class XdsReader extends protobuf.BufferReader {
+  /** Generated code asks the class for it, and protobufjs's BufferReader does not have it. */
+  static override readonly recursionLimit: number = protobuf.Reader.recursionLimit;
+
   constructor(buffer: Buffer) {
     super(buffer);
     this.discardUnknown = false;

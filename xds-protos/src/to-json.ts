@@ -5,8 +5,8 @@ import {
   type FieldDescriptor,
   type MessageDescriptor,
 } from './descriptors.js';
-import { hasOwnJsonForm } from './from-json.js';
 import { messageType, typeNameOf, type MessageType } from './message-type.js';
+import { hasOwnJsonForm } from './well-known-forms.js';
 import { formatDuration, formatFieldMask, formatTimestamp } from './well-known-text.js';
 
 /** What JSON can hold. */
