@@ -2,7 +2,7 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Clock, Random } from '@heddle/common';
-import { FreePorts } from './free-ports.js';
+import type { FreePorts } from './free-ports.js';
 import type { LaunchEvent } from './launch-event.js';
 import { waitUntil } from './readiness.js';
 import { SupervisedProcess } from './supervised-process.js';
