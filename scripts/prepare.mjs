@@ -8,9 +8,10 @@ import { filesBelow, root, workspaces } from './workspaces.mjs';
 
 const say = (text) => process.stderr.write(`${text}\n`);
 
-export async function prepare() {
+/** Installs where that is needed, then builds the workspaces named, or all. Ends the process where that fails. */
+export async function prepare(parts = []) {
   if (!isInstalled()) await install();
-  await build();
+  await build(parts);
 }
 
 /**
@@ -38,27 +39,27 @@ async function install() {
   // Development dependencies build the project, so they come along even where the environment says otherwise.
   const args = ['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'];
   const npm = process.env.npm_execpath;
-  try {
-    const code = npm?.endsWith('npm-cli.js') ? await runNode([npm, ...args]) : await run('npm', args);
-    if (code !== 0) throw new Error(`npm ci ended with ${code}`);
-  } finally {
-    clearInterval(progress);
-  }
+  const code = npm?.endsWith('npm-cli.js') ? await runNode([npm, ...args]) : await run('npm', args);
+  clearInterval(progress);
+  stopUnless('installing', code);
   say(`Installed in ${seconds()} s.`);
 }
 
-async function build() {
+async function build(parts) {
   removeStaleOutput();
   const startedMs = Date.now();
   await step('generating code from the protos', ['xds-protos/scripts/generate.mjs']);
   const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
-  await step('compiling', [tsc, '-b', ...(process.stdout.isTTY ? ['--pretty'] : [])]);
+  await step('compiling', [tsc, '-b', ...parts, ...(process.stdout.isTTY ? ['--pretty'] : [])]);
   const tookMs = Date.now() - startedMs;
   if (tookMs > 5_000) say(`Built in ${Math.round(tookMs / 1000)} s.`);
 }
 
 async function step(name, args) {
-  const code = await runNode(args);
+  stopUnless(name, await runNode(args));
+}
+
+function stopUnless(name, code) {
   if (code === 0) return;
   say(`Stopped: ${name} ended with ${code}.`);
   process.exit(code);

@@ -16,11 +16,15 @@ if (difference < 0) {
 
 const [command, ...args] = process.argv.slice(2);
 
-/** Entries that are programs of the repository: they take this process over, so signals and exit codes are theirs. */
+/**
+ * Programs of the repository: they take this process over, so signals and exit codes are theirs. `parts` are the
+ * workspaces that must be built; the command line starts the proxy and the control plane as processes.
+ */
+const mesh = ['cli', 'control-plane', 'data-plane'];
 const programs = {
-  demo: { entry: 'cli/dist/main.js', args: ['demo', ...args] },
-  heddle: { entry: 'cli/dist/main.js', args },
-  bench: { entry: 'bench/dist/main.js', args },
+  demo: { entry: 'cli/dist/main.js', args: ['demo', ...args], parts: mesh },
+  heddle: { entry: 'cli/dist/main.js', args, parts: mesh },
+  bench: { entry: 'bench/dist/main.js', args, parts: ['bench', ...mesh] },
 };
 
 const { prepare } = await import('./prepare.mjs');
@@ -40,7 +44,7 @@ if (command === 'build') {
   const tested = await runTests(args);
   process.exitCode = checked || tested;
 } else if (Object.hasOwn(programs, command ?? '')) {
-  await prepare();
+  await prepare(programs[command].parts);
   await takeOver(programs[command]);
 } else {
   process.stderr.write('usage: node scripts/run.mjs demo|test|build|check|bench|heddle [arguments]\n');
