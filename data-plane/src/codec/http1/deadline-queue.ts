@@ -1,0 +1,116 @@
+import type { Clock, Timer } from '@heddle/common';
+
+/** Something that can run out of time; embedded in whoever waits. It is in one queue at most. */
+export interface Deadline {
+  dueMs: number;
+  previous: Deadline | undefined;
+  next: Deadline | undefined;
+  queue: DeadlineQueue | undefined;
+  onDeadline(): void;
+}
+
+/** A deadline that is not set. */
+export function createDeadline(onDeadline: () => void): Deadline {
+  return { dueMs: 0, previous: undefined, next: undefined, queue: undefined, onDeadline };
+}
+
+/**
+ * Deadlines that all lie the same time ahead, so that they fall due in the order in which they were set.
+ *
+ * Units: ms. Deadlines fire up to a sixteenth of the timeout late, at most a second: one timer serves all of them.
+ * Cost: setting and clearing are a few assignments and one look at the clock.
+ */
+export class DeadlineQueue {
+  readonly timeoutMs: number;
+  readonly #clock: Clock;
+  readonly #slackMs: number;
+  #first: Deadline | undefined;
+  #last: Deadline | undefined;
+  #timer: Timer | undefined;
+
+  constructor(clock: Clock, timeoutMs: number) {
+    this.#clock = clock;
+    this.timeoutMs = timeoutMs;
+    this.#slackMs = Math.min(1000, timeoutMs / 16);
+  }
+
+  /** Sets the deadline, or sets it anew. */
+  set(deadline: Deadline): void {
+    deadline.queue?.clear(deadline);
+    deadline.queue = this;
+    deadline.dueMs = this.#clock.monotonicMs() + this.timeoutMs;
+    deadline.previous = this.#last;
+    if (this.#last === undefined) this.#first = deadline;
+    else this.#last.next = deadline;
+    this.#last = deadline;
+    this.#timer ??= this.#clock.setTimer(this.timeoutMs + this.#slackMs, this.#onTimer);
+  }
+
+  clear(deadline: Deadline): void {
+    if (deadline.queue !== this) return;
+    if (deadline.previous === undefined) this.#first = deadline.next;
+    else deadline.previous.next = deadline.next;
+    if (deadline.next === undefined) this.#last = deadline.previous;
+    else deadline.next.previous = deadline.previous;
+    deadline.previous = undefined;
+    deadline.next = undefined;
+    deadline.queue = undefined;
+  }
+
+  /** Forgets everything. */
+  stop(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    while (this.#first !== undefined) this.clear(this.#first);
+  }
+
+  readonly #onTimer = (): void => {
+    this.#timer = undefined;
+    const nowMs = this.#clock.monotonicMs();
+    while (this.#first !== undefined && this.#first.dueMs <= nowMs) {
+      const due = this.#first;
+      this.clear(due);
+      due.onDeadline();
+    }
+    if (this.#first !== undefined) {
+      this.#timer ??= this.#clock.setTimer(this.#first.dueMs - nowMs + this.#slackMs, this.#onTimer);
+    }
+  };
+}
+
+/** The queues of one thread, by their timeout. */
+export class Deadlines {
+  readonly clock: Clock;
+  readonly #queues = new Map<number, DeadlineQueue>();
+
+  constructor(clock: Clock) {
+    this.clock = clock;
+  }
+
+  /** Sets `deadline` `timeoutMs` ahead; 0 means never. */
+  set(deadline: Deadline, timeoutMs: number): void {
+    if (timeoutMs <= 0) {
+      deadline.queue?.clear(deadline);
+      return;
+    }
+    let queue = deadline.queue;
+    if (queue?.timeoutMs !== timeoutMs) {
+      queue = this.#queues.get(timeoutMs);
+      if (queue === undefined) {
+        queue = new DeadlineQueue(this.clock, timeoutMs);
+        this.#queues.set(timeoutMs, queue);
+      }
+    }
+    queue.set(deadline);
+  }
+
+  clear(deadline: Deadline): void {
+    deadline.queue?.clear(deadline);
+  }
+
+  /** Cancels the timers of every queue. */
+  stop(): void {
+    for (const queue of this.#queues.values()) queue.stop();
+    this.#queues.clear();
+  }
+}

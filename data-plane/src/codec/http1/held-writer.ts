@@ -1,0 +1,114 @@
+import type { Socket } from 'node:net';
+import type { WatermarkCallbacks } from '../stream.js';
+import type { Flushable, WriteBatch } from './write-batch.js';
+
+/** Up to this much is joined into one string: Node writes those without allocating. */
+const MOST_JOINED_BYTES = 16_000;
+
+/**
+ * Writes to a socket so that a head and what follows it leave in one system call, and watches the watermarks.
+ *
+ * Bounds: at most `MOST_JOINED_BYTES` are held, until the end of the batch; beyond the high watermark the owner is told.
+ * Units: watermarks in bytes; low is half of high; 0 means none.
+ */
+export class HeldWriter implements Flushable {
+  readonly #socket: Socket;
+  readonly #batch: WriteBatch;
+  readonly #highBytes: number;
+  readonly #watermarks: WatermarkCallbacks;
+  /** Latin1 text that is written next. */
+  #held = '';
+  #isDirty = false;
+  #isAbove = false;
+  #bytesWritten = 0;
+  readonly #onWritten = (): void => this.#checkLow();
+
+  constructor(socket: Socket, batch: WriteBatch, highBytes: number, watermarks: WatermarkCallbacks) {
+    this.#socket = socket;
+    this.#batch = batch;
+    this.#highBytes = highBytes === 0 ? Infinity : highBytes;
+    this.#watermarks = watermarks;
+  }
+
+  get bufferedBytes(): number {
+    return this.#held.length + this.#socket.writableLength;
+  }
+
+  get isAboveHighWatermark(): boolean {
+    return this.#isAbove;
+  }
+
+  /** Bytes handed to the socket so far. */
+  get bytesWritten(): number {
+    return this.#bytesWritten;
+  }
+
+  /** Holds latin1 text until the end of the batch. */
+  hold(text: string): void {
+    this.#held += text;
+    if (this.#held.length > MOST_JOINED_BYTES) this.flush();
+    else if (!this.#isDirty) {
+      this.#isDirty = true;
+      this.#batch.add(this);
+    }
+  }
+
+  /** Adds latin1 text and writes all now. */
+  write(text: string): void {
+    this.#held += text;
+    this.flush();
+  }
+
+  /** Adds `before`, the chunk and `after`; small ones are held, large ones written at once without a copy. */
+  data(before: string, chunk: Buffer, after: string): void {
+    const length = before.length + chunk.length + after.length;
+    if (this.#held.length + length <= MOST_JOINED_BYTES) {
+      this.hold(before + chunk.toString('latin1') + after);
+      return;
+    }
+    const socket = this.#socket;
+    const head = this.#held + before;
+    this.#held = '';
+    this.#bytesWritten += head.length + chunk.length + after.length;
+    if (head === '' && after === '') {
+      this.#writeChunk(chunk);
+    } else {
+      socket.cork();
+      if (head !== '') socket.write(head, 'latin1');
+      this.#writeChunk(chunk);
+      if (after !== '') socket.write(after, 'latin1');
+      socket.uncork();
+    }
+    this.#checkHigh();
+  }
+
+  flush(): void {
+    this.#isDirty = false;
+    if (this.#held === '') return;
+    const held = this.#held;
+    this.#held = '';
+    this.#bytesWritten += held.length;
+    if (this.#socket.writableLength > 0) this.#socket.write(held, 'latin1', this.#onWritten);
+    else this.#socket.write(held, 'latin1');
+    this.#checkHigh();
+  }
+
+  #writeChunk(chunk: Buffer): void {
+    if (this.#highBytes === Infinity) this.#socket.write(chunk);
+    else this.#socket.write(chunk, this.#onWritten);
+  }
+
+  #checkHigh(): void {
+    if (!this.#isAbove && this.#socket.writableLength > this.#highBytes) {
+      this.#isAbove = true;
+      this.#watermarks.onAboveWriteBufferHighWatermark();
+    }
+  }
+
+  #checkLow(): void {
+    if (this.#isAbove && this.#socket.writableLength <= this.#highBytes / 2) {
+      this.#isAbove = false;
+      this.#watermarks.onBelowWriteBufferLowWatermark();
+    }
+  }
+}

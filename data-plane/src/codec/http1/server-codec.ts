@@ -1,0 +1,343 @@
+import type { Socket } from 'node:net';
+import { STATUS_CODES } from 'node:http';
+import type { HeaderMap, HttpConnectionManagerConfig } from '@heddle/engine';
+import type { DownstreamConnection, ServerConnectionCallbacks, WatermarkCallbacks } from '../stream.js';
+import { BodyWriter } from './body-writer.js';
+import { createDeadline, type Deadlines } from './deadline-queue.js';
+import type { HeadScan } from './head-scan.js';
+import { statusLine } from './head-text.js';
+import { HeldWriter } from './held-writer.js';
+import { HOLD, MessageReader, STOP, type MessageSink } from './message-reader.js';
+import type { ParseFailure } from './parse-failure.js';
+import { RequestHeadReader, type RequestHeadOptions } from './request-head.js';
+import { ServerStream } from './server-stream.js';
+import { writeBatch, type WriteBatch } from './write-batch.js';
+
+/** The part of a connection manager's configuration that its HTTP/1.1 codec keeps. */
+export type ServerCodecConfig = Pick<
+  HttpConnectionManagerConfig,
+  | 'maxRequestHeadersBytes'
+  | 'maxHeadersCount'
+  | 'acceptHttp10'
+  | 'allowAbsoluteUrl'
+  | 'allowChunkedLength'
+  | 'headersWithUnderscoresAction'
+  | 'preserveHeaderCase'
+  | 'enableTrailers'
+  | 'requestHeadersTimeoutMs'
+  | 'idleTimeoutMs'
+  | 'delayedCloseTimeoutMs'
+  | 'maxConnectionDurationMs'
+  | 'maxRequestsPerConnection'
+>;
+
+export interface ServerCodecOptions {
+  readonly config: ServerCodecConfig;
+  /** Of the listener: high watermark of what is buffered for sending; 0 means none. */
+  readonly bufferLimitBytes: number;
+  /** Those of this thread. */
+  readonly deadlines: Deadlines;
+  readonly id: number;
+  /** `http`, or `https` on a TLS connection. */
+  readonly scheme: string;
+  /** Where the client wanted to go, when that is not the socket's own address. */
+  readonly localAddress?: string;
+  readonly localPort?: number;
+  readonly remoteAddress?: string;
+  readonly remotePort?: number;
+  readonly batch?: WriteBatch;
+}
+
+const headReader = new RequestHeadReader();
+
+/**
+ * One downstream HTTP/1.1 connection: reads requests one after another, writes their responses.
+ *
+ * A pipelined request is not read before the response to the one ahead of it has been written; the socket is paused then.
+ * The socket should allow half-open connections (`allowHalfOpen`), which tunnels need.
+ * Source: RFC 9112; Envoy's behaviour where the RFC leaves a choice (426 for other versions, 501 for unknown transfer
+ * codings, 431 for limits, 400 for everything else; a close in the middle of a request ends it).
+ */
+export class ServerCodecHttp1 implements DownstreamConnection, MessageSink, WatermarkCallbacks {
+  readonly id: number;
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  readonly localAddress: string;
+  readonly localPort: number;
+  readonly protocol = 'HTTP/1.1';
+  readonly connectedAtMs: number;
+
+  readonly socket: Socket;
+  readonly config: ServerCodecConfig;
+  readonly writer: HeldWriter;
+  readonly body: BodyWriter;
+  readonly reader: MessageReader;
+  readonly #headOptions: RequestHeadOptions;
+  readonly #callbacks: ServerConnectionCallbacks;
+  readonly #deadlines: Deadlines;
+  readonly #batch: WriteBatch;
+  #stream: ServerStream | undefined;
+  #requests = 0;
+  #isDraining = false;
+  #isClosing = false;
+  #isClosed = false;
+  #readDisableCount = 0;
+  #waitsForResponse = false;
+  readonly #idle = createDeadline(() => this.#onIdleTimeout());
+  readonly #headDeadline = createDeadline(() => this.#onHeadTimeout());
+  readonly #lifetime = createDeadline(() => this.drain());
+  readonly #lingering = createDeadline(() => this.close());
+
+  constructor(socket: Socket, callbacks: ServerConnectionCallbacks, options: ServerCodecOptions) {
+    const { config, deadlines } = options;
+    this.socket = socket;
+    this.config = config;
+    this.#callbacks = callbacks;
+    this.#deadlines = deadlines;
+    this.#batch = options.batch ?? writeBatch;
+    this.id = options.id;
+    this.remoteAddress = options.remoteAddress ?? socket.remoteAddress ?? '';
+    this.remotePort = options.remotePort ?? socket.remotePort ?? 0;
+    this.localAddress = options.localAddress ?? socket.localAddress ?? '';
+    this.localPort = options.localPort ?? socket.localPort ?? 0;
+    this.connectedAtMs = deadlines.clock.monotonicMs();
+    this.#headOptions = {
+      maxHeadersBytes: config.maxRequestHeadersBytes,
+      maxHeadersCount: config.maxHeadersCount,
+      acceptHttp10: config.acceptHttp10,
+      allowAbsoluteUrl: config.allowAbsoluteUrl,
+      allowChunkedLength: config.allowChunkedLength,
+      headersWithUnderscoresAction: config.headersWithUnderscoresAction,
+      scheme: options.scheme,
+    };
+    this.writer = new HeldWriter(socket, this.#batch, options.bufferLimitBytes, this);
+    this.body = new BodyWriter(this.writer);
+    this.reader = new MessageReader(this, this.#headOptions, true);
+    socket.setNoDelay(true);
+    socket.on('data', (chunk: Buffer) => this.receive(chunk));
+    socket.on('end', () => this.#onEnd());
+    socket.on('close', () => this.#onClose());
+    // 'close' follows every error.
+    socket.on('error', ignore);
+    deadlines.set(this.#idle, config.idleTimeoutMs);
+    deadlines.set(this.#lifetime, config.maxConnectionDurationMs);
+  }
+
+  /** Takes bytes of the connection: the socket's, and those that a listener filter read before this codec was made. */
+  receive(chunk: Buffer): void {
+    this.#batch.enter();
+    try {
+      this.reader.push(chunk);
+      this.#afterRead();
+    } finally {
+      this.#batch.leave();
+    }
+  }
+
+  drain(): void {
+    if (this.#isDraining) return;
+    this.#isDraining = true;
+    if (this.#stream === undefined && this.reader.isBetweenMessages) this.closeAfterWrites();
+  }
+
+  close(): void {
+    this.reader.stop();
+    this.#isClosing = true;
+    this.socket.destroy();
+  }
+
+  /** Whether this connection takes another request after the current one. */
+  get isDraining(): boolean {
+    return this.#isDraining;
+  }
+
+  get requestsServed(): number {
+    return this.#requests;
+  }
+
+  onHead(scan: HeadScan): number {
+    const failure = headReader.read(scan, this.#headOptions);
+    if (failure !== undefined) {
+      this.onFailure(failure);
+      return STOP;
+    }
+    const { head, bodyLength } = headReader;
+    if (head === undefined) return STOP;
+    this.#deadlines.clear(this.#idle);
+    this.#deadlines.clear(this.#headDeadline);
+    this.#requests++;
+    const { maxRequestsPerConnection } = this.config;
+    if (maxRequestsPerConnection > 0 && this.#requests >= maxRequestsPerConnection) this.#isDraining = true;
+    const isTunnel = head.upgrade !== '' || head.method === 'CONNECT';
+    const stream = new ServerStream(this, head, headReader.keepAlive);
+    this.#stream = stream;
+    const receiver = this.#callbacks.newStream(stream);
+    stream.begin(receiver, bodyLength === 0 && !isTunnel);
+    if (this.writer.isAboveHighWatermark) receiver.onAboveWriteBufferHighWatermark();
+    receiver.onRequestHeaders(head, bodyLength === 0 && !isTunnel);
+    return isTunnel ? HOLD : bodyLength;
+  }
+
+  onBody(chunk: Buffer, endOfMessage: boolean): void {
+    this.#stream?.onBody(chunk, endOfMessage);
+  }
+
+  onTrailers(trailers: HeaderMap): void {
+    this.#stream?.onTrailers(trailers, this.config.enableTrailers);
+  }
+
+  onFailure(failure: ParseFailure): void {
+    const stream = this.#stream;
+    this.#stream = undefined;
+    const receiver = stream?.detach();
+    if (stream === undefined || !stream.hasResponded) this.#answer(failure.status);
+    if (stream === undefined)
+      this.#callbacks.onProtocolError(failure.status, failure.details, failure.reason);
+    else receiver?.onReset('protocol-error', failure.reason);
+    this.closeAfterWrites();
+  }
+
+  onAboveWriteBufferHighWatermark(): void {
+    this.#stream?.receiver?.onAboveWriteBufferHighWatermark();
+  }
+
+  onBelowWriteBufferLowWatermark(): void {
+    this.#stream?.receiver?.onBelowWriteBufferLowWatermark();
+  }
+
+  readDisable(disable: boolean): void {
+    this.#readDisableCount += disable ? 1 : -1;
+    if (this.#readDisableCount < 0) this.#readDisableCount = 0;
+    this.#applyReading();
+  }
+
+  /** Both directions of the stream are done with. */
+  streamDone(stream: ServerStream, keepAlive: boolean): void {
+    if (this.#stream !== stream) return;
+    this.#stream = undefined;
+    this.#readDisableCount = 0;
+    if (!keepAlive || this.#isDraining) {
+      this.closeAfterWrites();
+      return;
+    }
+    this.#waitsForResponse = false;
+    this.#deadlines.set(this.#idle, this.config.idleTimeoutMs);
+    this.reader.next();
+    this.#afterRead();
+  }
+
+  /** The stream was given up: with HTTP/1.1 nothing can follow. */
+  streamReset(stream: ServerStream): void {
+    if (this.#stream !== stream) return;
+    this.#stream = undefined;
+    this.close();
+  }
+
+  /**
+   * Sends what is written, then our end, and gives the client time to read it: closing with unread bytes would
+   * make the kernel reset the connection and take the answer away from the client.
+   */
+  closeAfterWrites(): void {
+    if (this.#isClosing) return;
+    this.#isClosing = true;
+    this.reader.stop();
+    this.#deadlines.clear(this.#idle);
+    this.#deadlines.clear(this.#headDeadline);
+    this.writer.flush();
+    if (this.config.delayedCloseTimeoutMs === 0) {
+      this.socket.destroySoon();
+      return;
+    }
+    this.socket.end();
+    this.socket.resume();
+    this.#deadlines.set(this.#lingering, this.config.delayedCloseTimeoutMs);
+  }
+
+  #answer(status: number): void {
+    const text = STATUS_CODES[status] ?? 'Bad Request';
+    this.writer.write(
+      `${statusLine(status)}content-length: ${text.length}\r\ncontent-type: text/plain\r\n` +
+        `date: ${new Date(this.#deadlines.clock.nowMs()).toUTCString()}\r\nconnection: close\r\n\r\n${text}`,
+    );
+  }
+
+  #afterRead(): void {
+    if (this.#isClosing) return;
+    const { reader } = this;
+    if (reader.isInHead) {
+      if (this.#headDeadline.queue === undefined) {
+        this.#deadlines.set(this.#headDeadline, this.config.requestHeadersTimeoutMs);
+      }
+    } else if (this.#stream !== undefined && reader.keptBytes > 0 && !this.#waitsForResponse) {
+      this.#waitsForResponse = true;
+      this.#applyReading();
+      return;
+    }
+    if (this.socket.isPaused()) this.#applyReading();
+  }
+
+  /** Bytes that were held for a tunnel flow again. */
+  resumeTunnel(): void {
+    this.#waitsForResponse = false;
+    this.reader.tunnel();
+    this.#applyReading();
+  }
+
+  #applyReading(): void {
+    if (this.#isClosing) return;
+    if (this.#readDisableCount > 0 || this.#waitsForResponse) this.socket.pause();
+    else if (this.socket.isPaused()) this.socket.resume();
+  }
+
+  #onIdleTimeout(): void {
+    if (this.#stream === undefined) this.closeAfterWrites();
+  }
+
+  #onHeadTimeout(): void {
+    if (!this.reader.isInHead || this.#stream !== undefined) return;
+    this.onFailure({
+      status: 408,
+      details: 'request_header_timeout',
+      reason: 'the head of the request did not arrive in time',
+    });
+  }
+
+  #onEnd(): void {
+    this.#batch.enter();
+    try {
+      const stream = this.#stream;
+      if (stream?.isTunnel === true) {
+        this.reader.end();
+      } else if (stream !== undefined) {
+        this.close();
+      } else {
+        this.closeAfterWrites();
+      }
+    } finally {
+      this.#batch.leave();
+    }
+  }
+
+  #onClose(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#isClosing = true;
+    this.reader.stop();
+    for (const deadline of [this.#idle, this.#headDeadline, this.#lifetime, this.#lingering]) {
+      this.#deadlines.clear(deadline);
+    }
+    const stream = this.#stream;
+    this.#stream = undefined;
+    this.#batch.enter();
+    try {
+      stream?.detach()?.onReset('connection-termination', 'the client closed the connection');
+      this.#callbacks.onClose();
+    } finally {
+      this.#batch.leave();
+    }
+  }
+}
+
+function ignore(): void {
+  // Nothing to do.
+}
