@@ -1,0 +1,39 @@
+import type { envoy } from '@heddle/xds-protos';
+import type { ProxyResources } from './proxy-resources.js';
+
+/** Collects the resources of one view. */
+export class ResourceSet {
+  readonly #listeners = new Map<string, envoy.config.listener.v3.IListener>();
+  readonly #routeConfigurations = new Map<string, envoy.config.route.v3.IRouteConfiguration>();
+  readonly #clusters = new Map<string, envoy.config.cluster.v3.ICluster>();
+  readonly #loadAssignments = new Map<string, envoy.config.endpoint.v3.IClusterLoadAssignment>();
+
+  addListener(listener: envoy.config.listener.v3.IListener): void {
+    this.#listeners.set(listener.name ?? '', listener);
+  }
+
+  addRouteConfiguration(routes: envoy.config.route.v3.IRouteConfiguration): void {
+    this.#routeConfigurations.set(routes.name ?? '', routes);
+  }
+
+  addCluster(cluster: envoy.config.cluster.v3.ICluster): void {
+    this.#clusters.set(cluster.name ?? '', cluster);
+  }
+
+  addLoadAssignment(assignment: envoy.config.endpoint.v3.IClusterLoadAssignment): void {
+    this.#loadAssignments.set(assignment.clusterName ?? '', assignment);
+  }
+
+  finish(): ProxyResources {
+    return {
+      listeners: byName(this.#listeners),
+      routeConfigurations: byName(this.#routeConfigurations),
+      clusters: byName(this.#clusters),
+      loadAssignments: byName(this.#loadAssignments),
+    };
+  }
+}
+
+function byName<T>(resources: ReadonlyMap<string, T>): ReadonlyMap<string, T> {
+  return new Map([...resources].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
+}

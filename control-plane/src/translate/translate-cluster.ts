@@ -1,0 +1,221 @@
+import { envoy, packAny, resourceNames, type google } from '@heddle/xds-protos';
+import type {
+  AppProtocol,
+  ConnectionPoolPolicy,
+  LoadBalancerPolicy,
+  OutlierPolicy,
+  Service,
+  ServicePort,
+  TrafficPolicy,
+} from '../model/mesh-model.js';
+import { adsSource, duration, socketAddress } from './proto-values.js';
+import { loadAssignmentOf } from './translate-endpoints.js';
+import type { EffectivePolicy } from './visibility.js';
+
+type Cluster = envoy.config.cluster.v3.ICluster;
+
+const { STATIC, STRICT_DNS, LOGICAL_DNS, EDS } = envoy.config.cluster.v3.Cluster.DiscoveryType;
+const { LbPolicy } = envoy.config.cluster.v3.Cluster;
+
+/** Istio's default; no wait for a connection is longer unless a rule says so. */
+const defaultConnectTimeoutMs = 10_000;
+/** No bound: proxies pass on what they get unless a rule says otherwise. */
+const unlimited = 4_294_967_295;
+
+/** The clusters of one service: for each port the whole, and each subset. */
+export function clustersOf(service: Service, policy: EffectivePolicy): Cluster[] {
+  const clusters: Cluster[] = [];
+  for (const port of service.ports) {
+    if (port.protocol === 'udp') continue;
+    clusters.push(outboundCluster(service, port, '', undefined, policy.traffic));
+    for (const subset of policy.subsets) {
+      const traffic = { ...policy.traffic, ...subset.traffic };
+      clusters.push(outboundCluster(service, port, subset.name, subset.labels, traffic));
+    }
+  }
+  return clusters;
+}
+
+function outboundCluster(
+  service: Service,
+  port: ServicePort,
+  subset: string,
+  labels: Readonly<Record<string, string>> | undefined,
+  traffic: TrafficPolicy,
+): Cluster {
+  const name = resourceNames.clusterName({
+    direction: 'outbound',
+    port: port.number,
+    subset,
+    host: service.hostname,
+  });
+  const policy = traffic.portLevel?.get(port.number) ?? traffic;
+  const pool = policy.connectionPool ?? {};
+  return {
+    name,
+    ...discoveryOf(service, port, name, labels),
+    connectTimeout: duration(pool.connectTimeoutMs ?? defaultConnectTimeoutMs),
+    ...balancerOf(policy.loadBalancer),
+    circuitBreakers: { thresholds: [thresholdsOf(pool)] },
+    ...protocolOf(port.protocol, pool),
+    ...(policy.outlierDetection === undefined
+      ? {}
+      : { outlierDetection: outlierOf(policy.outlierDetection) }),
+    ...(pool.keepalive === undefined
+      ? {}
+      : { upstreamConnectionOptions: { tcpKeepalive: keepaliveOf(pool.keepalive) } }),
+    ...(policy.outlierDetection === undefined
+      ? {}
+      : {
+          commonLbConfig: { healthyPanicThreshold: { value: policy.outlierDetection.minHealthPercent ?? 0 } },
+        }),
+  };
+}
+
+function discoveryOf(
+  service: Service,
+  port: ServicePort,
+  name: string,
+  labels: Readonly<Record<string, string>> | undefined,
+): Cluster {
+  switch (service.resolution) {
+    case 'static':
+      return { type: EDS, edsClusterConfig: { edsConfig: adsSource, serviceName: name } };
+    case 'dns':
+    case 'dns-round-robin': {
+      const loadAssignment = loadAssignmentOf(service, port.number, labels, name);
+      const roundRobin = service.resolution === 'dns-round-robin';
+      // Envoy's LOGICAL_DNS takes exactly one host.
+      if (roundRobin && !hasOneEndpoint(loadAssignment))
+        return { type: STRICT_DNS, loadAssignment, ...dnsSettings };
+      return { type: roundRobin ? LOGICAL_DNS : STRICT_DNS, loadAssignment, ...dnsSettings };
+    }
+    case 'none':
+      // Where the caller was going is known under transparent interception only: here it has no endpoints.
+      return { type: STATIC, loadAssignment: { clusterName: name } };
+  }
+}
+
+const dnsSettings: Cluster = {
+  dnsLookupFamily: envoy.config.cluster.v3.Cluster.DnsLookupFamily.V4_PREFERRED,
+  dnsRefreshRate: duration(60_000),
+  respectDnsTtl: true,
+};
+
+function hasOneEndpoint(assignment: envoy.config.endpoint.v3.IClusterLoadAssignment): boolean {
+  const [first, ...rest] = assignment.endpoints ?? [];
+  return rest.length === 0 && first?.lbEndpoints?.length === 1;
+}
+
+/** Source: Istio's default is LEAST_REQUEST. */
+function balancerOf(policy: LoadBalancerPolicy | undefined): Cluster {
+  switch (policy?.kind) {
+    case undefined:
+    case 'least-request':
+    case 'passthrough':
+      return { lbPolicy: LbPolicy.LEAST_REQUEST };
+    case 'round-robin':
+      return { lbPolicy: LbPolicy.ROUND_ROBIN };
+    case 'random':
+      return { lbPolicy: LbPolicy.RANDOM };
+    case 'ring-hash':
+      return {
+        lbPolicy: LbPolicy.RING_HASH,
+        ringHashLbConfig: { minimumRingSize: { value: policy.minimumRingSize ?? 1024 } },
+      };
+    case 'maglev':
+      return {
+        lbPolicy: LbPolicy.MAGLEV,
+        ...(policy.tableSize === undefined
+          ? {}
+          : { maglevLbConfig: { tableSize: { value: policy.tableSize } } }),
+      };
+  }
+}
+
+function thresholdsOf(pool: ConnectionPoolPolicy): envoy.config.cluster.v3.CircuitBreakers.IThresholds {
+  return {
+    maxConnections: { value: pool.maxConnections ?? unlimited },
+    maxPendingRequests: { value: pool.http1MaxPendingRequests ?? unlimited },
+    maxRequests: { value: pool.http2MaxRequests ?? unlimited },
+    maxRetries: { value: pool.maxRetries ?? unlimited },
+    trackRemaining: true,
+  };
+}
+
+const httpOptionsName = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
+
+function protocolOf(protocol: AppProtocol, pool: ConnectionPoolPolicy): Cluster {
+  const http2 =
+    protocol === 'http2' || protocol === 'grpc' || (protocol === 'http' && pool.http2Upgrade === true);
+  const common: envoy.config.core.v3.IHttpProtocolOptions = {
+    ...(pool.httpIdleTimeoutMs === undefined ? {} : { idleTimeout: duration(pool.httpIdleTimeoutMs) }),
+    ...(pool.maxConnectionDurationMs === undefined
+      ? {}
+      : { maxConnectionDuration: duration(pool.maxConnectionDurationMs) }),
+    ...(pool.maxRequestsPerConnection === undefined || pool.maxRequestsPerConnection === 0
+      ? {}
+      : { maxRequestsPerConnection: { value: pool.maxRequestsPerConnection } }),
+  };
+  const isHttp = http2 || protocol === 'http';
+  if (!isHttp || (!http2 && Object.keys(common).length === 0)) return {};
+  const http2ProtocolOptions =
+    pool.maxConcurrentStreams === undefined
+      ? {}
+      : { maxConcurrentStreams: { value: pool.maxConcurrentStreams } };
+  const options: google.protobuf.IAny = packAny(envoy.extensions.upstreams.http.v3.HttpProtocolOptions, {
+    ...(Object.keys(common).length === 0 ? {} : { commonHttpProtocolOptions: common }),
+    explicitHttpConfig: http2 ? { http2ProtocolOptions } : { httpProtocolOptions: {} },
+  });
+  return { typedExtensionProtocolOptions: { [httpOptionsName]: options } };
+}
+
+function outlierOf(policy: OutlierPolicy): envoy.config.cluster.v3.IOutlierDetection {
+  const value = (number: number | undefined): { value: number } | undefined =>
+    number === undefined ? undefined : { value: number };
+  const enforced = (number: number | undefined): { value: number } | undefined =>
+    number === undefined ? undefined : { value: number > 0 ? 100 : 0 };
+  return {
+    consecutive_5xx: value(policy.consecutive5xx),
+    enforcingConsecutive_5xx: enforced(policy.consecutive5xx),
+    consecutiveGatewayFailure: value(policy.consecutiveGatewayErrors),
+    enforcingConsecutiveGatewayFailure: enforced(policy.consecutiveGatewayErrors),
+    consecutiveLocalOriginFailure: value(policy.consecutiveLocalOriginFailures),
+    enforcingConsecutiveLocalOriginFailure: enforced(policy.consecutiveLocalOriginFailures),
+    splitExternalLocalOriginErrors: policy.splitExternalLocalOriginErrors ?? false,
+    // Istio relies on counting errors in a row alone.
+    enforcingSuccessRate: { value: 0 },
+    interval: policy.intervalMs === undefined ? undefined : duration(policy.intervalMs),
+    baseEjectionTime: policy.baseEjectionMs === undefined ? undefined : duration(policy.baseEjectionMs),
+    maxEjectionPercent: value(policy.maxEjectionPercent),
+  };
+}
+
+function keepaliveOf(
+  keepalive: NonNullable<ConnectionPoolPolicy['keepalive']>,
+): envoy.config.core.v3.ITcpKeepalive {
+  const seconds = (ms: number | undefined): { value: number } | undefined =>
+    ms === undefined ? undefined : { value: Math.max(1, Math.round(ms / 1000)) };
+  return {
+    keepaliveProbes: keepalive.probes === undefined ? undefined : { value: keepalive.probes },
+    keepaliveTime: seconds(keepalive.timeMs),
+    keepaliveInterval: seconds(keepalive.intervalMs),
+  };
+}
+
+/** The application itself, seen from its sidecar. */
+export function inboundCluster(port: number, protocol: AppProtocol): Cluster {
+  const name = resourceNames.clusterName({ direction: 'inbound', port, subset: '', host: '' });
+  return {
+    name,
+    type: STATIC,
+    connectTimeout: duration(defaultConnectTimeoutMs),
+    lbPolicy: LbPolicy.ROUND_ROBIN,
+    circuitBreakers: { thresholds: [thresholdsOf({})] },
+    ...protocolOf(protocol, {}),
+    loadAssignment: {
+      clusterName: name,
+      endpoints: [{ lbEndpoints: [{ endpoint: { address: socketAddress('127.0.0.1', port) } }] }],
+    },
+  };
+}

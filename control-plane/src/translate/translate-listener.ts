@@ -1,0 +1,165 @@
+import { envoy, packAny, resourceNames, type google } from '@heddle/xds-protos';
+import { adsSource, duration, socketAddress, structOf } from './proto-values.js';
+import type { ProxyView } from './proxy-view.js';
+import { corsFilterName, faultFilterName } from './translate-route.js';
+
+type Listener = envoy.config.listener.v3.IListener;
+type TrafficDirection = envoy.config.core.v3.TrafficDirection;
+
+const { INBOUND, OUTBOUND } = envoy.config.core.v3.TrafficDirection;
+const hcm = envoy.extensions.filters.network.http_connection_manager.v3;
+
+/** Where a listener stands in the mesh. */
+export type ListenerSide = 'inbound' | 'outbound' | 'gateway';
+
+/** A listener that sees requests; its routes come by name. */
+export function httpListener(
+  view: ProxyView,
+  side: ListenerSide,
+  address: string,
+  port: number,
+  statPrefix: string,
+  routeConfigurationName: string,
+): Listener {
+  return {
+    name: resourceNames.listenerName({ address, port }),
+    address: socketAddress(address, port),
+    trafficDirection: directionOf(side),
+    filterChains: [
+      {
+        filters: [
+          {
+            name: 'envoy.filters.network.http_connection_manager',
+            typedConfig: connectionManager(view, side, statPrefix, routeConfigurationName),
+          },
+        ],
+      },
+    ],
+  };
+}
+
+/** A listener that passes bytes on, to clusters by weight. */
+export function tcpListener(
+  view: ProxyView,
+  side: ListenerSide,
+  address: string,
+  port: number,
+  statPrefix: string,
+  clusters: readonly { readonly name: string; readonly weight: number }[],
+): Listener {
+  const [only] = clusters;
+  const target =
+    only !== undefined && clusters.length === 1
+      ? { cluster: only.name }
+      : { weightedClusters: { clusters: clusters.map(({ name, weight }) => ({ name, weight })) } };
+  return {
+    name: resourceNames.listenerName({ address, port }),
+    address: socketAddress(address, port),
+    trafficDirection: directionOf(side),
+    filterChains: [
+      {
+        filters: [
+          {
+            name: 'envoy.filters.network.tcp_proxy',
+            typedConfig: packAny(envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy, {
+              statPrefix,
+              ...target,
+              accessLog: accessLogsOf(view, tcpLogFields),
+            }),
+          },
+        ],
+      },
+    ],
+  };
+}
+
+function directionOf(side: ListenerSide): TrafficDirection {
+  return side === 'inbound' ? INBOUND : OUTBOUND;
+}
+
+/** Source: the settings of Istio's sidecars and gateways. */
+function connectionManager(
+  view: ProxyView,
+  side: ListenerSide,
+  statPrefix: string,
+  routeConfigName: string,
+): google.protobuf.IAny {
+  const atEdge = side === 'gateway';
+  return packAny(hcm.HttpConnectionManager, {
+    statPrefix,
+    rds: { configSource: adsSource, routeConfigName },
+    httpFilters: [...(side === 'inbound' ? [] : ruleFilters), routerFilter],
+    accessLog: accessLogsOf(view, httpLogFields),
+    useRemoteAddress: { value: atEdge },
+    generateRequestId: { value: true },
+    normalizePath: { value: true },
+    serverHeaderTransformation: hcm.HttpConnectionManager.ServerHeaderTransformation.PASS_THROUGH,
+    upgradeConfigs: [{ upgradeType: 'websocket' }],
+    // A quiet stream is not a broken one: timeouts are the routes' business.
+    streamIdleTimeout: duration(0),
+  });
+}
+
+const routerFilter: envoy.extensions.filters.network.http_connection_manager.v3.IHttpFilter = {
+  name: 'envoy.filters.http.router',
+  typedConfig: packAny(envoy.extensions.filters.http.router.v3.Router, {}),
+};
+
+/** Idle until a route configures them; a proxy without them serves all the same. */
+const ruleFilters: readonly envoy.extensions.filters.network.http_connection_manager.v3.IHttpFilter[] = [
+  {
+    name: corsFilterName,
+    typedConfig: packAny(envoy.extensions.filters.http.cors.v3.Cors, {}),
+    isOptional: true,
+  },
+  {
+    name: faultFilterName,
+    typedConfig: packAny(envoy.extensions.filters.http.fault.v3.HTTPFault, {}),
+    isOptional: true,
+  },
+];
+
+const tcpLogFields: Readonly<Record<string, string>> = {
+  start_time: '%START_TIME%',
+  response_flags: '%RESPONSE_FLAGS%',
+  connection_termination_details: '%CONNECTION_TERMINATION_DETAILS%',
+  bytes_received: '%BYTES_RECEIVED%',
+  bytes_sent: '%BYTES_SENT%',
+  duration: '%DURATION%',
+  upstream_host: '%UPSTREAM_HOST%',
+  upstream_cluster: '%UPSTREAM_CLUSTER%',
+  upstream_local_address: '%UPSTREAM_LOCAL_ADDRESS%',
+  downstream_local_address: '%DOWNSTREAM_LOCAL_ADDRESS%',
+  downstream_remote_address: '%DOWNSTREAM_REMOTE_ADDRESS%',
+};
+
+const httpLogFields: Readonly<Record<string, string>> = {
+  ...tcpLogFields,
+  method: '%REQ(:METHOD)%',
+  path: '%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%',
+  protocol: '%PROTOCOL%',
+  response_code: '%RESPONSE_CODE%',
+  response_code_details: '%RESPONSE_CODE_DETAILS%',
+  upstream_service_time: '%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)%',
+  x_forwarded_for: '%REQ(X-FORWARDED-FOR)%',
+  user_agent: '%REQ(USER-AGENT)%',
+  request_id: '%REQ(X-REQUEST-ID)%',
+  authority: '%REQ(:AUTHORITY)%',
+  route_name: '%ROUTE_NAME%',
+};
+
+function accessLogsOf(
+  view: ProxyView,
+  fields: Readonly<Record<string, string>>,
+): envoy.config.accesslog.v3.IAccessLog[] {
+  if (view.accessLogPath === 'none') return [];
+  return [
+    {
+      name: 'envoy.access_loggers.file',
+      typedConfig: packAny(envoy.extensions.access_loggers.file.v3.FileAccessLog, {
+        path: view.accessLogPath,
+        logFormat: { jsonFormat: structOf(fields), jsonFormatOptions: { sortProperties: true } },
+      }),
+    },
+  ];
+}

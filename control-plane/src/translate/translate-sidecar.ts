@@ -1,0 +1,175 @@
+import { resourceNames } from '@heddle/xds-protos';
+import { isHttp, portProtocol } from '../model/app-protocol.js';
+import { selects } from '../model/build-services.js';
+import type { AppProtocol, MeshModel, Service, ServicePort } from '../model/mesh-model.js';
+import type { ExplicitPorts, ProxyView } from './proxy-view.js';
+import { duration } from './proto-values.js';
+import type { ResourceSet } from './resource-set.js';
+import { inboundCluster } from './translate-cluster.js';
+import { httpListener, tcpListener } from './translate-listener.js';
+import { anyServiceVirtualHosts, serviceRoutes, winningBindings } from './translate-virtual-host.js';
+import type { NamespaceScope } from './visibility.js';
+
+/** Listeners and routes of a sidecar whose application is told where to connect. */
+export function addExplicitSidecar(
+  set: ResourceSet,
+  model: MeshModel,
+  view: ProxyView,
+  scope: NamespaceScope,
+): void {
+  const { explicit } = view;
+  if (explicit === undefined) return;
+  addInbound(set, model, view, explicit);
+  for (const service of scope.services.values()) {
+    for (const port of service.ports) {
+      const key = resourceNames.routeConfigurationName({
+        kind: 'outbound-host',
+        host: service.hostname,
+        port: port.number,
+      });
+      const listen = Object.hasOwn(explicit.outbound, key) ? explicit.outbound[key] : undefined;
+      if (listen !== undefined && port.protocol !== 'udp')
+        addOutbound(set, view, scope, explicit, service, port, listen);
+    }
+  }
+  if (explicit.httpProxy !== 0) {
+    set.addListener(
+      httpListener(view, 'outbound', explicit.bindAddress, explicit.httpProxy, 'http_proxy', httpProxyRoutes),
+    );
+    set.addRouteConfiguration({ name: httpProxyRoutes, virtualHosts: anyServiceVirtualHosts(scope, view) });
+  }
+}
+
+/** The routes of the port that takes requests for any service. */
+const httpProxyRoutes = resourceNames.routeConfigurationName({
+  kind: 'outbound-host',
+  host: 'http-proxy',
+  port: 0,
+});
+
+function addOutbound(
+  set: ResourceSet,
+  view: ProxyView,
+  scope: NamespaceScope,
+  { bindAddress }: ExplicitPorts,
+  service: Service,
+  port: ServicePort,
+  listen: number,
+): void {
+  const { hostname } = service;
+  const statPrefix = `outbound_${port.number}_${hostname}`;
+  if (!isHttp(port.protocol)) {
+    set.addListener(
+      tcpListener(view, 'outbound', bindAddress, listen, statPrefix, tcpClusters(scope, service, port)),
+    );
+    return;
+  }
+  const name = resourceNames.routeConfigurationName({
+    kind: 'outbound-host',
+    host: hostname,
+    port: port.number,
+  });
+  set.addListener(httpListener(view, 'outbound', bindAddress, listen, statPrefix, name));
+  // The application knows an address of this host only: the service's own name goes on as Host.
+  const authority = port.number === 80 ? hostname : `${hostname}:${port.number}`;
+  set.addRouteConfiguration({
+    name,
+    virtualHosts: [
+      {
+        name: resourceNames.virtualHostName(hostname, port.number),
+        domains: ['*'],
+        routes: serviceRoutes(service, port, {
+          scope,
+          view,
+          gateways: ['mesh'],
+          port: port.number,
+          authority,
+        }),
+      },
+    ],
+  });
+}
+
+/** The clusters that a connection to a service's port may go to. */
+function tcpClusters(
+  scope: NamespaceScope,
+  service: Service,
+  port: ServicePort,
+): readonly { readonly name: string; readonly weight: number }[] {
+  for (const binding of winningBindings(scope.meshBindingsFor(service.hostname))) {
+    for (const route of binding.tcpRoutes) {
+      const holds = (match: (typeof route.matches)[number]): boolean =>
+        (match.port === undefined || match.port === port.number) &&
+        (match.gateways?.includes('mesh') ?? true);
+      if (route.matches.length > 0 && !route.matches.some(holds)) continue;
+      const targets = route.destinations.filter(({ weight }) => weight > 0);
+      if (targets.length === 0) continue;
+      return targets.map(({ host, port: written, subset, weight }) => ({
+        name: resourceNames.clusterName({
+          direction: 'outbound',
+          port: written ?? port.number,
+          subset,
+          host,
+        }),
+        weight,
+      }));
+    }
+  }
+  return [
+    {
+      name: resourceNames.clusterName({
+        direction: 'outbound',
+        port: port.number,
+        subset: '',
+        host: service.hostname,
+      }),
+      weight: 1,
+    },
+  ];
+}
+
+function addInbound(set: ResourceSet, model: MeshModel, view: ProxyView, explicit: ExplicitPorts): void {
+  for (const { name, listen, application } of explicit.inbound) {
+    const protocol = inboundProtocol(model, view, name, application);
+    const cluster = inboundCluster(application, protocol);
+    const clusterName = cluster.name ?? '';
+    set.addCluster(cluster);
+    const statPrefix = `inbound_${application}`;
+    if (!isHttp(protocol)) {
+      const target = [{ name: clusterName, weight: 1 }];
+      set.addListener(tcpListener(view, 'inbound', explicit.bindAddress, listen, statPrefix, target));
+      continue;
+    }
+    const routeName = resourceNames.routeConfigurationName({ kind: 'inbound', port: application });
+    set.addListener(httpListener(view, 'inbound', explicit.bindAddress, listen, statPrefix, routeName));
+    set.addRouteConfiguration({
+      name: routeName,
+      virtualHosts: [
+        {
+          name: resourceNames.virtualHostName('inbound', application),
+          domains: ['*'],
+          routes: [
+            {
+              name: 'default',
+              match: { prefix: '/' },
+              route: { cluster: clusterName, timeout: duration(0) },
+            },
+          ],
+        },
+      ],
+    });
+  }
+}
+
+/** What the application speaks on a port: as the services in front of it say, else as the port's name says. */
+function inboundProtocol(model: MeshModel, view: ProxyView, name: string, application: number): AppProtocol {
+  for (const service of model.selectingServices.get(view.namespace) ?? []) {
+    if (service.selector === undefined || !selects(service.selector, view.labels)) continue;
+    const port =
+      service.ports.find(({ targetPort }) => targetPort === name) ??
+      service.ports.find((candidate) => candidate.name === name) ??
+      service.ports.find(({ targetPort }) => targetPort === application);
+    if (port !== undefined) return port.protocol;
+  }
+  return portProtocol({ name });
+}

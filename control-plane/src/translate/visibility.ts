@@ -1,0 +1,113 @@
+import { compareSpecificity, hostMatches } from '../model/hostname.js';
+import type {
+  DestinationPolicy,
+  DestinationSubset,
+  ExportTo,
+  MeshModel,
+  RouteBinding,
+  Service,
+  TrafficPolicy,
+} from '../model/mesh-model.js';
+
+/** Whether something is shown to a namespace. */
+export function isVisible(exportTo: ExportTo, namespace: string): boolean {
+  return exportTo.includes('*') || exportTo.includes(namespace);
+}
+
+/** What callers of one namespace see of a model. Made once for a model and namespace. */
+export interface NamespaceScope {
+  /** By host name, in the order of names. */
+  readonly services: ReadonlyMap<string, Service>;
+  readonly policyFor: (service: Service) => EffectivePolicy;
+  /** The rules for calls inside the mesh to a host, of its most specific pattern, in the order of keys. */
+  readonly meshBindingsFor: (host: string) => readonly RouteBinding[];
+  /** Hosts without `*` that have rules for calls inside the mesh. */
+  readonly meshHosts: readonly string[];
+}
+
+/** What all rules for a service's host come to. */
+export interface EffectivePolicy {
+  readonly traffic: TrafficPolicy;
+  readonly subsets: readonly DestinationSubset[];
+}
+
+const noPolicy: EffectivePolicy = { traffic: {}, subsets: [] };
+const scopes = new WeakMap<MeshModel, Map<string, NamespaceScope>>();
+
+/** The scope of a namespace; the same object for the same model. */
+export function scopeOf(model: MeshModel, namespace: string): NamespaceScope {
+  let ofModel = scopes.get(model);
+  if (ofModel === undefined) scopes.set(model, (ofModel = new Map()));
+  let scope = ofModel.get(namespace);
+  if (scope === undefined) ofModel.set(namespace, (scope = createScope(model, namespace)));
+  return scope;
+}
+
+function createScope(model: MeshModel, namespace: string): NamespaceScope {
+  const services = new Map<string, Service>();
+  for (const host of [...model.servicesByHost.keys()].sort()) {
+    const visible = (model.servicesByHost.get(host) ?? []).filter((service) =>
+      isVisible(service.exportTo, namespace),
+    );
+    const chosen =
+      visible.find((service) => service.namespace === namespace) ?? visible.find(isPlain) ?? visible[0];
+    if (chosen !== undefined) services.set(host, chosen);
+  }
+  const exact = new Map<string, DestinationPolicy[]>();
+  const wildcards: DestinationPolicy[] = [];
+  for (const policy of model.destinationPolicies) {
+    if (!isVisible(policy.exportTo, namespace)) continue;
+    if (policy.host.startsWith('*')) wildcards.push(policy);
+    else exact.set(policy.host, [...(exact.get(policy.host) ?? []), policy]);
+  }
+  wildcards.sort((a, b) => compareSpecificity(a.host, b.host));
+  const bindings = new Map<string, RouteBinding[]>();
+  for (const binding of model.virtualHosts) {
+    if (!binding.gateways.includes('mesh') || !isVisible(binding.exportTo, namespace)) continue;
+    for (const host of binding.hosts) bindings.set(host, [...(bindings.get(host) ?? []), binding]);
+  }
+  const patterns = [...bindings.keys()].filter((host) => host.startsWith('*')).sort(compareSpecificity);
+  return {
+    services,
+    policyFor: (service) => choosePolicy(service, namespace, exact, wildcards),
+    meshBindingsFor: (host) => {
+      const key = bindings.has(host) ? host : patterns.find((pattern) => hostMatches(pattern, host));
+      return key === undefined ? [] : (bindings.get(key) ?? []);
+    },
+    meshHosts: [...bindings.keys()].filter((host) => !host.startsWith('*')).sort(),
+  };
+}
+
+function isPlain(service: Service): boolean {
+  return service.kind === 'Service';
+}
+
+/** Source: Istio: the rules of the caller's namespace, else of the service's, else any; names before wildcards. */
+function choosePolicy(
+  service: Service,
+  namespace: string,
+  exact: ReadonlyMap<string, readonly DestinationPolicy[]>,
+  wildcards: readonly DestinationPolicy[],
+): EffectivePolicy {
+  const named = exact.get(service.hostname) ?? [];
+  const matching = wildcards.filter((policy) => hostMatches(policy.host, service.hostname));
+  for (const owner of [namespace, service.namespace, undefined]) {
+    const owned = (policy: DestinationPolicy): boolean => owner === undefined || policy.namespace === owner;
+    const found = named.filter(owned);
+    const chosen = found.length > 0 ? found : matching.filter(owned).slice(0, 1);
+    if (chosen.length > 0) return mergePolicies(chosen);
+  }
+  return noPolicy;
+}
+
+/** Several rules for one host are one: every subset counts (the first of a name), and the first traffic policy that says something. */
+function mergePolicies(policies: readonly DestinationPolicy[]): EffectivePolicy {
+  const [only] = policies;
+  if (only !== undefined && policies.length === 1) return only;
+  const subsets = new Map<string, DestinationSubset>();
+  for (const policy of policies) {
+    for (const subset of policy.subsets) if (!subsets.has(subset.name)) subsets.set(subset.name, subset);
+  }
+  const traffic = policies.find((policy) => Object.keys(policy.traffic).length > 0)?.traffic ?? {};
+  return { traffic, subsets: [...subsets.values()] };
+}
