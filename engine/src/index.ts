@@ -94,3 +94,15 @@ export { redirectLocation, rewriteHost, rewritePath } from './route/rewrite.js';
 export { describeMismatch, mismatch, MISMATCH } from './route/route-mismatch.js';
 export { createRouteTable, type RouteMatch, type RouteMiss, type RouteTable } from './route/route-table.js';
 export { describeStringMatch, stringMatches } from './route/string-match.js';
+
+export type { FaultAbort, FaultConfig, FaultDelay } from './http-filters/fault/config.js';
+export { decideFault, type FaultDecision } from './http-filters/fault/decide-fault.js';
+export { FILTER_DISABLED, type HttpFilterFactoryConfig } from './http-filters/http-filter.js';
+export { httpFilterOf, httpFilterOfOverride, httpFilters } from './http-filters/index.js';
+export { faultFilter } from './http-filters/fault/config.js';
+export { routerFilter, type RouterConfig } from './http-filters/router/config.js';
+
+export { translateClusterLoadAssignment } from './translate/cluster-load-assignment.js';
+export { translateCluster } from './translate/cluster.js';
+export { translateListener } from './translate/listener.js';
+export { translateRouteConfiguration } from './translate/route-configuration.js';

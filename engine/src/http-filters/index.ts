@@ -1,0 +1,26 @@
+import { faultFilter } from './fault/config.js';
+import type { HttpFilterFactoryConfig } from './http-filter.js';
+import { routerFilter } from './router/config.js';
+
+/** Every HTTP filter that configuration may name. */
+export const httpFilters: readonly HttpFilterFactoryConfig[] = [routerFilter, faultFilter];
+
+const byTypeUrl: ReadonlyMap<string, HttpFilterFactoryConfig> = new Map(
+  httpFilters.map((filter) => [filter.typeUrl, filter]),
+);
+
+const byPerRouteTypeUrl: ReadonlyMap<string, HttpFilterFactoryConfig> = new Map(
+  httpFilters.flatMap((filter) =>
+    filter.perRouteTypeUrl === undefined ? [] : [[filter.perRouteTypeUrl, filter]],
+  ),
+);
+
+/** The filter whose configuration has this type URL. */
+export function httpFilterOf(typeUrl: string): HttpFilterFactoryConfig | undefined {
+  return byTypeUrl.get(typeUrl);
+}
+
+/** The filter whose override on routes has this type URL. */
+export function httpFilterOfOverride(typeUrl: string): HttpFilterFactoryConfig | undefined {
+  return byPerRouteTypeUrl.get(typeUrl);
+}

@@ -1,0 +1,57 @@
+import type { envoy } from '@heddle/xds-protos';
+import type { HttpFilterConfig } from '../config/http-filter-config.js';
+import { httpFilterOf } from '../http-filters/index.js';
+import type { Findings } from './findings.js';
+import { requiredText } from './proto-values.js';
+
+type HttpFilter = envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter;
+
+/** Source: HttpConnectionManager.http_filters: in order, the router last and only there. */
+export function translateHttpFilters(
+  filters: readonly HttpFilter[],
+  path: string,
+  findings: Findings,
+): readonly HttpFilterConfig[] {
+  const configs = filters.map((filter, i) => translateHttpFilter(filter, `${path}[${i}]`, findings));
+  const isTerminal = configs.map(
+    (config) => config !== undefined && httpFilterOf(config.typeUrl)?.terminal === true,
+  );
+  isTerminal.forEach((terminal, i) => {
+    if (terminal && i < filters.length - 1) {
+      findings.problem(`${path}[${i}]`, 'a terminal filter (the router) must be the last of the chain');
+    }
+  });
+  if (configs.length === 0 || (isTerminal.at(-1) === false && configs.at(-1) !== undefined)) {
+    findings.problem(path, 'the last filter must be terminal (the router)');
+  }
+  return configs.filter((config) => config !== undefined);
+}
+
+function translateHttpFilter(
+  filter: HttpFilter,
+  path: string,
+  findings: Findings,
+): HttpFilterConfig | undefined {
+  requiredText(filter.name, `${path}.name`, findings);
+  const any = filter.typedConfig;
+  if (filter.configType === 'configDiscovery') {
+    findings.problem(`${path}.config_discovery`, 'filters by discovery (ECDS) are not supported');
+    return undefined;
+  }
+  if (any === null) {
+    findings.problem(`${path}.typed_config`, 'must be set');
+    return undefined;
+  }
+  const at = `${path}.typed_config`;
+  const known = httpFilterOf(any.typeUrl);
+  if (known === undefined) {
+    const message = `HTTP filter ${JSON.stringify(any.typeUrl)} is not supported`;
+    if (filter.isOptional) findings.warn(at, `${message}; left out, because it is optional`);
+    else findings.problem(at, message);
+    return undefined;
+  }
+  if (known.terminal && filter.disabled)
+    findings.problem(`${path}.disabled`, 'the router cannot be disabled');
+  const config = findings.take(known.parse(any.value, at));
+  return { name: filter.name, typeUrl: known.typeUrl, config, disabled: filter.disabled };
+}

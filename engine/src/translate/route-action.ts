@@ -1,0 +1,131 @@
+import type { envoy } from '@heddle/xds-protos';
+import type { ForwardAction, RetryConfig } from '../config/route-config.js';
+import type { Findings } from './findings.js';
+import { checkHeaderName, hasControls, translateSubstitution } from './matchers.js';
+import { durationMs, enumName } from './proto-values.js';
+import { translateRetryPolicy } from './retry-policy.js';
+import { translateRouteTarget } from './route-target.js';
+
+type Action = envoy.config.route.v3.RouteAction;
+
+const NOT_FOUND_STATUS = [503, 404, 500];
+
+/** Envoy's default for a route's timeout. */
+const DEFAULT_TIMEOUT_MS = 15_000;
+
+/** Source: envoy.config.route.v3.RouteAction. `hostRetry` is the virtual host's retry policy, for routes without their own. */
+export function translateRouteAction(
+  action: Action,
+  hostRetry: RetryConfig | undefined,
+  path: string,
+  findings: Findings,
+): ForwardAction {
+  reportUnsupported(action, path, findings);
+  const status = NOT_FOUND_STATUS[action.clusterNotFoundResponseCode];
+  if (status === undefined) {
+    findings.problem(
+      `${path}.cluster_not_found_response_code`,
+      `unknown value ${action.clusterNotFoundResponseCode}`,
+    );
+  }
+  const rewrites = [
+    action.prefixRewrite !== '' && 'prefix_rewrite',
+    action.regexRewrite !== null && 'regex_rewrite',
+    action.pathRewritePolicy !== null && 'path_rewrite_policy',
+  ].filter((name) => name !== false);
+  if (rewrites.length > 1) findings.problem(path, `only one of ${rewrites.join(', ')} may be set`);
+  if (hasControls(action.prefixRewrite))
+    findings.problem(`${path}.prefix_rewrite`, 'must not hold CR, LF or NUL');
+  return {
+    kind: 'forward',
+    target: translateRouteTarget(action, path, findings),
+    clusterNotFoundStatus: status ?? 503,
+    prefixRewrite: action.prefixRewrite,
+    regexRewrite:
+      action.regexRewrite === null
+        ? undefined
+        : translateSubstitution(action.regexRewrite, `${path}.regex_rewrite`, findings),
+    hostRewrite: translateHostRewrite(action, path, findings),
+    appendXForwardedHost: action.appendXForwardedHost,
+    timeoutMs: durationMs(action.timeout, DEFAULT_TIMEOUT_MS, `${path}.timeout`, findings),
+    idleTimeoutMs: durationMs(action.idleTimeout, undefined, `${path}.idle_timeout`, findings),
+    maxStreamDurationMs: durationMs(
+      action.maxStreamDuration?.maxStreamDuration ?? null,
+      undefined,
+      `${path}.max_stream_duration.max_stream_duration`,
+      findings,
+    ),
+    priority: enumName(['default', 'high'] as const, action.priority, `${path}.priority`, findings),
+    upgradeTypes: translateUpgrades(action, path, findings),
+    retry:
+      action.retryPolicy === null
+        ? hostRetry
+        : translateRetryPolicy(action.retryPolicy, `${path}.retry_policy`, findings),
+  };
+}
+
+function translateHostRewrite(
+  action: Action,
+  path: string,
+  findings: Findings,
+): ForwardAction['hostRewrite'] {
+  switch (action.hostRewriteSpecifier) {
+    case 'hostRewriteLiteral': {
+      const value = action.hostRewriteLiteral ?? '';
+      if (hasControls(value)) findings.problem(`${path}.host_rewrite_literal`, 'must not hold CR, LF or NUL');
+      return value === '' ? { kind: 'none' } : { kind: 'literal', value };
+    }
+    case 'autoHostRewrite':
+      return { kind: action.autoHostRewrite?.value === true ? 'auto' : 'none' };
+    case 'hostRewriteHeader': {
+      const name = action.hostRewriteHeader ?? '';
+      checkHeaderName(name, `${path}.host_rewrite_header`, findings);
+      return { kind: 'header', name: name.toLowerCase() };
+    }
+    case 'hostRewritePathRegex':
+      if (action.hostRewritePathRegex === null) return { kind: 'none' };
+      return {
+        kind: 'path-regex',
+        ...translateSubstitution(action.hostRewritePathRegex, `${path}.host_rewrite_path_regex`, findings),
+      };
+    case undefined:
+      return { kind: 'none' };
+  }
+}
+
+function translateUpgrades(action: Action, path: string, findings: Findings): ForwardAction['upgradeTypes'] {
+  const seen = new Set<string>();
+  return action.upgradeConfigs.map((upgrade, i) => {
+    const at = `${path}.upgrade_configs[${i}]`;
+    const type = upgrade.upgradeType.toLowerCase();
+    if (type === '') findings.problem(`${at}.upgrade_type`, 'must not be empty');
+    if (seen.has(type)) findings.problem(`${at}.upgrade_type`, `${JSON.stringify(type)} is listed twice`);
+    seen.add(type);
+    findings.unsupported(`${at}.connect_config`, upgrade.connectConfig !== null, 'problem');
+    return { type, enabled: upgrade.enabled?.value ?? true };
+  });
+}
+
+function reportUnsupported(action: Action, path: string, findings: Findings): void {
+  const problem = (field: string, isSet: boolean): void =>
+    findings.unsupported(`${path}.${field}`, isSet, 'problem');
+  const warning = (field: string, isSet: boolean): void =>
+    findings.unsupported(`${path}.${field}`, isSet, 'warning');
+  problem('path_rewrite_policy', action.pathRewritePolicy !== null);
+  problem('request_mirror_policies', action.requestMirrorPolicies.length > 0);
+  problem('retry_policy_typed_config', action.retryPolicyTypedConfig !== null);
+  warning('metadata_match', action.metadataMatch !== null);
+  warning('early_data_policy', action.earlyDataPolicy !== null);
+  warning('rate_limits', action.rateLimits.length > 0);
+  warning('hash_policy', action.hashPolicy.length > 0);
+  warning('cors', action.cors !== null);
+  warning('max_grpc_timeout', action.maxGrpcTimeout !== null);
+  warning('grpc_timeout_offset', action.grpcTimeoutOffset !== null);
+  warning('internal_redirect_policy', action.internalRedirectPolicy !== null);
+  warning('internal_redirect_action', action.internalRedirectAction !== 0);
+  warning('hedge_policy', action.hedgePolicy !== null);
+  warning(
+    'max_stream_duration.grpc_timeout_header_max',
+    action.maxStreamDuration !== null && action.maxStreamDuration.grpcTimeoutHeaderMax !== null,
+  );
+}
