@@ -97,9 +97,12 @@ function plantedTree() {
     write(`node_modules/${name}/index.js`, 'module.exports = {};\n');
   }
   const planted = new Map();
-  for (const [file, specifier] of [...REFUSED.map(([, file, to]) => [file, to]), ...ALLOWED])
-    planted.set(file, `${planted.get(file) ?? ''}import type {} from '${specifier}';\n`);
-  for (const [file, specifier] of [...REFUSED.map(([, file, to]) => [file, to]), ...ALLOWED]) {
+  const imports = [...REFUSED.map(([, ...planted]) => planted), ...ALLOWED];
+  for (const [file, specifier, kind] of imports) {
+    const statement = kind === 'value' ? `import '${specifier}';` : `import type {} from '${specifier}';`;
+    planted.set(file, `${planted.get(file) ?? ''}${statement}\n`);
+  }
+  for (const [file, specifier] of imports) {
     if (!specifier.startsWith('.') || specifier.includes('no-such-file')) continue;
     const target = path.posix.join(path.posix.dirname(file), specifier).replace(/\.js$/, '.ts');
     if (!planted.has(target) && !target.includes('/dist/')) planted.set(target, 'export {};\n');
