@@ -108,7 +108,13 @@ function declareNamespace(namespace, indent) {
 
 /** The TypeScript declarations of the generated module: an input interface and a decoded class for each message. */
 export function declare(root) {
-  const lines = ["import type { Writer as $Writer } from 'protobufjs/minimal.js';", ''];
+  const lines = [
+    '/** What a message is encoded into; `finish` gives its bytes. */',
+    'export interface $Writer {',
+    '  finish(): Buffer;',
+    '}',
+    '',
+  ];
   for (const namespace of root.nestedArray)
     lines.push(`export namespace ${namespace.name} {`, ...declareNamespace(namespace, '  '), '}');
   return `${lines.join('\n')}\n`;

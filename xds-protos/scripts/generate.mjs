@@ -81,10 +81,8 @@ function addStatics(source, root) {
 mkdirSync(outputDirectory, { recursive: true });
 const write = (name, text) => writeFileSync(path.join(outputDirectory, name), text);
 const root = loadProtos(protoDirectory);
-write(
-  'protos.js',
-  addStatics(code, root).replace(/^ +/gm, (indent) => ' '.repeat(indent.length / 4)),
-);
+// Without indentation and empty lines: the engine keeps the source in memory.
+write('protos.js', addStatics(code, root).replace(/^\s+/gm, ''));
 write('protos.d.ts', declare(root));
 write('descriptors.js', describe(root));
 write(

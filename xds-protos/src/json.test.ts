@@ -155,6 +155,44 @@ describe('the static codecs', () => {
   });
 });
 
+describe('the wire reader', () => {
+  /** The bytes that a message is made again from, or why it was refused. */
+  function outcome(decode: () => Uint8Array): string {
+    try {
+      return hexOf(decode());
+    } catch (error) {
+      return error instanceof RangeError && error.message.includes('2^53') ? 'too wide' : 'refused';
+    }
+  }
+
+  it('accepts, keeps and refuses what protobufjs does, in damaged messages', () => {
+    const seen = { refused: 0, accepted: 0 };
+    const damage = fc.record({
+      cut: fc.option(fc.nat()),
+      flips: fc.array(fc.tuple(fc.nat(), fc.nat({ max: 255 })), { maxLength: 3 }),
+      tail: fc.oneof(fc.constant(new Uint8Array(0)), fc.uint8Array({ maxLength: 12 })),
+    });
+    fc.assert(
+      fc.property(typedMessage, damage, ({ name, message }, { cut, flips, tail }) => {
+        const type = typeNamed(name);
+        const whole = Buffer.concat([type.encode(message).finish(), tail]);
+        const bytes = cut === null ? whole : whole.subarray(0, cut % (whole.length + 1));
+        for (const [at, value] of flips) if (bytes.length > 0) bytes[at % bytes.length] = value;
+        const ours = outcome(() => type.encode(type.decode(bytes)).finish());
+        const reflected = root.lookupType(name);
+        const reader = protobuf.Reader.create(bytes);
+        reader.discardUnknown = false;
+        const theirs = outcome(() => reflected.encode(reflected.decode(reader)).finish());
+        if (ours === 'too wide') return;
+        assert.equal(ours, theirs, `${name} ${hexOf(bytes)}`);
+        seen[ours === 'refused' ? 'refused' : 'accepted']++;
+      }),
+      { numRuns: 4000 },
+    );
+    assert.ok(seen.refused > 300 && seen.accepted > 300, JSON.stringify(seen));
+  });
+});
+
 describe('the ProtoJSON mapper', () => {
   it('writes what the reflective mapper writes', () => {
     fc.assert(

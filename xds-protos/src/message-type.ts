@@ -1,4 +1,3 @@
-import type { Writer } from 'protobufjs/minimal.js';
 import * as protos from '../gen/protos.js';
 
 /**
@@ -8,7 +7,7 @@ import * as protos from '../gen/protos.js';
  */
 export interface MessageType<Decoded extends object = object, Input extends object = object> {
   readonly typeName: string;
-  encode(message: Input, writer?: Writer): Writer;
+  encode(message: Input, writer?: protos.$Writer): protos.$Writer;
   decode(bytes: Uint8Array): Decoded;
   create(properties?: Input): Decoded;
 }

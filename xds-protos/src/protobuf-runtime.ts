@@ -1,51 +1,49 @@
-import protobuf from 'protobufjs/minimal.js';
+import { WireReader } from './wire-reader.js';
+import { WireWriter } from './wire-writer.js';
 
-type WideInteger = number | { toNumber(): number };
+/** The set member of a oneof, by the names of its members. */
+function oneOfGetter(names: readonly string[]): (this: Record<string, unknown>) => string | undefined {
+  return function get() {
+    for (let index = names.length - 1; index >= 0; index--) {
+      const name = names[index] as string;
+      const value = Object.hasOwn(this, name) ? this[name] : undefined;
+      if (value !== undefined && value !== null) return name;
+    }
+    return undefined;
+  };
+}
 
-/** 64-bit integers are numbers in all our messages: what a number cannot hold exactly is refused, never rounded. */
-function exactNumber(value: WideInteger): number {
-  const number = typeof value === 'number' ? value : value.toNumber();
-  if (!Number.isSafeInteger(number)) throw new RangeError('64-bit integer beyond 2^53');
-  return number;
+/** Clears the members of a oneof but the one named. */
+function oneOfSetter(names: readonly string[]): (this: Record<string, unknown>, name: string) => void {
+  return function set(name) {
+    for (const other of names) if (other !== name) Reflect.deleteProperty(this, other);
+  };
+}
+
+/** Gives an object an own property, whatever its name. */
+function makeProp(target: object, name: string, enumerable = true): void {
+  if (Object.hasOwn(target, name)) return;
+  Object.defineProperty(target, name, { enumerable, configurable: true, writable: true });
 }
 
 /**
- * protobufjs's reader, but unknown fields are kept in `$unknowns` and 64-bit integers are numbers.
+ * What the code that protobufjs-cli generates needs at run time, in place of protobufjs itself.
  *
- * A class of our own, so that other users of protobufjs in the process see no changed defaults.
- * Errors: RangeError for an integer outside ±2^53, and protobufjs's own errors for malformed input.
+ * Without `Long`, so that 64-bit integers are numbers.
  */
-class XdsReader extends protobuf.BufferReader {
-  /** Generated code asks the class for it, and protobufjs's BufferReader does not have it. */
-  static override readonly recursionLimit: number = protobuf.Reader.recursionLimit;
-
-  constructor(buffer: Buffer) {
-    super(buffer);
-    this.discardUnknown = false;
-  }
-
-  static override create(bytes: Uint8Array): XdsReader {
-    if (!(bytes instanceof Uint8Array)) throw new TypeError('expected bytes to decode');
-    return new XdsReader(
-      Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
-    );
-  }
-}
-
-/** The readers of 64-bit integers, whose declared type (Long) an override could not change. */
-for (const method of ['int64', 'uint64', 'sint64', 'fixed64', 'sfixed64'] as const) {
-  const read = protobuf.BufferReader.prototype[method] as unknown as () => WideInteger;
-  Object.defineProperty(XdsReader.prototype, method, {
-    value(this: XdsReader): number {
-      return exactNumber(read.call(this));
-    },
-  });
-}
-
-/** What the generated code needs of protobufjs; without `Long`, so that its 64-bit defaults are numbers. */
 export default {
-  Reader: XdsReader,
-  Writer: protobuf.Writer,
-  util: Object.create(protobuf.util, { Long: { value: null } }) as typeof protobuf.util,
+  Reader: WireReader,
+  Writer: WireWriter,
+  util: {
+    Long: null,
+    emptyArray: Object.freeze([]),
+    emptyObject: Object.freeze({}),
+    global: globalThis,
+    makeProp,
+    newBuffer: (bytes: readonly number[]): Buffer => Buffer.from(bytes),
+    oneOfGetter,
+    oneOfSetter,
+    recursionLimit: WireReader.recursionLimit,
+  },
   roots: {} as Record<string, object>,
 };
