@@ -1,8 +1,15 @@
 import type { MicroCase } from '../micro-case.js';
 import { accessLog } from './access-log.js';
 import { calibration } from './calibration.js';
+import { codecHttp1 } from './codec-http1.js';
 import { loadBalancer } from './load-balancer.js';
 import { matcher } from './matcher.js';
 
 /** Every micro-benchmark. */
-export const MICRO_CASES: readonly MicroCase[] = [...calibration, ...matcher, ...loadBalancer, ...accessLog];
+export const MICRO_CASES: readonly MicroCase[] = [
+  ...calibration,
+  ...matcher,
+  ...loadBalancer,
+  ...accessLog,
+  ...codecHttp1,
+];
