@@ -32,7 +32,10 @@ describe('the wire writer', () => {
         safe,
         fc.double(),
         fc.float(),
-        fc.string({ unit: 'grapheme' }),
+        fc.oneof(
+          fc.string({ unit: 'grapheme', maxLength: 80, size: 'max' }),
+          fc.string({ maxLength: 80, size: 'max' }),
+        ),
         (...values) => {
           const [int, uint, wide, double, float, text] = values;
           const fill = (writer: protobuf.Writer | WireWriter): Uint8Array =>

@@ -1,5 +1,7 @@
 const twoTo32 = 2 ** 32;
 const firstSize = 256;
+/** Up to this many characters, a text is written faster here than by a call into the engine. */
+const longestByHand = 48;
 
 /** What generated `encode` functions write to; `finish` gives the bytes. */
 export class WireWriter {
@@ -38,6 +40,11 @@ export class WireWriter {
   }
 
   uint32(value: number): this {
+    if (value >= 0 && value < 128) {
+      const at = this.#grow(1);
+      this.#buffer[at] = value;
+      return this;
+    }
     return this.#varint(0, value >>> 0);
   }
 
@@ -70,11 +77,29 @@ export class WireWriter {
   }
 
   string(value: string): this {
+    if (value.length <= longestByHand && this.#ascii(value)) return this;
     const length = Buffer.byteLength(value);
     this.uint32(length);
     const at = this.#grow(length);
     this.#buffer.write(value, at);
     return this;
+  }
+
+  /** Writes a short text if it is ASCII; says whether it did. */
+  #ascii(value: string): boolean {
+    const { length } = value;
+    const start = this.#grow(length + 1);
+    const buffer = this.#buffer;
+    buffer[start] = length;
+    for (let index = 0; index < length; index++) {
+      const code = value.charCodeAt(index);
+      if (code > 127) {
+        this.#pos = start;
+        return false;
+      }
+      buffer[start + 1 + index] = code;
+    }
+    return true;
   }
 
   bytes(value: Uint8Array): this {
