@@ -114,7 +114,6 @@ export class Http1Pool implements ConnectionPool, ClientConnectionCallbacks {
       return undefined;
     }
     if (!resources.pendingRequests.canCreate()) {
-      observer?.onPendingOverflow?.();
       return this.#refuse(callbacks, 'max_pending_requests is reached');
     }
     const pending = new PendingStream(this, callbacks, this.#options.deadlines.clock.monotonicMs());
@@ -167,6 +166,7 @@ export class Http1Pool implements ConnectionPool, ClientConnectionCallbacks {
   }
 
   #refuse(callbacks: PoolCallbacks, details: string): undefined {
+    this.#options.observer?.onPendingOverflow?.();
     callbacks.onPoolFailure('overflow', details);
     return undefined;
   }
@@ -276,7 +276,8 @@ export class Http1Pool implements ConnectionPool, ClientConnectionCallbacks {
         return;
       }
       this.#refuse(next.callbacks, 'max_requests is reached');
-      this.#release(connection);
+      // As often as streams wait, which is bounded.
+      if (!connection.isGone && !connection.isBusy) this.#release(connection);
       return;
     }
     this.#idle.push(connection);

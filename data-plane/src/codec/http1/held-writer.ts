@@ -67,6 +67,7 @@ export class HeldWriter implements Flushable {
       return;
     }
     const socket = this.#socket;
+    if (socket.destroyed) return;
     const head = this.#held + before;
     this.#held = '';
     this.#bytesWritten += head.length + chunk.length + after.length;
@@ -87,6 +88,7 @@ export class HeldWriter implements Flushable {
     if (this.#held === '') return;
     const held = this.#held;
     this.#held = '';
+    if (this.#socket.destroyed) return;
     this.#bytesWritten += held.length;
     if (this.#socket.writableLength > 0) this.#socket.write(held, 'latin1', this.#onWritten);
     else this.#socket.write(held, 'latin1');

@@ -119,6 +119,8 @@ export class ServerCodecHttp1 implements DownstreamConnection, MessageSink, Wate
     socket.on('close', () => this.#onClose());
     // 'close' follows every error.
     socket.on('error', ignore);
+    // It may have been accepted paused.
+    socket.resume();
     deadlines.set(this.#idle, config.idleTimeoutMs);
     deadlines.set(this.#lifetime, config.maxConnectionDurationMs);
   }

@@ -17,6 +17,7 @@ export class ServerStream implements ResponseSender {
   #responseBegun = false;
   #responseEnded = false;
   #isTunnel = false;
+  #isOver = false;
   #readDisableCount = 0;
 
   constructor(codec: ServerCodecHttp1, head: RequestHead, keepAlive: boolean) {
@@ -51,7 +52,7 @@ export class ServerStream implements ResponseSender {
 
   begin(receiver: RequestReceiver, requestEnded: boolean): void {
     // A receiver may have reset the stream before it was known here.
-    if (this.#responseEnded) return;
+    if (this.#isOver) return;
     this.#receiver = receiver;
     this.#requestEnded = requestEnded;
   }
@@ -132,17 +133,15 @@ export class ServerStream implements ResponseSender {
   }
 
   readDisable(disable: boolean): void {
-    if (this.#receiver === undefined || (this.#responseEnded === this.#requestEnded && this.#responseEnded))
-      return;
-    if (!disable && this.#readDisableCount === 0) return;
+    if (this.#isOver || (!disable && this.#readDisableCount === 0)) return;
     this.#readDisableCount += disable ? 1 : -1;
     this.#codec.readDisable(disable);
   }
 
   // eslint-disable-next-line @typescript-eslint/no-unused-vars
   reset(_reason: ResetReason): void {
-    this.#receiver = undefined;
-    this.#responseEnded = true;
+    if (this.#isOver) return;
+    this.detach();
     this.#codec.streamReset(this);
   }
 
@@ -150,6 +149,7 @@ export class ServerStream implements ResponseSender {
   detach(): RequestReceiver | undefined {
     const receiver = this.#receiver;
     this.#receiver = undefined;
+    this.#isOver = true;
     this.#responseEnded = true;
     return receiver;
   }
@@ -183,7 +183,7 @@ export class ServerStream implements ResponseSender {
   #endResponse(isRight: boolean): void {
     this.#responseEnded = true;
     if (!isRight) {
-      this.#receiver = undefined;
+      this.detach();
       this.#codec.streamReset(this);
       return;
     }
@@ -196,7 +196,7 @@ export class ServerStream implements ResponseSender {
   }
 
   #finish(): void {
-    this.#receiver = undefined;
+    this.detach();
     this.#codec.streamDone(this, this.#keepAlive && this.#requestEnded);
   }
 }
