@@ -1,1 +1,1 @@
-export {};
+export { proxyBootstrap, type ExplicitPlan, type ProxyBootstrapOptions } from './launcher/proxy-bootstrap.js';

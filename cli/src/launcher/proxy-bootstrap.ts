@@ -24,6 +24,8 @@ export interface ProxyBootstrapOptions {
   readonly xdsPort: number;
   readonly accessLog: string;
   readonly explicit: ExplicitPlan;
+  /** Which variant of the protocol is spoken. Default delta, which sends only what changed. */
+  readonly variant?: 'sotw' | 'delta';
 }
 
 /**
@@ -51,7 +53,7 @@ export function proxyBootstrap(options: ProxyBootstrapOptions): unknown {
     admin: { address: socketAddress(options.adminPort) },
     dynamic_resources: {
       ads_config: {
-        api_type: 'DELTA_GRPC',
+        api_type: options.variant === 'sotw' ? 'GRPC' : 'DELTA_GRPC',
         transport_api_version: 'V3',
         grpc_services: [{ envoy_grpc: { cluster_name: 'heddled' } }],
       },
