@@ -52,7 +52,7 @@ export function translateSocketAddress(
   else if (names === 'ip-only' && isIP(host) === 0) {
     findings.problem(
       `${path}.address`,
-      `${JSON.stringify(host)} is not an IP address; names need a STRICT_DNS or LOGICAL_DNS cluster`,
+      `${JSON.stringify(host)} is not an IP address (names are resolved in STRICT_DNS and LOGICAL_DNS clusters only)`,
     );
   }
   if (socket.portSpecifier === 'namedPort') findings.problem(`${path}.named_port`, 'is not supported');
