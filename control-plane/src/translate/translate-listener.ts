@@ -153,13 +153,13 @@ function accessLogsOf(
   fields: Readonly<Record<string, string>>,
 ): envoy.config.accesslog.v3.IAccessLog[] {
   if (view.accessLogPath === 'none') return [];
-  return [
-    {
-      name: 'envoy.access_loggers.file',
-      typedConfig: packAny(envoy.extensions.access_loggers.file.v3.FileAccessLog, {
-        path: view.accessLogPath,
-        logFormat: { jsonFormat: structOf(fields), jsonFormatOptions: { sortProperties: true } },
-      }),
-    },
-  ];
+  const logFormat = { jsonFormat: structOf(fields), jsonFormatOptions: { sortProperties: true } };
+  // Opened as a file it fails where standard output is a socket, as under a launcher.
+  if (view.accessLogPath === '/dev/stdout') {
+    const typedConfig = packAny(envoy.extensions.access_loggers.stream.v3.StdoutAccessLog, { logFormat });
+    return [{ name: 'envoy.access_loggers.stdout', typedConfig }];
+  }
+  const { FileAccessLog } = envoy.extensions.access_loggers.file.v3;
+  const typedConfig = packAny(FileAccessLog, { path: view.accessLogPath, logFormat });
+  return [{ name: 'envoy.access_loggers.file', typedConfig }];
 }

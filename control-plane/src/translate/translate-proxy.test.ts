@@ -1,0 +1,191 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { envoy, packAny, toJson, unpackAny } from '@heddle/xds-protos';
+import { buildModel } from '../model/build-model.js';
+import { diffModels } from '../model/diff-models.js';
+import type { MeshModel } from '../model/mesh-model.js';
+import { parseMeshFile } from '../source/parse-mesh-file.js';
+import type { ProxyResources } from './proxy-resources.js';
+import type { ProxyView } from './proxy-view.js';
+import { translateEndpoints, translateProxy } from './translate-proxy.js';
+
+const root = fileURLToPath(new URL('../../testdata/translate/', import.meta.url));
+const update = process.env['HEDDLE_UPDATE_GOLDENS'] === '1';
+const cases = readdirSync(root).sort();
+const hcmType = envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager;
+
+describe('translateProxy', () => {
+  it('has at least fifteen golden cases', () => assert.ok(cases.length >= 15));
+
+  for (const name of cases) {
+    it(`gives the golden resources of ${name}`, () => {
+      const { model, view } = readCase(name);
+      const actual = `${JSON.stringify(resourcesAsJson(translateProxy(model, view)), null, 2)}\n`;
+      const golden = join(root, name, 'golden.json');
+      if (update) writeFileSync(golden, actual);
+      assert.equal(actual, readFileSync(golden, 'utf8'));
+    });
+
+    it(`gives equal bytes for ${name} read in another order`, () => {
+      const { view } = readCase(name);
+      const forwards = encoded(translateProxy(readCase(name).model, view));
+      const backwards = encoded(translateProxy(readCase(name, true).model, view));
+      assert.deepEqual(backwards, forwards);
+    });
+
+    it(`gives each EDS cluster of ${name} its endpoints, alone and as part of the whole`, () => {
+      const { model, view } = readCase(name);
+      const { clusters, loadAssignments } = translateProxy(model, view);
+      for (const [cluster, { edsClusterConfig }] of clusters) {
+        assert.equal(loadAssignments.has(cluster), edsClusterConfig != null, cluster);
+        if (edsClusterConfig == null) continue;
+        assert.deepEqual(translateEndpoints(model, cluster, view), loadAssignments.get(cluster));
+      }
+    });
+  }
+
+  const binary = findEnvoy();
+  it(
+    'gives resources that Envoy accepts',
+    { skip: binary === undefined ? 'Envoy not found (HEDDLE_ENVOY, bench/peers)' : false },
+    () => {
+      const folder = mkdtempSync(join(tmpdir(), 'heddle-translate-'));
+      try {
+        for (const name of cases) {
+          const { model, view } = readCase(name);
+          const file = join(folder, `${name}.json`);
+          writeFileSync(file, JSON.stringify(staticBootstrap(translateProxy(model, view))));
+          const args = [
+            '--mode',
+            'validate',
+            '-c',
+            file,
+            '--use-dynamic-base-id',
+            '--concurrency',
+            '1',
+            '-l',
+            'error',
+          ];
+          const { status, stderr } = spawnSync(binary ?? '', args, { encoding: 'utf8', timeout: 60_000 });
+          assert.equal(status, 0, `${name}: ${stderr}`);
+        }
+      } finally {
+        rmSync(folder, { recursive: true, force: true });
+      }
+    },
+  );
+});
+
+describe('diffModels', () => {
+  it('sees that nothing but endpoints changed, and whose', () => {
+    const before = modelOf(service('a') + entry('a-0', 'a', 1) + entry('a-1', 'a', 2) + service('b'));
+    const after = modelOf(service('a') + entry('a-0', 'a', 1) + service('b'));
+    assert.deepEqual(diffModels(before, after), {
+      endpointsOnly: true,
+      services: ['default/a.default.svc.cluster.local'],
+      endpointRemoved: true,
+    });
+    assert.equal(diffModels(after, before).endpointRemoved, false);
+  });
+
+  it('sees a changed port as a changed configuration', () => {
+    const before = modelOf(service('a'));
+    const after = modelOf(service('a').replace('port: 9080', 'port: 9081'));
+    assert.equal(diffModels(before, after).endpointsOnly, false);
+  });
+});
+
+function service(name: string): string {
+  return `---\napiVersion: v1\nkind: Service\nmetadata: { name: ${name} }\nspec:\n  selector: { app: ${name} }\n  ports: [{ name: http, port: 9080 }]\n`;
+}
+
+function entry(name: string, app: string, port: number): string {
+  return `---\napiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: { name: ${name} }\nspec: { address: 127.0.0.1, ports: { http: ${port} }, labels: { app: ${app} } }\n`;
+}
+
+function modelOf(source: string, reversed = false): MeshModel {
+  const { resources, problems } = parseMeshFile(source, 'input.yaml');
+  assert.deepEqual(
+    problems.filter(({ severity }) => severity === 'error'),
+    [],
+  );
+  const ordered = reversed ? [...resources].reverse() : resources;
+  return buildModel(new Map(ordered.map((resource) => [resource.key, resource]))).model;
+}
+
+function readCase(name: string, reversed = false): { model: MeshModel; view: ProxyView } {
+  const source = readFileSync(join(root, name, 'input.yaml'), 'utf8');
+  const view = JSON.parse(readFileSync(join(root, name, 'view.json'), 'utf8')) as ProxyView;
+  return { model: modelOf(source, reversed), view };
+}
+
+function resourcesAsJson(resources: ProxyResources): unknown {
+  return {
+    listeners: listOf(resources.listeners, envoy.config.listener.v3.Listener),
+    routeConfigurations: listOf(resources.routeConfigurations, envoy.config.route.v3.RouteConfiguration),
+    clusters: listOf(resources.clusters, envoy.config.cluster.v3.Cluster),
+    loadAssignments: listOf(resources.loadAssignments, envoy.config.endpoint.v3.ClusterLoadAssignment),
+  };
+}
+
+interface Codec<I, T> {
+  encode(message: I): { finish(): Uint8Array };
+  decode(bytes: Uint8Array): T;
+}
+
+function listOf<I, T>(
+  resources: ReadonlyMap<string, I>,
+  type: Codec<I, T> & { readonly typeName: string },
+): unknown[] {
+  return [...resources.values()].map((resource) =>
+    toJson(type.typeName, type.decode(type.encode(resource).finish()) as object),
+  );
+}
+
+function encoded(resources: ProxyResources): string[] {
+  const bytes = <I>(map: ReadonlyMap<string, I>, type: Codec<I, unknown>): string[] =>
+    [...map].map(
+      ([name, resource]) => `${name} ${Buffer.from(type.encode(resource).finish()).toString('base64')}`,
+    );
+  return [
+    ...bytes(resources.listeners, envoy.config.listener.v3.Listener),
+    ...bytes(resources.routeConfigurations, envoy.config.route.v3.RouteConfiguration),
+    ...bytes(resources.clusters, envoy.config.cluster.v3.Cluster),
+    ...bytes(resources.loadAssignments, envoy.config.endpoint.v3.ClusterLoadAssignment),
+  ];
+}
+
+/** The same resources without a control plane: routes inside their listeners, endpoints inside their clusters. */
+function staticBootstrap(resources: ProxyResources): unknown {
+  const listeners = [...resources.listeners.values()].map((listener) => {
+    const [chain] = listener.filterChains ?? [];
+    const [filter] = chain?.filters ?? [];
+    const manager = filter?.typedConfig == null ? undefined : unpackAny(filter.typedConfig as never, hcmType);
+    if (manager === undefined) return listener;
+    const { rds, ...rest } = manager;
+    const routeConfig = resources.routeConfigurations.get(rds?.routeConfigName ?? '');
+    assert.ok(routeConfig !== undefined, `${listener.name ?? ''} names routes that are not there`);
+    const typedConfig = packAny(hcmType, { ...rest, routeConfig });
+    return { ...listener, filterChains: [{ filters: [{ name: filter?.name ?? '', typedConfig }] }] };
+  });
+  const clusters = [...resources.clusters.values()].map((cluster) => {
+    const { edsClusterConfig, ...rest } = cluster;
+    const loadAssignment = resources.loadAssignments.get(cluster.name ?? '');
+    if (edsClusterConfig == null || loadAssignment === undefined) return cluster;
+    return { ...rest, type: envoy.config.cluster.v3.Cluster.DiscoveryType.STATIC, loadAssignment };
+  });
+  const bootstrap = { staticResources: { listeners, clusters } };
+  const { Bootstrap } = envoy.config.bootstrap.v3;
+  return toJson(Bootstrap.typeName, Bootstrap.decode(Bootstrap.encode(bootstrap).finish()));
+}
+
+function findEnvoy(): string | undefined {
+  const peers = fileURLToPath(new URL('../../../bench/peers/envoy', import.meta.url));
+  const places = [process.env['HEDDLE_ENVOY'], join(peers, '_bin', 'envoy'), join(peers, 'envoy')];
+  return places.find((place) => place !== undefined && place !== '' && existsSync(place));
+}
