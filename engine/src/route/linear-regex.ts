@@ -19,10 +19,15 @@ export class LinearRegex {
     return this.#compiled.matches(text);
   }
 
-  /** Replaces every match; `substitution` uses `\1` for groups, as RE2 does. */
+  /** Replaces every match; `substitution` uses `\1` for groups and `\\` for a backslash, as RE2 does. */
   replaceAll(text: string, substitution: string): string {
-    return this.#compiled
-      .matcher(text)
-      .replaceAll(substitution.replaceAll('$', '\\$').replace(/\\(\d)/g, '$$$1'));
+    return this.#compiled.matcher(text).replaceAll(toRe2js(substitution));
   }
+}
+
+/** RE2's `\1` is re2js's `$1`, and a dollar sign is nothing special in RE2. */
+function toRe2js(substitution: string): string {
+  return substitution.replace(/\\(\d)|\\\\|\$/g, (found, group: string | undefined) =>
+    group === undefined ? (found === '$' ? '$$' : '\\') : `$${group}`,
+  );
 }
