@@ -63,6 +63,8 @@ interface KnownFile {
   readonly stamp: string;
   /** In force from this file: the good ones, and the last good of the rest. */
   readonly resources: readonly MeshResource[];
+  /** Those of them that are no longer written so in the file. */
+  readonly kept: ReadonlySet<MeshResource>;
   readonly problems: readonly SourceProblem[];
 }
 
@@ -202,14 +204,14 @@ class FolderSource implements FileSource {
       const { maxFileBytes } = this.#options;
       if (size > maxFileBytes) {
         const problem = fileProblem(path, `has ${size} bytes, more than ${maxFileBytes}`);
-        return { stamp, resources: before?.resources ?? [], problems: [problem] };
+        return { stamp, ...keepAll(before), problems: [problem] };
       }
       const source = await readFile(path, 'utf8');
       return { stamp, ...keepLastGood(parseMeshFile(source, shownName(path)), before?.resources ?? []) };
     } catch (error) {
       if (isAbsence(error)) return undefined;
       const problem = fileProblem(path, `cannot be read: ${messageOf(error)}`);
-      return { stamp: '', resources: before?.resources ?? [], problems: [problem] };
+      return { stamp: '', ...keepAll(before), problems: [problem] };
     }
   }
 
@@ -242,15 +244,20 @@ class FolderSource implements FileSource {
     const problems: SourceProblem[] = [...this.#folderProblems];
     const resources = new Map<string, MeshResource>();
     let left = 0;
-    for (const known of this.#files.values()) {
-      problems.push(...known.problems);
-      for (const resource of known.resources) {
-        const first = resources.get(resource.key);
-        if (first === undefined && resources.size < this.#options.maxResources)
-          resources.set(resource.key, resource);
-        else if (first === undefined) left++;
-        else problems.push(duplicateOf(resource, first));
-      }
+    const add = (resource: MeshResource): void => {
+      const first = resources.get(resource.key);
+      if (first === undefined && resources.size < this.#options.maxResources)
+        resources.set(resource.key, resource);
+      else if (first === undefined) left++;
+      else problems.push(duplicateOf(resource, first));
+    };
+    for (const { resources: all, kept, problems: own } of this.#files.values()) {
+      problems.push(...own);
+      for (const resource of all) if (!kept.has(resource)) add(resource);
+    }
+    // What is written somewhere goes before what is only remembered.
+    for (const { kept } of this.#files.values()) {
+      for (const resource of kept) if (!resources.has(resource.key)) add(resource);
     }
     if (left > 0) {
       const message = `there are more than ${this.#options.maxResources} resources; ${left} are left out`;
@@ -273,10 +280,7 @@ class FolderSource implements FileSource {
 }
 
 /** What a file gives after it was read again: its good resources, and of the others what was good before. */
-function keepLastGood(
-  parsed: ParsedMeshFile,
-  before: readonly MeshResource[],
-): { resources: readonly MeshResource[]; problems: readonly SourceProblem[] } {
+function keepLastGood(parsed: ParsedMeshFile, before: readonly MeshResource[]): Omit<KnownFile, 'stamp'> {
   const good = new Set(parsed.resources.map(({ key }) => key));
   const kept = before.filter(({ key }) => !good.has(key) && (parsed.unreadable || parsed.refused.has(key)));
   const seen = new Set<string>();
@@ -291,7 +295,12 @@ function keepLastGood(
     seen.add(resource.key);
     unique.push(resource);
   }
-  return { resources: [...unique, ...kept], problems };
+  return { resources: [...unique, ...kept], kept: new Set(kept), problems };
+}
+
+function keepAll(before: KnownFile | undefined): Pick<KnownFile, 'resources' | 'kept'> {
+  const resources = before?.resources ?? [];
+  return { resources, kept: new Set(resources) };
 }
 
 function duplicateOf(second: MeshResource, first: MeshResource): SourceProblem {
