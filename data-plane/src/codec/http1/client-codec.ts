@@ -7,7 +7,7 @@ import type { HeadLimits, HeadScan } from './head-scan.js';
 import { HeldWriter } from './held-writer.js';
 import { ANOTHER_HEAD, MessageReader, STOP, type MessageSink } from './message-reader.js';
 import { badRequest, type ParseFailure } from './parse-failure.js';
-import { ResponseHeadReader } from './response-head.js';
+import { ResponseHeadReader, UNTIL_CLOSE } from './response-head.js';
 import { writeBatch, type WriteBatch } from './write-batch.js';
 
 export interface ClientCodecOptions {
@@ -129,7 +129,7 @@ export class ClientCodecHttp1 implements UpstreamConnection, MessageSink, Waterm
       return ANOTHER_HEAD;
     }
     const isTunnel = head.status === 101 || (stream.method === 'CONNECT' && head.status < 300);
-    this.#keepAlive = headReader.keepAlive && !stream.wantsTunnel;
+    this.#keepAlive = headReader.keepAlive && !stream.wantsTunnel && bodyLength !== UNTIL_CLOSE;
     stream.onHead(head, bodyLength === 0 && !isTunnel, isTunnel);
     if (isTunnel) this.reader.tunnel();
     else if (bodyLength === 0) this.#complete(stream);
