@@ -1,7 +1,20 @@
-// Everything that JSON requires to be escaped, and what a terminal or a line-based reader might take for a control.
-// eslint-disable-next-line no-control-regex
-const NEEDS_ESCAPE = /[\u0000-\u001f"\\\u007f-\u009f\u2028\u2029\ud800-\udfff]/;
-// eslint-disable-next-line no-control-regex
+/** By character code below 256: whether JSON asks for an escape, or a terminal might take it for a control. */
+const UNSAFE = new Uint8Array(256);
+UNSAFE.fill(1, 0, 0x20);
+UNSAFE.fill(1, 0x7f, 0xa0);
+UNSAFE[0x22] = 1;
+UNSAFE[0x5c] = 1;
+
+/** Above 255, the line separators and surrogates are left to the slow path. */
+function needsEscape(value: string): boolean {
+  for (let i = 0; i < value.length; i++) {
+    const code = value.charCodeAt(i);
+    if (code < 256 ? UNSAFE[code] === 1 : code >= 0x2028) return true;
+  }
+  return false;
+}
+
+ 
 const CONTROLS = /[\u007f-\u009f\u2028\u2029]/g;
 
 /**
@@ -10,7 +23,7 @@ const CONTROLS = /[\u007f-\u009f\u2028\u2029]/g;
  * Cost: one scan when nothing needs escaping, which is nearly always.
  */
 export function jsonText(value: string): string {
-  if (!NEEDS_ESCAPE.test(value)) return `"${value}"`;
+  if (!needsEscape(value)) return `"${value}"`;
   return JSON.stringify(value).replace(
     CONTROLS,
     (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`,

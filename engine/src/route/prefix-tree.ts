@@ -51,7 +51,9 @@ export class PrefixNode {
 
   /** The child whose label `path` continues with at `at`, if any. */
   step(path: string, at: number): PrefixNode | undefined {
-    const child = this.children?.get(path.charCodeAt(at));
+    // Past the end there is no character code, and asking a map for NaN is slow.
+    if (this.children === undefined || at >= path.length) return undefined;
+    const child = this.children.get(path.charCodeAt(at));
     return child !== undefined && (child.label.length === 1 || path.startsWith(child.label, at))
       ? child
       : undefined;

@@ -1,4 +1,4 @@
-import { envoy } from '@heddle/xds-protos';
+import type { envoy } from '@heddle/xds-protos';
 import type { HttpConnectionManagerConfig } from '../config/http-connection-manager-config.js';
 import { translateAccessLogs } from './access-log.js';
 import { typeNameOfUrl } from './any-config.js';
