@@ -14,7 +14,6 @@ function needsEscape(value: string): boolean {
   return false;
 }
 
- 
 const CONTROLS = /[\u007f-\u009f\u2028\u2029]/g;
 
 /**
