@@ -32,7 +32,7 @@ export class HeaderMap {
     return this.names.includes(name);
   }
 
-  /** All values of `name` joined by `, ` as RFC 9110 section 5.3 allows; what matchers and policies must look at. */
+  /** All values of `name` joined by `,` as Envoy joins them (RFC 9110 section 5.3); what matchers and policies must look at. */
   joined(name: string): string | undefined {
     const first = this.names.indexOf(name);
     if (first === -1) return undefined;
@@ -42,7 +42,7 @@ export class HeaderMap {
       next !== -1;
       next = this.names.indexOf(name, next + 1)
     ) {
-      value += `, ${this.values[next] as string}`;
+      value += `,${this.values[next] as string}`;
     }
     return value;
   }

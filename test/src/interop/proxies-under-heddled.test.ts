@@ -235,14 +235,21 @@ spec:
 `;
 }
 
+/** The same routes for callers in the mesh and for those that come through the gateway. */
 function routesYaml(usual: string): string {
-  return `
+  return (
+    virtualServiceYaml('echo', 'hosts: [echo]', usual) +
+    virtualServiceYaml('edge', "hosts: ['*']\n  gateways: [edge]", usual)
+  );
+}
+
+function virtualServiceYaml(name: string, hosts: string, usual: string): string {
+  return `---
 apiVersion: networking.istio.io/v1
 kind: VirtualService
-metadata: { name: echo }
+metadata: { name: ${name} }
 spec:
-  hosts: [echo, '*']
-  gateways: [mesh, edge]
+  ${hosts}
   http:
     - match: [{ uri: { exact: /teapot } }]
       directResponse: { status: 418 }
