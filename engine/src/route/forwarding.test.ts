@@ -139,8 +139,8 @@ describe('header changes', () => {
   };
 
   it('run most specific first, or last when that should win', () => {
-    assert.deepEqual(apply(false), ['table', 'route bob, host, table']);
-    assert.deepEqual(apply(true), ['route bob', 'table, host, route bob']);
+    assert.deepEqual(apply(false), ['table', 'route bob,host,table']);
+    assert.deepEqual(apply(true), ['route bob', 'table,host,route bob']);
   });
 
   it('cannot be made to write a line break by a value', () => {
