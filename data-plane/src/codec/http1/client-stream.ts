@@ -165,7 +165,6 @@ export class ClientStream implements RequestSender {
     this.#codec.readDisable(disable);
   }
 
-  // eslint-disable-next-line @typescript-eslint/no-unused-vars
   reset(_reason: ResetReason): void {
     if (this.#isOver) return;
     this.detach();

@@ -2,7 +2,7 @@ import { STATUS_CODES } from 'node:http';
 import type { HeaderMap } from '@heddle/engine';
 
 /** Bytes that would end a value, or be cut to something else when written as latin1. */
-// eslint-disable-next-line no-control-regex
+
 const UNSAFE = /[^\t\x20-\x7e\x80-\xff]/;
 // eslint-disable-next-line no-control-regex
 const CONTROL = /[\x00-\x08\x0a-\x1f\x7f]/g;

@@ -1,4 +1,4 @@
-import { HeaderMap } from '@heddle/engine';
+import { type HeaderMap } from '@heddle/engine';
 import { BYTE_CLASS, CR, HEX_VALUE, LF, SEMICOLON, VALUE } from './byte-class.js';
 import { FieldWalk } from './field-walk.js';
 import { FAILED, HeadScan, NEED_MORE, type HeadLimits } from './head-scan.js';

@@ -138,7 +138,6 @@ export class ServerStream implements ResponseSender {
     this.#codec.readDisable(disable);
   }
 
-  // eslint-disable-next-line @typescript-eslint/no-unused-vars
   reset(_reason: ResetReason): void {
     if (this.#isOver) return;
     this.detach();
