@@ -9,6 +9,7 @@ import {
   isSeq,
   LineCounter,
   parseAllDocuments,
+  visit,
   type Document,
 } from 'yaml';
 import {
@@ -42,7 +43,9 @@ const maxDocuments = 5_000;
 /** Collections that aliases may expand to; more is an attack or a mistake. */
 const maxAliases = 100;
 /** Deeper nesting than any resource has, and shallower than what exhausts the stack. */
-const maxNesting = 100;
+const maxNesting = 1_000;
+/** Lists in lists may stand in one line. The parser's work (and memory, beyond all bounds) grows with the indentation. */
+const maxIndent = 1_000;
 
 /**
  * Reads YAML or JSON text (JSON is YAML) into resources, with every mistake in its place.
@@ -89,10 +92,14 @@ class DocumentReader implements ParsedMeshFile {
   read(): void {
     const nesting = deepestFlow(this.#source);
     if (nesting > maxNesting) return this.fail(`is nested ${nesting} deep`, 0, `at most ${maxNesting}`);
+    const indent = deepestIndent(this.#source);
+    if (indent > maxIndent)
+      return this.fail(`has a line that is indented by ${indent}`, 0, `at most ${maxIndent}`);
     const documents = parseAllDocuments(this.#source, {
       lineCounter: this.#lines,
       prettyErrors: false,
-      uniqueKeys: true,
+      // Checked below: the parser compares each field with all others, which takes minutes for a long list.
+      uniqueKeys: false,
       version: '1.2',
       merge: true,
       logLevel: 'silent',
@@ -105,19 +112,27 @@ class DocumentReader implements ParsedMeshFile {
   }
 
   #readDocument(document: Document.Parsed): void {
-    for (const error of document.errors.slice(0, 5))
-      this.fail(wordYamlError(error.code, error.message), error.pos[0]);
+    // One mistake in the writing upsets what follows: the first error is the one to mend.
+    const [error] = document.errors;
+    if (error !== undefined) this.fail(wordYamlError(error.code, error.message), error.pos[0]);
     if (document.errors.length > 0) return;
+    const twice = repeatedField(document);
+    if (twice !== undefined) return this.fail('a field stands twice in one object', twice);
     let value: unknown;
     try {
       value = document.toJS({ maxAliasCount: maxAliases });
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
+      const unknown = /^Unresolved alias[^:]*: (.+)$/.exec(message)?.[1];
+      if (unknown !== undefined) {
+        const at = Math.max(0, this.#source.indexOf(`*${unknown}`));
+        return this.fail(`the alias *${unknown} names nothing`, at, `an anchor &${unknown} before it`);
+      }
+      const start = document.contents?.range[0] ?? 0;
+      if (!/alias/i.test(message)) return this.fail(message, start);
       return this.fail(
-        /alias/i.test(message) && !/unresolved/i.test(message)
-          ? 'its aliases (*name) expand to too much'
-          : message,
-        document.contents?.range[0] ?? 0,
+        'its aliases (*name) expand to too much',
+        start,
         `aliases that repeat at most ${maxAliases} collections`,
       );
     }
@@ -332,16 +347,50 @@ function deepestFlow(source: string): number {
   return deepest;
 }
 
+/** Where a field stands for the second time in its object. */
+function repeatedField(document: Document.Parsed): number | undefined {
+  let found: number | undefined;
+  visit(document, {
+    Map: (_, node) => {
+      const seen = new Set<unknown>();
+      for (const { key } of node.items) {
+        if (!isScalar(key)) continue;
+        if (seen.has(key.value) && key.value !== '<<') {
+          found = key.range?.[0] ?? 0;
+          return visit.BREAK;
+        }
+        seen.add(key.value);
+      }
+      return undefined;
+    },
+  });
+  return found;
+}
+
+/** The widest start of a line: blanks, and what opens a list entry, a complex key or a node (`- `, `? `, `: `, `&a `, `!t `). */
+function deepestIndent(source: string): number {
+  const start = /^(?:[ \t]+|[-?:](?=[ \t])|[&!][^\s]*(?=[ \t]))*/gm;
+  let deepest = 0;
+  for (let at = 0; at <= source.length;) {
+    start.lastIndex = at;
+    const match = start.exec(source);
+    if (match === null) break;
+    deepest = Math.max(deepest, match[0].length);
+    const end = source.indexOf('\n', match.index + match[0].length);
+    if (end < 0) break;
+    at = end + 1;
+  }
+  return deepest;
+}
+
 function wordYamlError(code: string, message: string): string {
   switch (code) {
-    case 'DUPLICATE_KEY':
-      return 'a field stands twice in one object';
     case 'TAB_AS_INDENT':
       return 'a tab is used for indentation; YAML takes spaces';
     case 'BAD_INDENT':
       return 'the indentation does not fit the lines around it';
     case 'MISSING_CHAR':
-      return `something is missing: ${lowerFirst(message)}`;
+      return /quote/.test(message) ? 'a closing quote is missing' : lowerFirst(message);
     default:
       return `this is not valid YAML: ${lowerFirst(message)}`;
   }

@@ -57,7 +57,7 @@ class Validation {
     if (type === undefined) return true;
     const types = (Array.isArray(type) ? type : [type]) as readonly string[];
     if (types.some((name) => hasType(name, value))) return true;
-    this.#wrong(schema, path, `${nameOf(path)} is ${describe(value)}`, typeHint(types, value));
+    this.#wrong(schema, path, `${nameOf(path)} is ${describe(value)}`, typeHint(schema, types, value));
     return false;
   }
 
@@ -145,9 +145,9 @@ class Validation {
     const missing = ((schema['required'] ?? []) as readonly string[]).filter(
       (name) => !Object.hasOwn(value, name),
     );
-    for (const name of unknown) {
+    for (const name of unknown.slice(0, maxProblems)) {
       const free = Object.keys(properties).filter((known) => !Object.hasOwn(value, known));
-      const suggestion = closestName(name, free);
+      const suggestion = closestName(name, free) ?? closestName(name, Object.keys(properties));
       // One mistake, one message: a misspelt field is not also a missing one.
       if (suggestion !== undefined && missing.includes(suggestion))
         missing.splice(missing.indexOf(suggestion), 1);
@@ -258,13 +258,16 @@ function hasType(name: string, value: unknown): boolean {
 }
 
 /** What the user may have meant where only the type is wrong: `"90"` for a number, `90` for text. */
-function typeHint(types: readonly string[], value: unknown): string | undefined {
+function typeHint(schema: Schema, types: readonly string[], value: unknown): string | undefined {
   if ((types.includes('integer') || types.includes('number')) && typeof value === 'string') {
     return /^-?\d{1,15}$/.test(value.trim()) ? value.trim() : undefined;
   }
+  if (typeof value === 'number' && String(schema['format']).endsWith('duration')) return `${value}s`;
   if (types.includes('string') && (typeof value === 'number' || typeof value === 'boolean'))
     return JSON.stringify(String(value));
-  if (types.includes('array') && typeof value === 'string') return `[${quote(value)}]`;
+  if (types.includes('array') && typeof value === 'string') {
+    return `[${value.trim().split(/\s+/).slice(0, 10).join(', ')}]`;
+  }
   return undefined;
 }
 

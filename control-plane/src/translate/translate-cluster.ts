@@ -118,19 +118,35 @@ function balancerOf(policy: LoadBalancerPolicy | undefined): Cluster {
       return { lbPolicy: LbPolicy.ROUND_ROBIN };
     case 'random':
       return { lbPolicy: LbPolicy.RANDOM };
-    case 'ring-hash':
-      return {
-        lbPolicy: LbPolicy.RING_HASH,
-        ringHashLbConfig: { minimumRingSize: { value: policy.minimumRingSize ?? 1024 } },
-      };
-    case 'maglev':
-      return {
-        lbPolicy: LbPolicy.MAGLEV,
-        ...(policy.tableSize === undefined
-          ? {}
-          : { maglevLbConfig: { tableSize: { value: policy.tableSize } } }),
-      };
+    case 'ring-hash': {
+      const { RingHash } = policies.ring_hash.v3;
+      return preferring(
+        'ring_hash',
+        packAny(RingHash, { minimumRingSize: { value: policy.minimumRingSize ?? 1024 } }),
+      );
+    }
+    case 'maglev': {
+      const { Maglev } = policies.maglev.v3;
+      const size = policy.tableSize === undefined ? {} : { tableSize: { value: policy.tableSize } };
+      return preferring('maglev', packAny(Maglev, size));
+    }
   }
+}
+
+const policies = envoy.extensions.load_balancing_policies;
+
+/** A proxy takes the first policy of the list that it knows. */
+function preferring(name: string, typedConfig: google.protobuf.IAny): Cluster {
+  const leastRequest = packAny(policies.least_request.v3.LeastRequest, {});
+  const entry = (
+    short: string,
+    config: google.protobuf.IAny,
+  ): envoy.config.cluster.v3.LoadBalancingPolicy.IPolicy => ({
+    typedExtensionConfig: { name: `envoy.load_balancing_policies.${short}`, typedConfig: config },
+  });
+  return {
+    loadBalancingPolicy: { policies: [entry(name, typedConfig), entry('least_request', leastRequest)] },
+  };
 }
 
 function thresholdsOf(pool: ConnectionPoolPolicy): envoy.config.cluster.v3.CircuitBreakers.IThresholds {

@@ -1,6 +1,7 @@
 import {
   bool,
   duration,
+  envoyOnly,
   exportTo,
   filled,
   headerName,
@@ -50,7 +51,7 @@ const consistentHash = object(
 const loadBalancer = object(
   {
     simple: oneOf('UNSPECIFIED', 'ROUND_ROBIN', 'LEAST_REQUEST', 'LEAST_CONN', 'RANDOM', 'PASSTHROUGH'),
-    consistentHash,
+    consistentHash: envoyOnly(consistentHash),
     localityLbSetting: notYet(
       object({
         distribute: list(object({ from: text, to: map(integer(0, 100)) })),
@@ -86,17 +87,19 @@ const connectionPool = object({
   }),
 });
 
-const outlierDetection = object({
-  consecutiveErrors: integer(0),
-  splitExternalLocalOriginErrors: bool,
-  consecutiveLocalOriginFailures: integer(0),
-  consecutiveGatewayErrors: integer(0),
-  consecutive5xxErrors: integer(0),
-  interval: positiveDuration,
-  baseEjectionTime: positiveDuration,
-  maxEjectionPercent: integer(0, 100),
-  minHealthPercent: integer(0, 100),
-});
+const outlierDetection = envoyOnly(
+  object({
+    consecutiveErrors: integer(0),
+    splitExternalLocalOriginErrors: bool,
+    consecutiveLocalOriginFailures: integer(0),
+    consecutiveGatewayErrors: integer(0),
+    consecutive5xxErrors: integer(0),
+    interval: positiveDuration,
+    baseEjectionTime: positiveDuration,
+    maxEjectionPercent: integer(0, 100),
+    minHealthPercent: integer(0, 100),
+  }),
+);
 
 const tls = object(
   {

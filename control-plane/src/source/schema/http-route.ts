@@ -1,6 +1,7 @@
 import {
   anything,
   duration,
+  envoyOnly,
   filled,
   headerName,
   host,
@@ -55,13 +56,15 @@ const filter = object(
     ),
     requestHeaderModifier: headerModifier,
     responseHeaderModifier: headerModifier,
-    requestMirror: object(
-      {
-        backendRef: object(backendFields, ['name']),
-        percent: integer(0, 100),
-        fraction: object({ numerator: integer(0), denominator: integer(1) }, ['numerator']),
-      },
-      ['backendRef'],
+    requestMirror: envoyOnly(
+      object(
+        {
+          backendRef: object(backendFields, ['name']),
+          percent: integer(0, 100),
+          fraction: object({ numerator: integer(0), denominator: integer(1) }, ['numerator']),
+        },
+        ['backendRef'],
+      ),
     ),
     requestRedirect: object({
       scheme: oneOf('http', 'https'),
@@ -100,7 +103,9 @@ const rule = object({
     object({ ...backendFields, weight: integer(0, 1_000_000), filters: list(filter) }, ['name']),
   ),
   timeouts: object({ request: duration, backendRequest: duration }),
-  retry: object({ codes: list(integer(400, 599)), attempts: integer(0, 1_000), backoff: duration }),
+  retry: envoyOnly(
+    object({ codes: list(integer(400, 599)), attempts: integer(0, 1_000), backoff: duration }),
+  ),
   sessionPersistence: notYet(anything),
 });
 

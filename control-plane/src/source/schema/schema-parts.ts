@@ -127,6 +127,11 @@ export function notYet(schema: Schema, effect = 'is accepted, but not in force y
   return { ...schema, notYet: effect };
 }
 
+/** What is translated in full, but not done by our own proxy. */
+export function envoyOnly(schema: Schema): Schema {
+  return notYet(schema, 'is in force at Envoy; heddle-proxy passes over it for now');
+}
+
 export function refused(schema: Schema, reason: string): Schema {
   return { ...schema, refused: reason };
 }
