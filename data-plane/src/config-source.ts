@@ -5,10 +5,18 @@ import type { EndpointsConfig, RouteConfig } from '@heddle/engine';
  * Implemented by the xDS client; a static bootstrap has none of these references.
  */
 export interface ConfigSource {
-  /** The endpoints of one EDS service name. */
-  watchEndpoints(serviceName: string, watcher: ResourceWatcher<EndpointsConfig>): ResourceSubscription;
+  /** The endpoints of one EDS service name. `initialFetchTimeoutMs` is 15 s when left out; 0 waits without end. */
+  watchEndpoints(
+    serviceName: string,
+    watcher: ResourceWatcher<EndpointsConfig>,
+    initialFetchTimeoutMs?: number,
+  ): ResourceSubscription;
   /** One route configuration. */
-  watchRoutes(name: string, watcher: ResourceWatcher<RouteConfig>): ResourceSubscription;
+  watchRoutes(
+    name: string,
+    watcher: ResourceWatcher<RouteConfig>,
+    initialFetchTimeoutMs?: number,
+  ): ResourceSubscription;
 }
 
 /** Told of every change of one resource, in order. The first call may come inside `watch…` when the resource is known. */

@@ -1,0 +1,309 @@
+import { envoy, packAny, toJson, typeUrls, unpackAny, type JsonValue } from '@heddle/xds-protos';
+import type { DiscoveredResources } from '../../xds/xds-client.js';
+import { json, text, type AdminPage } from '../admin-page.js';
+import { nameFilter } from '../name-filter.js';
+
+type Bootstrap = envoy.config.bootstrap.v3.Bootstrap;
+type Listener = envoy.config.listener.v3.Listener;
+type RouteConfiguration = envoy.config.route.v3.RouteConfiguration;
+
+/** What the dump is made of. */
+export interface ConfigDumpSources {
+  readonly bootstrap: Bootstrap;
+  readonly node: envoy.config.core.v3.Node;
+  /** Wall clock. */
+  readonly startedAtMs: number;
+  readonly discovered: (typeUrl: string) => DiscoveredResources;
+  /** Whether a cluster, or a listener, of this name waits for something. */
+  readonly isWarming: (kind: 'cluster' | 'listener', name: string) => boolean;
+}
+
+const admin = envoy.admin.v3;
+const { ACKED, NACKED } = admin.ClientResourceStatus;
+/** A longer mask is a mistake. */
+const MAX_MASK = 4096;
+
+/** `/config_dump` in the shape of envoy.admin.v3.ConfigDump. */
+export function configDumpPage(sources: ConfigDumpSources): AdminPage {
+  return {
+    path: '/config_dump',
+    description: 'dump current configuration',
+    parameters: {
+      resource: 'A repeated field of a dump, such as dynamic_listeners: only its elements',
+      mask: 'A field mask: of each element with resource, of each dump without',
+      name_regex: 'Regular expression (RE2) that the names of resources must contain',
+      include_eds: 'With the endpoints',
+    },
+    respond({ query }) {
+      const filter = nameFilter(query, 'name_regex');
+      if ('refused' in filter) return filter.refused;
+      const dumps = makeDumps(sources, query.has('include_eds'), filter.matches);
+      let configs: JsonValue[] = dumps;
+      const resource = query.get('resource');
+      if (resource !== null && resource !== '') {
+        const found = elementsOf(dumps, resource);
+        if (found === undefined) return text(`${resource.slice(0, 200)} not found in config dump\n`, 404);
+        configs = found;
+      }
+      const mask = query.get('mask');
+      if (mask !== null && mask !== '') {
+        if (mask.length > MAX_MASK) return text('the mask is too long\n', 400);
+        const paths = mask.split(',').map((path) => path.split('.'));
+        configs = configs.map((config) => masked(config, paths));
+      }
+      return json({ configs });
+    },
+  };
+}
+
+function makeDumps(
+  sources: ConfigDumpSources,
+  includeEds: boolean,
+  matches: (name: string) => boolean,
+): JsonValue[] {
+  const { bootstrap } = sources;
+  const lastUpdated = timestamp(sources.startedAtMs);
+  const dumps = [
+    packAny(admin.BootstrapConfigDump, {
+      bootstrap: { ...bootstrap, node: sources.node },
+      lastUpdated,
+    }),
+    packAny(admin.ClustersConfigDump, clusters(sources, lastUpdated, matches)),
+    ...(includeEds ? [packAny(admin.EndpointsConfigDump, endpoints(sources, lastUpdated, matches))] : []),
+    packAny(admin.ListenersConfigDump, listeners(sources, lastUpdated, matches)),
+    packAny(admin.RoutesConfigDump, routes(sources, lastUpdated, matches)),
+  ];
+  return (toJson(admin.ConfigDump, { configs: dumps }) as { configs: JsonValue[] }).configs;
+}
+
+function clusters(
+  sources: ConfigDumpSources,
+  lastUpdated: ProtoTimestamp,
+  matches: (name: string) => boolean,
+): envoy.admin.v3.IClustersConfigDump {
+  const discovered = sources.discovered(typeUrls.cluster);
+  const dynamic = dynamicStates(discovered, matches, typeUrls.cluster).map((state) => ({
+    name: state.name,
+    state: {
+      ...(state.held === undefined
+        ? { cluster: { typeUrl: typeUrls.cluster, value: state.refused?.bytes } }
+        : { versionInfo: state.held.version, cluster: state.any, lastUpdated: state.lastUpdated }),
+      ...state.status,
+    } satisfies envoy.admin.v3.ClustersConfigDump.IDynamicCluster,
+    warming: state.held === undefined || sources.isWarming('cluster', state.name),
+  }));
+  return {
+    versionInfo: discovered.versionInfo,
+    staticClusters: (sources.bootstrap.staticResources?.clusters ?? [])
+      .filter((cluster) => matches(cluster.name))
+      .map((cluster) => ({ cluster: packAny(envoy.config.cluster.v3.Cluster, cluster), lastUpdated })),
+    dynamicActiveClusters: dynamic.filter((one) => !one.warming).map((one) => one.state),
+    dynamicWarmingClusters: dynamic.filter((one) => one.warming).map((one) => one.state),
+  };
+}
+
+function listeners(
+  sources: ConfigDumpSources,
+  lastUpdated: ProtoTimestamp,
+  matches: (name: string) => boolean,
+): envoy.admin.v3.IListenersConfigDump {
+  const discovered = sources.discovered(typeUrls.listener);
+  return {
+    versionInfo: discovered.versionInfo,
+    staticListeners: (sources.bootstrap.staticResources?.listeners ?? [])
+      .filter((listener) => matches(listener.name))
+      .map((listener) => ({ listener: packAny(envoy.config.listener.v3.Listener, listener), lastUpdated })),
+    dynamicListeners: dynamicStates(discovered, matches, typeUrls.listener).map((state) => {
+      const which = sources.isWarming('listener', state.name) ? 'warmingState' : 'activeState';
+      return {
+        name: state.name,
+        ...(state.held === undefined
+          ? {}
+          : {
+              [which]: {
+                versionInfo: state.held.version,
+                listener: state.any,
+                lastUpdated: state.lastUpdated,
+              },
+            }),
+        ...state.status,
+      };
+    }),
+  };
+}
+
+function routes(
+  sources: ConfigDumpSources,
+  lastUpdated: ProtoTimestamp,
+  matches: (name: string) => boolean,
+): envoy.admin.v3.IRoutesConfigDump {
+  const { held } = sources.discovered(typeUrls.listener);
+  const inline = [
+    ...(sources.bootstrap.staticResources?.listeners ?? []).map((listener) => ({ listener, lastUpdated })),
+    ...held.map((resource) => ({
+      listener: envoy.config.listener.v3.Listener.decode(resource.bytes),
+      lastUpdated: timestamp(resource.updatedAtMs),
+    })),
+  ].flatMap((one) =>
+    inlineRoutes(one.listener).map((route) => ({ route, lastUpdated: one.lastUpdated })),
+  );
+  return {
+    staticRouteConfigs: inline
+      .filter((one) => matches(one.route.name))
+      .map((one) => ({
+        routeConfig: packAny(envoy.config.route.v3.RouteConfiguration, one.route),
+        lastUpdated: one.lastUpdated,
+      })),
+    dynamicRouteConfigs: dynamicStates(
+      sources.discovered(typeUrls.routeConfiguration),
+      matches,
+      typeUrls.routeConfiguration,
+    ).map((state) => ({
+      ...(state.held === undefined
+        ? {}
+        : { versionInfo: state.held.version, routeConfig: state.any, lastUpdated: state.lastUpdated }),
+      ...state.status,
+    })),
+  };
+}
+
+function endpoints(
+  sources: ConfigDumpSources,
+  lastUpdated: ProtoTimestamp,
+  matches: (name: string) => boolean,
+): envoy.admin.v3.IEndpointsConfigDump {
+  const fixed = (sources.bootstrap.staticResources?.clusters ?? []).flatMap((cluster) =>
+    cluster.loadAssignment === null ? [] : [cluster.loadAssignment],
+  );
+  return {
+    staticEndpointConfigs: fixed
+      .filter((assignment) => matches(assignment.clusterName))
+      .map((assignment) => ({
+        endpointConfig: packAny(envoy.config.endpoint.v3.ClusterLoadAssignment, assignment),
+        lastUpdated,
+      })),
+    dynamicEndpointConfigs: dynamicStates(
+      sources.discovered(typeUrls.clusterLoadAssignment),
+      matches,
+      typeUrls.clusterLoadAssignment,
+    ).map((state) => ({
+      ...(state.held === undefined
+        ? {}
+        : { versionInfo: state.held.version, endpointConfig: state.any, lastUpdated: state.lastUpdated }),
+      ...state.status,
+    })),
+  };
+}
+
+type ProtoTimestamp = { readonly seconds: number; readonly nanos: number };
+
+interface DynamicState {
+  readonly name: string;
+  readonly held: DiscoveredResources['held'][number] | undefined;
+  readonly refused: DiscoveredResources['refused'][number] | undefined;
+  readonly any: { readonly typeUrl: string; readonly value: Uint8Array } | undefined;
+  readonly lastUpdated: ProtoTimestamp | undefined;
+  readonly status: {
+    readonly errorState?: envoy.admin.v3.IUpdateFailureState;
+    readonly clientStatus: number;
+  };
+}
+
+/** Each resource that is held, refused, or both, in order of names. */
+function dynamicStates(
+  discovered: DiscoveredResources,
+  matches: (name: string) => boolean,
+  typeUrl: string,
+): readonly DynamicState[] {
+  const held = new Map(discovered.held.map((one) => [one.name, one]));
+  const refused = new Map(discovered.refused.map((one) => [one.name, one]));
+  return [...new Set([...held.keys(), ...refused.keys()])]
+    .filter(matches)
+    .sort()
+    .map((name) => {
+      const good = held.get(name);
+      const bad = refused.get(name);
+      return {
+        name,
+        held: good,
+        refused: bad,
+        any: good && { typeUrl, value: good.bytes },
+        lastUpdated: good && timestamp(good.updatedAtMs),
+        status:
+          bad === undefined
+            ? { clientStatus: ACKED }
+            : {
+                clientStatus: NACKED,
+                errorState: {
+                  failedConfiguration: { typeUrl, value: bad.bytes },
+                  lastUpdateAttempt: timestamp(bad.atMs),
+                  details: bad.details,
+                  versionInfo: bad.version,
+                },
+              },
+      };
+    });
+}
+
+/** The route configurations that are written in a listener's connection managers. */
+function inlineRoutes(listener: Listener): readonly RouteConfiguration[] {
+  const { HttpConnectionManager } = envoy.extensions.filters.network.http_connection_manager.v3;
+  const chains = [...listener.filterChains];
+  if (listener.defaultFilterChain !== null) chains.push(listener.defaultFilterChain);
+  return chains
+    .flatMap((chain) => chain.filters)
+    .flatMap((filter) => {
+      const manager = unpackAny(filter.typedConfig, HttpConnectionManager);
+      return manager?.routeConfig ? [manager.routeConfig] : [];
+    });
+}
+
+function timestamp(ms: number): ProtoTimestamp {
+  const seconds = Math.floor(ms / 1000);
+  return { seconds, nanos: Math.round((ms - seconds * 1000) * 1e6) };
+}
+
+/** The elements of a repeated field of whichever dump has it. */
+function elementsOf(dumps: readonly JsonValue[], field: string): JsonValue[] | undefined {
+  const type = FIELD_TYPES.get(field);
+  if (type === undefined) return undefined;
+  for (const dump of dumps) {
+    const value = isObject(dump) && Object.hasOwn(dump, field) ? dump[field] : undefined;
+    if (Array.isArray(value)) {
+      return value.map((element) =>
+        isObject(element) ? { '@type': `type.googleapis.com/${type}`, ...element } : element,
+      );
+    }
+  }
+  return [];
+}
+
+const FIELD_TYPES: ReadonlyMap<string, string> = new Map([
+  ['static_clusters', 'envoy.admin.v3.ClustersConfigDump.StaticCluster'],
+  ['dynamic_active_clusters', 'envoy.admin.v3.ClustersConfigDump.DynamicCluster'],
+  ['dynamic_warming_clusters', 'envoy.admin.v3.ClustersConfigDump.DynamicCluster'],
+  ['static_listeners', 'envoy.admin.v3.ListenersConfigDump.StaticListener'],
+  ['dynamic_listeners', 'envoy.admin.v3.ListenersConfigDump.DynamicListener'],
+  ['static_route_configs', 'envoy.admin.v3.RoutesConfigDump.StaticRouteConfig'],
+  ['dynamic_route_configs', 'envoy.admin.v3.RoutesConfigDump.DynamicRouteConfig'],
+  ['static_endpoint_configs', 'envoy.admin.v3.EndpointsConfigDump.StaticEndpointConfig'],
+  ['dynamic_endpoint_configs', 'envoy.admin.v3.EndpointsConfigDump.DynamicEndpointConfig'],
+]);
+
+/** What a field mask leaves of a value; `@type` always stays. */
+function masked(value: JsonValue, paths: readonly (readonly string[])[]): JsonValue {
+  if (!isObject(value)) return value;
+  const kept: Record<string, JsonValue> = {};
+  if (value['@type'] !== undefined) kept['@type'] = value['@type'];
+  for (const name of new Set(paths.map((path) => path[0] as string))) {
+    if (!Object.hasOwn(value, name)) continue;
+    const below = paths.filter((path) => path[0] === name).map((path) => path.slice(1));
+    const member = value[name] as JsonValue;
+    kept[name] = below.some((path) => path.length === 0) ? member : masked(member, below);
+  }
+  return kept;
+}
+
+function isObject(value: JsonValue): value is { [name: string]: JsonValue } {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,146 @@
+import type { AddressConfig, ClusterConfig } from '@heddle/engine';
+import { envoy } from '@heddle/xds-protos';
+import type { AdsConfig, AdsTarget } from './bootstrap-config.js';
+import type { BootstrapFindings } from './bootstrap-findings.js';
+
+type Bootstrap = envoy.config.bootstrap.v3.Bootstrap;
+type ConfigSource = envoy.config.core.v3.ConfigSource;
+type GrpcService = envoy.config.core.v3.GrpcService;
+
+const { ApiType } = envoy.config.core.v3.ApiConfigSource;
+const DEFAULT_FETCH_TIMEOUT_MS = 15_000;
+
+/**
+ * The control plane that `dynamic_resources` names.
+ * Source: envoy.config.bootstrap.v3.Bootstrap.DynamicResources.
+ */
+export function translateAdsConfig(
+  bootstrap: Bootstrap,
+  clusters: ReadonlyMap<string, ClusterConfig>,
+  findings: BootstrapFindings,
+): AdsConfig | undefined {
+  const dynamic = bootstrap.dynamicResources;
+  if (dynamic === null) return undefined;
+  const path = 'dynamic_resources';
+  if (dynamic.ldsResourcesLocator !== '' || dynamic.cdsResourcesLocator !== '') {
+    findings.problem(path, 'resource locators (xdstp:) are not supported: leave them out');
+  }
+  const listeners = fromAds(dynamic.ldsConfig, `${path}.lds_config`, findings);
+  const clustersFromAds = fromAds(dynamic.cdsConfig, `${path}.cds_config`, findings);
+  const ads = dynamic.adsConfig;
+  if (ads === null) {
+    if (listeners || clustersFromAds) {
+      findings.problem(path, 'ads_config is missing: lds_config and cds_config refer to it by "ads: {}"');
+    }
+    return undefined;
+  }
+  const adsPath = `${path}.ads_config`;
+  if (ads.apiType !== ApiType.GRPC && ads.apiType !== ApiType.DELTA_GRPC) {
+    const given = ApiType[ads.apiType] ?? String(ads.apiType);
+    findings.problem(`${adsPath}.api_type`, `expected GRPC or DELTA_GRPC, found ${given}`);
+  }
+  if (ads.transportApiVersion !== envoy.config.core.v3.ApiVersion.V3) {
+    findings.problem(`${adsPath}.transport_api_version`, 'expected V3: older versions of xDS are not spoken');
+  }
+  const [service, ...more] = ads.grpcServices;
+  if (service === undefined) {
+    findings.problem(`${adsPath}.grpc_services`, 'expected one gRPC service, found none');
+    return undefined;
+  }
+  if (more.length > 0) findings.problem(`${adsPath}.grpc_services[1]`, 'only one gRPC service is supported');
+  const servicePath = `${adsPath}.grpc_services[0]`;
+  const target = translateTarget(service, servicePath, clusters, findings);
+  if (target === undefined) return undefined;
+  return Object.freeze({
+    variant: ads.apiType === ApiType.DELTA_GRPC ? 'delta' : 'sotw',
+    target: Object.freeze(target),
+    listeners,
+    clusters: clustersFromAds,
+    metadata: service.initialMetadata.map(({ key, value }) => [key.toLowerCase(), value] as const),
+    initialFetchTimeoutMs: Math.max(
+      fetchTimeoutMs(dynamic.ldsConfig),
+      fetchTimeoutMs(dynamic.cdsConfig),
+    ),
+  });
+}
+
+function fromAds(source: ConfigSource | null, path: string, findings: BootstrapFindings): boolean {
+  if (source === null) return false;
+  if (source.configSourceSpecifier === 'ads') return true;
+  const given = source.configSourceSpecifier ?? 'nothing';
+  findings.problem(path, `expected "ads: {}", found ${given}: listeners and clusters come over ADS alone`);
+  return false;
+}
+
+function fetchTimeoutMs(source: ConfigSource | null): number {
+  const timeout = source?.initialFetchTimeout;
+  if (timeout === null || timeout === undefined) return source === null ? 0 : DEFAULT_FETCH_TIMEOUT_MS;
+  return timeout.seconds * 1000 + timeout.nanos / 1e6;
+}
+
+function translateTarget(
+  service: GrpcService,
+  path: string,
+  clusters: ReadonlyMap<string, ClusterConfig>,
+  findings: BootstrapFindings,
+): AdsTarget | undefined {
+  if (service.targetSpecifier === 'googleGrpc' && service.googleGrpc !== null) {
+    const google = service.googleGrpc;
+    const at = `${path}.google_grpc`;
+    const credentials = google.channelCredentials?.credentialSpecifier;
+    if (credentials === 'sslCredentials' || credentials === 'googleDefault') {
+      findings.problem(`${at}.channel_credentials`, 'TLS to the control plane is not supported yet');
+    }
+    if (google.callCredentials.length > 0) {
+      findings.problem(`${at}.call_credentials`, 'call credentials are not supported yet');
+    }
+    if (google.targetUri === '') {
+      findings.problem(`${at}.target_uri`, 'is missing: expected an address such as 127.0.0.1:15010');
+      return undefined;
+    }
+    return { name: google.targetUri, uri: google.targetUri, authority: '' };
+  }
+  if (service.targetSpecifier !== 'envoyGrpc' || service.envoyGrpc === null) {
+    findings.problem(path, 'expected envoy_grpc or google_grpc, found neither');
+    return undefined;
+  }
+  const { clusterName, authority } = service.envoyGrpc;
+  const at = `${path}.envoy_grpc.cluster_name`;
+  const cluster = clusters.get(clusterName);
+  if (cluster === undefined) {
+    const why = findings.isRefused(clusterName) ? 'has problems of its own' : 'is not among static_resources.clusters';
+    findings.problem(at, `cluster "${clusterName}" ${why}`);
+    return undefined;
+  }
+  const uri = targetUri(cluster);
+  if (uri === undefined) {
+    findings.problem(at, `cluster "${clusterName}" has no fixed addresses: it must be STATIC, STRICT_DNS or LOGICAL_DNS`);
+    return undefined;
+  }
+  // Envoy sends the cluster's name; not every name is an authority.
+  const defaultAuthority = /^[\w.-]+(?::\d+)?$/.test(clusterName) ? clusterName : '';
+  return { name: clusterName, uri, authority: authority === '' ? defaultAuthority : authority };
+}
+
+/** The gRPC target of a cluster's endpoints. grpc-js takes a list only of one kind of address; the first kind leads. */
+function targetUri(cluster: ClusterConfig): string | undefined {
+  const { discovery } = cluster;
+  if (discovery.kind === 'eds' || discovery.kind === 'original-dst') return undefined;
+  const targets = discovery.endpoints.localities
+    .flatMap((locality) => locality.endpoints)
+    .map((endpoint) => targetOf(endpoint.address));
+  const first = targets[0];
+  if (first === undefined) return undefined;
+  if (first.scheme !== 'ipv4' && first.scheme !== 'ipv6') return `${first.scheme}:${first.address}`;
+  const same = targets.filter((target) => target.scheme === first.scheme).map((target) => target.address);
+  return `${first.scheme}:${same.join(',')}`;
+}
+
+function targetOf(address: AddressConfig): { scheme: 'ipv4' | 'ipv6' | 'dns' | 'unix'; address: string } {
+  if (address.kind === 'pipe') return { scheme: 'unix', address: address.path };
+  if (address.host.includes(':')) return { scheme: 'ipv6', address: `[${address.host}]:${address.port}` };
+  if (/^\d+\.\d+\.\d+\.\d+$/.test(address.host)) {
+    return { scheme: 'ipv4', address: `${address.host}:${address.port}` };
+  }
+  return { scheme: 'dns', address: `///${address.host}:${address.port}` };
+}

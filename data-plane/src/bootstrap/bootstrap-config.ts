@@ -1,0 +1,55 @@
+import type { LogLevel } from '@heddle/common';
+import type { AddressConfig, ClusterConfig, FormatContext, ListenerConfig } from '@heddle/engine';
+import type { envoy } from '@heddle/xds-protos';
+
+/** What a proxy was started with: the command line and the bootstrap file, checked, translated and frozen. */
+export interface BootstrapConfig {
+  /** Who the proxy is, as it is sent to control planes. */
+  readonly node: envoy.config.core.v3.Node;
+  /** Where the admin pages are served; undefined: nowhere. */
+  readonly adminAddress: AddressConfig | undefined;
+  readonly listeners: readonly ListenerConfig[];
+  readonly clusters: readonly ClusterConfig[];
+  /** undefined: everything is static. */
+  readonly ads: AdsConfig | undefined;
+  readonly logLevel: LogLevel;
+  readonly adminAddressPath: string | undefined;
+  /** How long what is in flight may take after `/drain_listeners` or the removal of a listener. */
+  readonly drainTimeMs: number;
+  /** The same after SIGTERM or SIGINT. */
+  readonly signalDrainTimeMs: number;
+  readonly stateDirectory: string | undefined;
+  readonly formatContext: FormatContext;
+  /** For `/config_dump` and `/server_info`, which show what was given. */
+  readonly source: {
+    readonly bootstrap: envoy.config.bootstrap.v3.Bootstrap;
+    readonly configPath: string;
+    readonly configYaml: string;
+    readonly concurrency: number;
+    readonly baseId: number;
+  };
+  /** What was accepted and has no effect, for the log. */
+  readonly warnings: readonly string[];
+}
+
+/** The aggregated discovery service that listeners and clusters come from. */
+export interface AdsConfig {
+  readonly variant: 'sotw' | 'delta';
+  readonly target: AdsTarget;
+  readonly listeners: boolean;
+  readonly clusters: boolean;
+  /** gRPC metadata sent with the stream. */
+  readonly metadata: readonly (readonly [name: string, value: string])[];
+  /** How long the first answer for listeners and for clusters is waited for; 0: without end. */
+  readonly initialFetchTimeoutMs: number;
+}
+
+/** Where the control plane listens, for grpc-js. */
+export interface AdsTarget {
+  /** The cluster's name or the target, for people. */
+  readonly name: string;
+  /** A gRPC target URI: `ipv4:127.0.0.1:15010`, `dns:///host:port`, `unix:/path`. */
+  readonly uri: string;
+  /** The `:authority` to send; empty: grpc-js's own choice. */
+  readonly authority: string;
+}

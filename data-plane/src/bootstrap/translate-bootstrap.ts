@@ -1,0 +1,167 @@
+import {
+  translateCluster,
+  translateListener,
+  type AddressConfig,
+  type ClusterConfig,
+  type ListenerConfig,
+  type Translated,
+} from '@heddle/engine';
+import { envoy, fromJson, unknownFieldsOf, type ProtoProblem } from '@heddle/xds-protos';
+import { translateAdsConfig } from './ads-config.js';
+import type { AdsConfig } from './bootstrap-config.js';
+import { BootstrapFindings } from './bootstrap-findings.js';
+
+type Bootstrap = envoy.config.bootstrap.v3.Bootstrap;
+
+/** What a bootstrap says, without what the command line adds. */
+export interface TranslatedBootstrap {
+  readonly message: Bootstrap;
+  readonly adminAddress: AddressConfig | undefined;
+  readonly listeners: readonly ListenerConfig[];
+  readonly clusters: readonly ClusterConfig[];
+  readonly ads: AdsConfig | undefined;
+}
+
+/**
+ * Translates a bootstrap given as plain JSON.
+ *
+ * Source: envoy.config.bootstrap.v3.Bootstrap.
+ * Shape: the bootstrap is undefined only when nothing of it could be read; it may be used when there are no problems.
+ */
+export function translateBootstrap(json: unknown): {
+  readonly bootstrap: TranslatedBootstrap | undefined;
+  readonly findings: BootstrapFindings;
+} {
+  const findings = new BootstrapFindings();
+  const unread: ProtoProblem[] = [];
+  const message = fromJson(envoy.config.bootstrap.v3.Bootstrap, json, unread) as Bootstrap | undefined;
+  for (const { path, message: what } of unread) findings.problem(path, what);
+  if (message === undefined) return { bootstrap: undefined, findings };
+  for (const field of unknownFieldsOf(message)) {
+    findings.warnings.push({ path: field.path, message: `unknown field number ${field.tag} has no effect` });
+  }
+  reportUnsupported(message, findings);
+
+  const clusters = new Map<string, ClusterConfig>();
+  for (const [i, cluster] of (message.staticResources?.clusters ?? []).entries()) {
+    const path = `static_resources.clusters[${i}]`;
+    if (cluster.loadAssignment !== null && cluster.loadAssignment.clusterName === '') {
+      cluster.loadAssignment.clusterName = cluster.name;
+    }
+    const config = take(cluster.name, path, translateCluster(cluster), findings);
+    if (clusters.has(cluster.name)) findings.problem(`${path}.name`, `a second cluster is named "${cluster.name}"`);
+    if (config !== undefined) clusters.set(cluster.name, config);
+  }
+  const listeners = new Map<string, ListenerConfig>();
+  for (const [i, listener] of (message.staticResources?.listeners ?? []).entries()) {
+    const path = `static_resources.listeners[${i}]`;
+    // Envoy makes a name of its own for a listener without one.
+    if (listener.name === '') listener.name = `static_listener_${i}`;
+    const config = take(listener.name, path, translateListener(listener), findings);
+    if (listeners.has(listener.name)) {
+      findings.problem(`${path}.name`, `a second listener is named "${listener.name}"`);
+    }
+    if (config !== undefined) listeners.set(listener.name, config);
+  }
+  const ads = translateAdsConfig(message, clusters, findings);
+  checkReferences(clusters, listeners, ads, findings);
+  return {
+    bootstrap: {
+      message,
+      adminAddress: translateAdminAddress(message, findings),
+      listeners: [...listeners.values()],
+      clusters: [...clusters.values()],
+      ads,
+    },
+    findings,
+  };
+}
+
+/** Takes a translation over, without what is only missing because it could not be read. */
+function take<T>(
+  name: string,
+  path: string,
+  translated: Translated<T>,
+  findings: BootstrapFindings,
+): T | undefined {
+  if (translated.ok) return findings.take(name, path, translated);
+  const unread = findings.problems.map((problem) => problem.path).filter((one) => one.startsWith(path));
+  const problems = translated.problems.filter((problem) => {
+    const at = `${path}.${problem.path}`;
+    return !unread.some((one) => one === at || one.startsWith(`${at}.`) || one.startsWith(`${at}[`));
+  });
+  return findings.take<T>(name, path, { ok: false, problems });
+}
+
+/** A reference to xDS without an xDS server would wait for ever. */
+function checkReferences(
+  clusters: ReadonlyMap<string, ClusterConfig>,
+  listeners: ReadonlyMap<string, ListenerConfig>,
+  ads: AdsConfig | undefined,
+  findings: BootstrapFindings,
+): void {
+  if (ads !== undefined || findings.problems.some((problem) => problem.path.startsWith('dynamic_resources'))) {
+    return;
+  }
+  const missing = 'but dynamic_resources.ads_config names no control plane';
+  for (const cluster of clusters.values()) {
+    if (cluster.discovery.kind === 'eds') {
+      findings.problem('static_resources.clusters', `cluster "${cluster.name}" gets its endpoints by EDS, ${missing}`);
+    }
+  }
+  for (const listener of listeners.values()) {
+    const chains = [...listener.filterChains];
+    if (listener.defaultFilterChain !== undefined) chains.push(listener.defaultFilterChain);
+    for (const filter of chains.flatMap((chain) => chain.filters)) {
+      if (filter.kind === 'http-connection-manager' && filter.config.routes.kind === 'rds') {
+        findings.problem('static_resources.listeners', `listener "${listener.name}" gets its routes by RDS, ${missing}`);
+      }
+    }
+  }
+}
+
+function translateAdminAddress(message: Bootstrap, findings: BootstrapFindings): AddressConfig | undefined {
+  const address = message.admin?.address ?? null;
+  if (address === null) return undefined;
+  const path = 'admin.address';
+  if (address.address === 'pipe' && address.pipe !== null) {
+    return { kind: 'pipe', path: address.pipe.path, mode: address.pipe.mode };
+  }
+  const socket = address.address === 'socketAddress' ? address.socketAddress : null;
+  if (socket === null) {
+    findings.problem(path, 'expected socket_address or pipe');
+    return undefined;
+  }
+  if (socket.portSpecifier === 'namedPort') {
+    findings.problem(`${path}.socket_address.named_port`, 'expected port_value: named ports are not supported');
+  }
+  return { kind: 'socket', host: socket.address, port: socket.portValue ?? 0, protocol: 'tcp' };
+}
+
+function reportUnsupported(message: Bootstrap, findings: BootstrapFindings): void {
+  if ((message.staticResources?.secrets.length ?? 0) > 0) {
+    findings.problem('static_resources.secrets', 'secrets are not supported yet, as TLS is not');
+  }
+  findings.ignored('hds_config', message.hdsConfig !== null);
+  findings.ignored('flags_path', message.flagsPath !== '');
+  findings.ignored('stats_sinks', message.statsSinks.length > 0);
+  findings.ignored('tracing', message.tracing !== null);
+  findings.ignored('overload_manager', message.overloadManager !== null);
+  findings.ignored('header_prefix', message.headerPrefix !== '');
+  findings.ignored('bootstrap_extensions', message.bootstrapExtensions.length > 0);
+  findings.ignored('fatal_actions', message.fatalActions.length > 0);
+  findings.ignored('config_sources', message.configSources.length > 0);
+  findings.ignored('default_config_source', message.defaultConfigSource !== null);
+  findings.ignored('typed_dns_resolver_config', message.typedDnsResolverConfig !== null);
+  findings.ignored('xds_delegate_extension', message.xdsDelegateExtension !== null);
+  findings.ignored('xds_config_tracker_extension', message.xdsConfigTrackerExtension !== null);
+  findings.ignored('cluster_manager.load_stats_config', (message.clusterManager?.loadStatsConfig ?? null) !== null);
+  findings.ignored('admin.access_log', (message.admin?.accessLog.length ?? 0) > 0);
+  findings.ignored('stats_config.stats_tags', (message.statsConfig?.statsTags.length ?? 0) > 0);
+  findings.ignored('stats_config.stats_matcher', (message.statsConfig?.statsMatcher ?? null) !== null);
+  for (const [i, layer] of (message.layeredRuntime?.layers ?? []).entries()) {
+    const path = `layered_runtime.layers[${i}]`;
+    findings.ignored(`${path}.rtds_layer`, layer.layerSpecifier === 'rtdsLayer');
+    findings.ignored(`${path}.disk_layer`, layer.layerSpecifier === 'diskLayer');
+  }
+}

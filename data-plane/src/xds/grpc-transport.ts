@@ -1,0 +1,104 @@
+import type { ChannelCredentials, Client, ClientDuplexStream } from '@grpc/grpc-js';
+import { adsService } from '@heddle/xds-protos';
+import type { AdsTarget } from '../bootstrap/bootstrap-config.js';
+import type {
+  AdsStream,
+  AdsStreamCallbacks,
+  AdsTransport,
+  AdsVariant,
+  DeltaDiscoveryRequest,
+  DeltaDiscoveryResponse,
+  DiscoveryRequest,
+  DiscoveryResponse,
+} from './ads-transport.js';
+
+type Grpc = typeof import('@grpc/grpc-js');
+type AdsCall = ClientDuplexStream<
+  DiscoveryRequest | DeltaDiscoveryRequest,
+  DiscoveryResponse | DeltaDiscoveryResponse
+>;
+
+/** How a channel proves who it is and checks the server: the place where TLS to the control plane goes. */
+export type ChannelCredentialsFactory = (grpc: Grpc, target: AdsTarget) => ChannelCredentials;
+
+export interface GrpcTransportOptions {
+  readonly target: AdsTarget;
+  readonly metadata: readonly (readonly [name: string, value: string])[];
+  /** Default: plain text. */
+  readonly credentials?: ChannelCredentialsFactory;
+  /** Larger answers end the stream. Default 64 MiB. */
+  readonly maxAnswerBytes?: number;
+}
+
+const KEEPALIVE_MS = 30_000;
+const KEEPALIVE_TIMEOUT_MS = 10_000;
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+
+/** Streams over grpc-js, which is loaded now and not before: a static proxy never pays for it. */
+export async function createGrpcTransport(options: GrpcTransportOptions): Promise<AdsTransport> {
+  const grpc = await import('@grpc/grpc-js');
+  return { open: (variant, callbacks) => openStream(grpc, options, variant, callbacks) };
+}
+
+function openStream(
+  grpc: Grpc,
+  options: GrpcTransportOptions,
+  variant: AdsVariant,
+  callbacks: AdsStreamCallbacks,
+): AdsStream {
+  let client: Client | undefined;
+  let call: AdsCall | undefined;
+  let over = false;
+  const finish = (reason: string | undefined): void => {
+    if (over) return;
+    over = true;
+    call?.cancel();
+    client?.close();
+    if (reason !== undefined) callbacks.onEnd(reason);
+  };
+  try {
+    const { target } = options;
+    // A channel for each stream, in a pool of its own: pauses between attempts are the caller's alone.
+    client = new grpc.Client(
+      target.uri,
+      (options.credentials ?? (() => grpc.credentials.createInsecure()))(grpc, target),
+      {
+        'grpc.use_local_subchannel_pool': 1,
+        'grpc.keepalive_time_ms': KEEPALIVE_MS,
+        'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
+        'grpc.keepalive_permit_without_calls': 1,
+        'grpc.max_receive_message_length': options.maxAnswerBytes ?? MAX_ANSWER_BYTES,
+        'grpc.enable_http_proxy': 0,
+        'grpc.service_config_disable_resolution': 1,
+        ...(target.authority === '' ? {} : { 'grpc.default_authority': target.authority }),
+      },
+    );
+    const metadata = new grpc.Metadata();
+    for (const [name, value] of options.metadata) metadata.add(name, value);
+    const method =
+      variant === 'delta' ? adsService.DeltaAggregatedResources : adsService.StreamAggregatedResources;
+    call = client.makeBidiStreamRequest(
+      method.path,
+      method.requestSerialize as (message: DiscoveryRequest | DeltaDiscoveryRequest) => Buffer,
+      method.responseDeserialize as (bytes: Buffer) => DiscoveryResponse | DeltaDiscoveryResponse,
+      metadata,
+      {},
+    );
+    call.on('data', (response: DiscoveryResponse | DeltaDiscoveryResponse) => {
+      if (!over) callbacks.onResponse(response);
+    });
+    call.on('error', (error: Error) => finish(error.message));
+    call.on('status', (status: { code: number; details: string }) =>
+      finish(`ended with status ${grpc.status[status.code] ?? status.code} ${status.details}`.trimEnd()),
+    );
+    call.on('end', () => undefined);
+  } catch (thrown) {
+    // After the return, so that the caller knows its stream by then.
+    queueMicrotask(() => finish(thrown instanceof Error ? thrown.message : String(thrown)));
+  }
+  return {
+    send: (request) => void (over ? undefined : call?.write(request)),
+    pause: (paused) => void (paused ? call?.pause() : call?.resume()),
+    close: () => finish(undefined),
+  };
+}

@@ -1,0 +1,53 @@
+import {
+  translateCluster,
+  translateClusterLoadAssignment,
+  translateListener,
+  translateRouteConfiguration,
+  type ClusterConfig,
+  type EndpointsConfig,
+  type ListenerConfig,
+  type RouteConfig,
+  type Translated,
+} from '@heddle/engine';
+import { envoy, typeUrls } from '@heddle/xds-protos';
+
+/** One kind of resource that is fetched over xDS, and how it becomes configuration. */
+export interface ResourceType<T> {
+  readonly typeUrl: string;
+  /** What one is called in a message for people. */
+  readonly noun: string;
+  /** Whether a state-of-the-world answer holds all there are, so that what is missing in it was removed. */
+  readonly fullSet: boolean;
+  /** Errors: throws for bytes that are no such message. */
+  readonly translate: (bytes: Uint8Array) => Translated<T>;
+}
+
+export const clusterType: ResourceType<ClusterConfig> = {
+  typeUrl: typeUrls.cluster,
+  noun: 'cluster',
+  fullSet: true,
+  translate: (bytes) => translateCluster(envoy.config.cluster.v3.Cluster.decode(bytes)),
+};
+
+export const endpointsType: ResourceType<EndpointsConfig> = {
+  typeUrl: typeUrls.clusterLoadAssignment,
+  noun: 'endpoints of',
+  fullSet: false,
+  translate: (bytes) =>
+    translateClusterLoadAssignment(envoy.config.endpoint.v3.ClusterLoadAssignment.decode(bytes)),
+};
+
+export const listenerType: ResourceType<ListenerConfig> = {
+  typeUrl: typeUrls.listener,
+  noun: 'listener',
+  fullSet: true,
+  translate: (bytes) => translateListener(envoy.config.listener.v3.Listener.decode(bytes)),
+};
+
+export const routesType: ResourceType<RouteConfig> = {
+  typeUrl: typeUrls.routeConfiguration,
+  noun: 'route configuration',
+  fullSet: false,
+  translate: (bytes) =>
+    translateRouteConfiguration(envoy.config.route.v3.RouteConfiguration.decode(bytes)),
+};

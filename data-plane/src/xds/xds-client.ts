@@ -1,0 +1,550 @@
+import { Backoff, type Clock, type Logger, type Random, type Timer } from '@heddle/common';
+import type { ClusterConfig, EndpointsConfig, ListenerConfig, RouteConfig } from '@heddle/engine';
+import { typeUrls, type envoy } from '@heddle/xds-protos';
+import type { ConfigSource, ResourceSubscription, ResourceWatcher } from '../config-source.js';
+import type { Counter, Gauge, StatsStore } from '../stats/stats-store.js';
+import type {
+  AdsStream,
+  AdsTransport,
+  AdsVariant,
+  DeltaDiscoveryResponse,
+  DiscoveryResponse,
+} from './ads-transport.js';
+import { DiscoveredType } from './discovered-type.js';
+import type { LastGood, LastGoodStore } from './last-good-store.js';
+import { nackText } from './nack-text.js';
+import { NamedWatches } from './named-watches.js';
+import type { HeldResource, RefusedResource, ResourceProblem, ResourceUpdate } from './resource-set.js';
+import { clusterType, endpointsType, listenerType, routesType } from './resource-type.js';
+import { TypeSession } from './type-session.js';
+
+/** What is applied somewhere. The two managers are of this form. */
+export interface ConfigTargets {
+  readonly clusters: {
+    apply(added: readonly ClusterConfig[], removed: readonly string[]): readonly ResourceProblem[];
+    onReady(callback: () => void): void;
+  };
+  readonly listeners: {
+    apply(
+      added: readonly ListenerConfig[],
+      removed: readonly string[],
+    ): Promise<readonly ResourceProblem[]> | readonly ResourceProblem[];
+    onReady(callback: () => void): void;
+  };
+}
+
+export interface XdsClientOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly stats: StatsStore;
+  readonly transport: AdsTransport;
+  readonly variant: AdsVariant;
+  readonly node: envoy.config.core.v3.Node;
+  /** Whether listeners and clusters are fetched, or only what static ones refer to. */
+  readonly listeners: boolean;
+  readonly clusters: boolean;
+  /** How long endpoints, routes and the first clusters are waited for. Default 15 s; 0: without end. */
+  readonly initialFetchTimeoutMs?: number;
+  /** Without one nothing is kept. */
+  readonly lastGood?: LastGoodStore | undefined;
+  /** How long the control plane may take to answer before the last good configuration stands in. Default 1 s. */
+  readonly lastGoodDelayMs?: number;
+}
+
+/** What the admin pages show of one type. */
+export interface DiscoveredResources {
+  readonly versionInfo: string;
+  readonly held: readonly Omit<HeldResource<unknown>, 'value'>[];
+  readonly refused: readonly RefusedResource[];
+}
+
+const BACKOFF = { baseMs: 500, maxMs: 30_000, minMs: 20 };
+const MAX_WAITING_ANSWERS = 16;
+/** Warnings of one answer that are written to the log. */
+const MAX_LOGGED_WARNINGS = 20;
+
+/**
+ * The proxy's side of the Aggregated Discovery Service, in both variants of the protocol.
+ *
+ * Shape: one stream; answers are handled one after the other, in the order in which they came. Every answer becomes the
+ * same `apply(added, removed)`; what was accepted stays until it is replaced or removed, whatever happens to the stream.
+ * Requests go out in the order of make-before-break: clusters, endpoints, listeners, routes. Listeners are asked for
+ * once the first clusters are warm, so that no listener opens before what it routes to.
+ * Source: the xDS protocol's description of nonces, ACK and NACK.
+ */
+export class XdsClient implements ConfigSource {
+  readonly #options: XdsClientOptions;
+  readonly #log: Logger;
+  readonly #backoff: Backoff;
+  readonly #clusters: DiscoveredType<ClusterConfig>;
+  readonly #endpoints: DiscoveredType<EndpointsConfig>;
+  readonly #listeners: DiscoveredType<ListenerConfig>;
+  readonly #routes: DiscoveredType<RouteConfig>;
+  /** In the order in which requests are sent. */
+  readonly #types: readonly DiscoveredType<unknown>[];
+  readonly #connected: Gauge;
+  readonly #counters: ReadonlyMap<string, UpdateCounters>;
+  readonly #inbox: (() => Promise<void> | void)[] = [];
+  readonly #waiting: (() => void)[] = [];
+  readonly #timers = new Set<Timer>();
+
+  #targets: ConfigTargets | undefined;
+  #stream: AdsStream | undefined;
+  #sessions = new Map<string, TypeSession>();
+  #nodeSent = false;
+  #lastGoodTried = false;
+  #lastGoodInUse = false;
+  #listenersOpen: boolean;
+  #working = false;
+  #flushPlanned = false;
+  #ready = false;
+  #closed = false;
+  #lastEnd = '';
+
+  constructor(options: XdsClientOptions) {
+    const { clock, stats } = options;
+    this.#options = options;
+    this.#log = options.log;
+    this.#backoff = new Backoff({ ...BACKOFF, random: options.random });
+    this.#clusters = new DiscoveredType(clusterType, clock);
+    this.#endpoints = new DiscoveredType(endpointsType, clock);
+    this.#listeners = new DiscoveredType(listenerType, clock);
+    this.#routes = new DiscoveredType(routesType, clock);
+    this.#endpoints.watches = this.#watchesOf(this.#endpoints);
+    this.#routes.watches = this.#watchesOf(this.#routes);
+    this.#types = [this.#clusters, this.#endpoints, this.#listeners, this.#routes];
+    this.#listenersOpen = !options.clusters;
+    this.#connected = stats.gauge('control_plane.connected_state');
+    this.#counters = new Map([
+      [typeUrls.cluster, updateCounters(stats, 'cluster_manager.cds')],
+      [typeUrls.listener, updateCounters(stats, 'listener_manager.lds')],
+      [typeUrls.clusterLoadAssignment, updateCounters(stats, 'xds.eds')],
+      [typeUrls.routeConfiguration, updateCounters(stats, 'xds.rds')],
+    ]);
+  }
+
+  /** Connects, and keeps what comes applied to `targets` until `close`. */
+  start(targets: ConfigTargets): void {
+    this.#targets = targets;
+    if (!this.#options.clusters) targets.clusters.onReady(() => this.#openListeners());
+    this.#connect();
+    if (this.#options.lastGood !== undefined) {
+      this.#setTimer(this.#options.lastGoodDelayMs ?? 1000, () => this.#useLastGood('no answer in time'));
+    }
+    const timeoutMs = this.#options.initialFetchTimeoutMs ?? 15_000;
+    if (timeoutMs > 0 && this.#options.clusters) {
+      this.#setTimer(timeoutMs, () => {
+        if (this.#clusters.answered) return;
+        this.#counters.get(typeUrls.cluster)?.initFetchTimeout.inc();
+        this.#openListeners();
+      });
+    }
+  }
+
+  watchEndpoints(
+    serviceName: string,
+    watcher: ResourceWatcher<EndpointsConfig>,
+    initialFetchTimeoutMs?: number,
+  ): ResourceSubscription {
+    return this.#watch(this.#endpoints, serviceName, watcher, initialFetchTimeoutMs);
+  }
+
+  watchRoutes(
+    name: string,
+    watcher: ResourceWatcher<RouteConfig>,
+    initialFetchTimeoutMs?: number,
+  ): ResourceSubscription {
+    return this.#watch(this.#routes, name, watcher, initialFetchTimeoutMs);
+  }
+
+  /** Calls back once, when listeners and clusters were answered, applied and are warm; at once when that is so. */
+  onReady(callback: () => void): void {
+    if (this.#ready) callback();
+    else this.#waiting.push(callback);
+  }
+
+  get ready(): boolean {
+    return this.#ready;
+  }
+
+  /** How it stands with the control plane, for people. */
+  get state(): { readonly connected: boolean; readonly lastGoodInUse: boolean; readonly lastEnd: string } {
+    return {
+      connected: this.#connected.value === 1,
+      lastGoodInUse: this.#lastGoodInUse,
+      lastEnd: this.#lastEnd,
+    };
+  }
+
+  /** What is held and what was refused of one type. */
+  resources(typeUrl: string): DiscoveredResources {
+    const type = this.#types.find((one) => one.typeUrl === typeUrl);
+    return {
+      versionInfo: type?.lastVersion ?? '',
+      held: type?.resources.held() ?? [],
+      refused: type?.resources.refused() ?? [],
+    };
+  }
+
+  /** Ends the stream and every timer. What was applied stays. */
+  close(): void {
+    this.#closed = true;
+    this.#stream?.close();
+    this.#stream = undefined;
+    this.#connected.set(0);
+    for (const timer of this.#timers) timer.cancel();
+    this.#timers.clear();
+    this.#endpoints.watches?.close();
+    this.#routes.watches?.close();
+    this.#options.lastGood?.close();
+  }
+
+  #watchesOf<T>(type: DiscoveredType<T>): NamedWatches<T> {
+    return new NamedWatches({
+      clock: this.#options.clock,
+      defaultTimeoutMs: this.#options.initialFetchTimeoutMs ?? 15_000,
+      current: (name) => type.resources.get(name)?.value,
+      onNamesChanged: () => this.#planFlush(),
+    });
+  }
+
+  #watch<T>(
+    type: DiscoveredType<T>,
+    name: string,
+    watcher: ResourceWatcher<T>,
+    timeoutMs: number | undefined,
+  ): ResourceSubscription {
+    return (type.watches as NamedWatches<T>).watch(name, watcher, timeoutMs);
+  }
+
+  #setTimer(delayMs: number, callback: () => void): void {
+    const timer = this.#options.clock.setTimer(delayMs, () => {
+      this.#timers.delete(timer);
+      callback();
+    });
+    this.#timers.add(timer);
+  }
+
+  // The stream
+
+  #connect(): void {
+    if (this.#closed) return;
+    this.#sessions = new Map(
+      this.#types
+        .filter((type) => this.#isWanted(type))
+        .map((type) => [type.typeUrl, new TypeSession(this.#options.variant, type)]),
+    );
+    this.#nodeSent = false;
+    const stream = this.#options.transport.open(this.#options.variant, {
+      onResponse: (response) => {
+        if (this.#stream === stream) this.#onResponse(stream, response);
+      },
+      onEnd: (reason) => {
+        if (this.#stream === stream) this.#onEnd(reason);
+      },
+    });
+    this.#stream = stream;
+    for (const counters of this.#counters.values()) counters.attempt.inc();
+    this.#flush();
+  }
+
+  #isWanted(type: DiscoveredType<unknown>): boolean {
+    if (type.typeUrl === typeUrls.cluster) return this.#options.clusters;
+    if (type.typeUrl === typeUrls.listener) return this.#options.listeners;
+    return true;
+  }
+
+  #onEnd(reason: string): void {
+    this.#stream = undefined;
+    this.#connected.set(0);
+    this.#lastEnd = reason;
+    if (this.#closed) return;
+    for (const counters of this.#counters.values()) counters.failure.inc();
+    const delayMs = this.#backoff.nextDelayMs();
+    this.#log.warn('control plane lost', { reason, retryInMs: Math.round(delayMs) });
+    this.#setTimer(delayMs, () => this.#connect());
+    this.#useLastGood('the control plane cannot be reached');
+  }
+
+  #onResponse(stream: AdsStream, response: DiscoveryResponse | DeltaDiscoveryResponse): void {
+    this.#connected.set(1);
+    this.#backoff.reset();
+    const type = this.#types.find((one) => one.typeUrl === response.typeUrl);
+    const session = this.#sessions.get(response.typeUrl);
+    if (type === undefined || session === undefined || !session.begun) {
+      this.#log.warn('an answer of a type that was not asked for is passed over', {
+        typeUrl: response.typeUrl.slice(0, 200),
+      });
+      return;
+    }
+    this.#inbox.push(() => this.#handle(stream, type, session, response));
+    if (this.#inbox.length >= MAX_WAITING_ANSWERS) stream.pause(true);
+    void this.#work();
+  }
+
+  /** Handles what came in, one at a time. */
+  async #work(): Promise<void> {
+    if (this.#working) return;
+    this.#working = true;
+    try {
+      for (let step = this.#inbox.shift(); step !== undefined; step = this.#inbox.shift()) {
+        if (this.#closed) return;
+        await step();
+        if (this.#inbox.length === MAX_WAITING_ANSWERS - 1) this.#stream?.pause(false);
+      }
+    } finally {
+      this.#working = false;
+    }
+  }
+
+  async #handle(
+    stream: AdsStream,
+    type: DiscoveredType<unknown>,
+    session: TypeSession,
+    response: DiscoveryResponse | DeltaDiscoveryResponse,
+  ): Promise<void> {
+    const version = 'systemVersionInfo' in response ? response.systemVersionInfo : response.versionInfo;
+    const update = session.receive(response);
+    const problems = await this.#apply(type, update);
+    if (this.#closed) return;
+    type.note(version, problems.length === 0);
+    this.#lastGoodInUse = false;
+    const counters = this.#counters.get(type.typeUrl);
+    if (problems.length === 0) counters?.success.inc();
+    else counters?.rejected.inc();
+    if (this.#stream === stream) {
+      if (problems.length === 0) this.#send(session.ack(response.nonce, version));
+      else {
+        const text = nackText(type.type.noun, problems);
+        this.#log.warn('configuration refused', { typeUrl: type.typeUrl, version, problems: text });
+        this.#send(session.nack(response.nonce, text));
+      }
+    }
+    this.#flush();
+    this.#onAnswered(type);
+    this.#save();
+  }
+
+  #onAnswered(type: DiscoveredType<unknown>): void {
+    const targets = this.#targets as ConfigTargets;
+    if (type.typeUrl === typeUrls.cluster && !this.#listenersOpen) {
+      targets.clusters.onReady(() => this.#openListeners());
+    }
+    this.#checkReady();
+  }
+
+  #openListeners(): void {
+    if (this.#listenersOpen) return;
+    this.#listenersOpen = true;
+    this.#planFlush();
+  }
+
+  #checkReady(): void {
+    if (this.#ready) return;
+    const { clusters, listeners } = this.#options;
+    if ((clusters && !this.#clusters.answered) || (listeners && !this.#listeners.answered)) return;
+    const targets = this.#targets as ConfigTargets;
+    targets.clusters.onReady(() =>
+      targets.listeners.onReady(() => {
+        if (this.#ready || this.#closed) return;
+        this.#ready = true;
+        for (const callback of this.#waiting.splice(0)) callback();
+        this.#save();
+      }),
+    );
+  }
+
+  /** Asks for what is wanted now, in the order of make-before-break, and forgets what is not. */
+  #flush(): void {
+    this.#flushPlanned = false;
+    if (this.#closed) return;
+    this.#endpoints.prune();
+    this.#routes.prune();
+    if (this.#stream === undefined) return;
+    for (const type of this.#types) {
+      if (type.typeUrl === typeUrls.listener && !this.#listenersOpen) continue;
+      const request = this.#sessions.get(type.typeUrl)?.subscribe();
+      if (request !== undefined) this.#send(request);
+    }
+  }
+
+  /** Names change many at a time: they are sent together, and one that goes and comes back is not sent at all. */
+  #planFlush(): void {
+    if (this.#flushPlanned || this.#closed) return;
+    this.#flushPlanned = true;
+    queueMicrotask(() => {
+      if (this.#working) this.#flushPlanned = false; // the end of the step flushes
+      else this.#flush();
+    });
+  }
+
+  #send(request: Parameters<AdsStream['send']>[0]): void {
+    const stream = this.#stream;
+    if (stream === undefined) return;
+    // Only the first request says who asks; it is the same for the whole stream.
+    stream.send(this.#nodeSent ? request : { ...request, node: this.#options.node });
+    this.#nodeSent = true;
+  }
+
+  // The configuration
+
+  async #apply(type: DiscoveredType<unknown>, update: ResourceUpdate): Promise<readonly ResourceProblem[]> {
+    const warnings = (found: readonly ResourceProblem[]): void => {
+      for (const { resource, message } of found.slice(0, MAX_LOGGED_WARNINGS)) {
+        this.#log.info('configuration has a part without effect', {
+          typeUrl: type.typeUrl,
+          resource,
+          what: message,
+        });
+      }
+    };
+    switch (type.typeUrl) {
+      case typeUrls.cluster:
+        return this.#applyWith(this.#clusters, update, warnings, (added, removed) =>
+          (this.#targets as ConfigTargets).clusters.apply(added, removed),
+        );
+      case typeUrls.listener:
+        return this.#applyWith(this.#listeners, update, warnings, (added, removed) =>
+          (this.#targets as ConfigTargets).listeners.apply(added, removed),
+        );
+      case typeUrls.clusterLoadAssignment:
+        return this.#applyNamed(this.#endpoints, update, warnings);
+      default:
+        return this.#applyNamed(this.#routes, update, warnings);
+    }
+  }
+
+  async #applyWith<T>(
+    type: DiscoveredType<T>,
+    update: ResourceUpdate,
+    warn: (found: readonly ResourceProblem[]) => void,
+    apply: (
+      added: readonly T[],
+      removed: readonly string[],
+    ) => Promise<readonly ResourceProblem[]> | readonly ResourceProblem[],
+  ): Promise<readonly ResourceProblem[]> {
+    const staged = type.resources.stage(update, this.#options.clock.nowMs());
+    warn(staged.warnings);
+    const { changed, removed } = staged;
+    const found =
+      changed.length === 0 && removed.length === 0
+        ? []
+        : await apply(
+            changed.map((resource) => resource.value),
+            removed,
+          );
+    type.resources.commit(staged, new Map(found.map(({ resource, message }) => [resource, message])));
+    return [...staged.problems, ...found];
+  }
+
+  #applyNamed<T>(
+    type: DiscoveredType<T>,
+    update: ResourceUpdate,
+    warn: (found: readonly ResourceProblem[]) => void,
+  ): readonly ResourceProblem[] {
+    const watches = type.watches as NamedWatches<T>;
+    // What nobody watches (any more) is passed over: a server may send more than was asked for.
+    const wanted = update.resources.filter((one) => one.name === undefined || watches.has(one.name));
+    const staged = type.resources.stage({ ...update, resources: wanted }, this.#options.clock.nowMs());
+    warn(staged.warnings);
+    type.resources.commit(staged);
+    for (const { name, value } of staged.changed) watches.update(name, value);
+    for (const name of update.removed) watches.remove(name);
+    return staged.problems;
+  }
+
+  // The last good configuration
+
+  #useLastGood(reason: string): void {
+    const store = this.#options.lastGood;
+    if (store === undefined || this.#lastGoodTried || this.#clusters.answered || this.#listeners.answered) {
+      return;
+    }
+    this.#lastGoodTried = true;
+    this.#inbox.push(async () => {
+      if (this.#clusters.answered || this.#listeners.answered) return;
+      const lastGood = await store.load();
+      if (lastGood === undefined || this.#closed) return;
+      await this.#applyLastGood(lastGood);
+      this.#log.warn('serving from the last good configuration', {
+        reason,
+        writtenAt: new Date(lastGood.writtenAtMs).toISOString(),
+        listeners: this.#listeners.resources.size,
+        clusters: this.#clusters.resources.size,
+      });
+      // A stream that is open was told that we hold nothing.
+      if (this.#stream !== undefined) {
+        this.#stream.close();
+        this.#stream = undefined;
+        this.#connect();
+      } else this.#flush();
+      this.#checkReady();
+    });
+    void this.#work();
+  }
+
+  async #applyLastGood(lastGood: LastGood): Promise<void> {
+    const updateOf = (typeUrl: string): ResourceUpdate | undefined => {
+      const kept = lastGood.types.find((one) => one.typeUrl === typeUrl);
+      return kept && { resources: kept.resources, removed: [], complete: false };
+    };
+    const version = (typeUrl: string): string =>
+      lastGood.types.find((one) => one.typeUrl === typeUrl)?.version ?? '';
+    // What is referred to by name comes first, so that clusters and listeners find it when they are made.
+    for (const type of [this.#endpoints, this.#routes] as readonly DiscoveredType<unknown>[]) {
+      const update = updateOf(type.typeUrl);
+      if (update === undefined) continue;
+      type.resources.commit(type.resources.stage(update, lastGood.writtenAtMs));
+      type.acceptedVersion = version(type.typeUrl);
+      type.lastVersion = type.acceptedVersion;
+    }
+    for (const type of [this.#clusters, this.#listeners] as readonly DiscoveredType<unknown>[]) {
+      const update = updateOf(type.typeUrl);
+      if (update === undefined || !this.#isWanted(type)) continue;
+      const problems = await this.#apply(type, update);
+      if (problems.length > 0) {
+        this.#log.warn('a part of the last good configuration is refused now', {
+          typeUrl: type.typeUrl,
+          problems: nackText(type.type.noun, problems),
+        });
+      }
+      type.note(problems.length === 0 ? version(type.typeUrl) : '', problems.length === 0);
+    }
+    this.#lastGoodInUse = true;
+    this.#listenersOpen = true;
+  }
+
+  /** Keeps what is held now, once it is whole. */
+  #save(): void {
+    if (!this.#ready || this.#lastGoodInUse) return;
+    this.#options.lastGood?.save(() => ({
+      writtenAtMs: this.#options.clock.nowMs(),
+      types: this.#types.map((type) => ({
+        typeUrl: type.typeUrl,
+        version: type.acceptedVersion,
+        resources: type.resources
+          .held()
+          .map(({ name, version, bytes }) => ({ name, version, typeUrl: type.typeUrl, bytes })),
+      })),
+    }));
+  }
+}
+
+interface UpdateCounters {
+  readonly attempt: Counter;
+  readonly success: Counter;
+  readonly failure: Counter;
+  readonly rejected: Counter;
+  readonly initFetchTimeout: Counter;
+}
+
+function updateCounters(stats: StatsStore, prefix: string): UpdateCounters {
+  return {
+    attempt: stats.counter(`${prefix}.update_attempt`),
+    success: stats.counter(`${prefix}.update_success`),
+    failure: stats.counter(`${prefix}.update_failure`),
+    rejected: stats.counter(`${prefix}.update_rejected`),
+    initFetchTimeout: stats.counter(`${prefix}.init_fetch_timeout`),
+  };
+}
