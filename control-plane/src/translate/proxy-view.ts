@@ -17,6 +17,8 @@ export interface ProxyView {
   readonly explicit: ExplicitPorts | undefined;
   /** Where access logs go, a path at the proxy. Source: node metadata `HEDDLE_ACCESS_LOG`; default `/dev/stdout`; `none`: off. */
   readonly accessLogPath: string;
+  /** Whether the proxy can copy requests to mirrors; others would refuse the routes. Source: node user agent `envoy`. */
+  readonly mirrors: boolean;
 }
 
 /**
@@ -75,6 +77,7 @@ export function proxyViewOf(
     interception,
     explicit: interception === 'NONE' ? readExplicitPorts(metadata, problems) : undefined,
     accessLogPath: metadata.text('HEDDLE_ACCESS_LOG') || '/dev/stdout',
+    mirrors: node.userAgentName === 'envoy',
   };
   return problems.length > 0 ? { ok: false, problems } : { ok: true, view };
 }

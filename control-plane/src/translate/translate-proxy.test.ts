@@ -81,6 +81,19 @@ describe('translateProxy', () => {
   );
 });
 
+describe('mirrors', () => {
+  it('are kept from a proxy that would refuse routes with them', () => {
+    const { model, view } = readCase('faults-mirrors-cors');
+    const { routeConfigurations } = translateProxy(model, { ...view, mirrors: false });
+    assert.ok(!JSON.stringify([...routeConfigurations.values()]).includes('"runtimeFraction"'));
+    assert.ok(
+      JSON.stringify([...translateProxy(model, view).routeConfigurations.values()]).includes(
+        '"runtimeFraction"',
+      ),
+    );
+  });
+});
+
 describe('diffModels', () => {
   it('sees that nothing but endpoints changed, and whose', () => {
     const before = modelOf(service('a') + entry('a-0', 'a', 1) + entry('a-1', 'a', 2) + service('b'));

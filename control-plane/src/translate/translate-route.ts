@@ -26,6 +26,8 @@ export interface RouteContext {
   }) => string;
   /** Set: the Host header is replaced by it, unless a rule replaces it. */
   readonly authority: string;
+  /** Whether the proxy can copy requests. */
+  readonly mirrors: boolean;
   readonly hashPolicyOf: (
     host: string,
     port: number | undefined,
@@ -196,7 +198,7 @@ function forwardOf(
     // Envoy's own default is 15 s; Istio's is none, and what is not said must not cut a long answer off.
     timeout: duration(action.timeoutMs ?? 0),
     ...(retryPolicy === undefined ? {} : { retryPolicy }),
-    requestMirrorPolicies: action.mirrors.map((mirror) => ({
+    requestMirrorPolicies: (context.mirrors ? action.mirrors : []).map((mirror) => ({
       cluster: context.clusterOf(mirror),
       runtimeFraction: { defaultValue: fractionalPercent(mirror.percent) },
     })),

@@ -70,6 +70,7 @@ function contextOf(place: RoutingPlace): RouteContext {
   const { scope } = place;
   return {
     authority: place.authority,
+    mirrors: place.view.mirrors,
     clusterOf: ({ host, port, subset }) =>
       resourceNames.clusterName({
         direction: 'outbound',

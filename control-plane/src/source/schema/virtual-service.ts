@@ -141,7 +141,7 @@ const http = object(
         [],
       ),
     ),
-    fault: envoyOnly(fault),
+    fault,
     mirror: envoyOnly(destination),
     mirrors: envoyOnly(list(mirror)),
     mirrorPercent: integer(0, 100),
