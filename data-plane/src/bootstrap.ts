@@ -110,7 +110,8 @@ function readTexts(commandLine: CommandLine): readonly ConfigText[] {
     }
     texts.push({ file, text: bytes.toString('utf8') });
   }
-  if (commandLine.configYaml !== undefined) texts.push({ file: '--config-yaml', text: commandLine.configYaml });
+  if (commandLine.configYaml !== undefined)
+    texts.push({ file: '--config-yaml', text: commandLine.configYaml });
   return texts;
 }
 

@@ -43,7 +43,11 @@ export class AdminServer {
   async start(): Promise<void> {
     const { createServer } = await import('node:http');
     const { address } = this.#options;
-    const server = createServer({ maxHeaderSize: 16 * 1024, requestTimeout: 10_000, keepAliveTimeout: 5_000 });
+    const server = createServer({
+      maxHeaderSize: 16 * 1024,
+      requestTimeout: 10_000,
+      keepAliveTimeout: 5_000,
+    });
     server.maxConnections = MAX_CONNECTIONS;
     server.on('request', (request, response) => this.#onRequest(request, response));
     server.on('clientError', (_error, socket) => socket.destroy());

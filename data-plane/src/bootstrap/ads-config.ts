@@ -57,10 +57,7 @@ export function translateAdsConfig(
     listeners,
     clusters: clustersFromAds,
     metadata: service.initialMetadata.map(({ key, value }) => [key.toLowerCase(), value] as const),
-    initialFetchTimeoutMs: Math.max(
-      fetchTimeoutMs(dynamic.ldsConfig),
-      fetchTimeoutMs(dynamic.cdsConfig),
-    ),
+    initialFetchTimeoutMs: Math.max(fetchTimeoutMs(dynamic.ldsConfig), fetchTimeoutMs(dynamic.cdsConfig)),
   });
 }
 
@@ -108,13 +105,18 @@ function translateTarget(
   const at = `${path}.envoy_grpc.cluster_name`;
   const cluster = clusters.get(clusterName);
   if (cluster === undefined) {
-    const why = findings.isRefused(clusterName) ? 'has problems of its own' : 'is not among static_resources.clusters';
+    const why = findings.isRefused(clusterName)
+      ? 'has problems of its own'
+      : 'is not among static_resources.clusters';
     findings.problem(at, `cluster "${clusterName}" ${why}`);
     return undefined;
   }
   const uri = targetUri(cluster);
   if (uri === undefined) {
-    findings.problem(at, `cluster "${clusterName}" has no fixed addresses: it must be STATIC, STRICT_DNS or LOGICAL_DNS`);
+    findings.problem(
+      at,
+      `cluster "${clusterName}" has no fixed addresses: it must be STATIC, STRICT_DNS or LOGICAL_DNS`,
+    );
     return undefined;
   }
   // Envoy sends the cluster's name; not every name is an authority.

@@ -62,5 +62,7 @@ function startOf(node: unknown): number | undefined {
 
 /** ProtoJSON takes a field by its own name and by its lowerCamelCase name. */
 function sameField(written: string, name: string): boolean {
-  return written === name || written.replaceAll('_', '').toLowerCase() === name.replaceAll('_', '').toLowerCase();
+  return (
+    written === name || written.replaceAll('_', '').toLowerCase() === name.replaceAll('_', '').toLowerCase()
+  );
 }

@@ -49,7 +49,8 @@ export function translateBootstrap(json: unknown): {
       cluster.loadAssignment.clusterName = cluster.name;
     }
     const config = take(cluster.name, path, translateCluster(cluster), findings);
-    if (clusters.has(cluster.name)) findings.problem(`${path}.name`, `a second cluster is named "${cluster.name}"`);
+    if (clusters.has(cluster.name))
+      findings.problem(`${path}.name`, `a second cluster is named "${cluster.name}"`);
     if (config !== undefined) clusters.set(cluster.name, config);
   }
   const listeners = new Map<string, ListenerConfig>();
@@ -100,13 +101,19 @@ function checkReferences(
   ads: AdsConfig | undefined,
   findings: BootstrapFindings,
 ): void {
-  if (ads !== undefined || findings.problems.some((problem) => problem.path.startsWith('dynamic_resources'))) {
+  if (
+    ads !== undefined ||
+    findings.problems.some((problem) => problem.path.startsWith('dynamic_resources'))
+  ) {
     return;
   }
   const missing = 'but dynamic_resources.ads_config names no control plane';
   for (const cluster of clusters.values()) {
     if (cluster.discovery.kind === 'eds') {
-      findings.problem('static_resources.clusters', `cluster "${cluster.name}" gets its endpoints by EDS, ${missing}`);
+      findings.problem(
+        'static_resources.clusters',
+        `cluster "${cluster.name}" gets its endpoints by EDS, ${missing}`,
+      );
     }
   }
   for (const listener of listeners.values()) {
@@ -114,7 +121,10 @@ function checkReferences(
     if (listener.defaultFilterChain !== undefined) chains.push(listener.defaultFilterChain);
     for (const filter of chains.flatMap((chain) => chain.filters)) {
       if (filter.kind === 'http-connection-manager' && filter.config.routes.kind === 'rds') {
-        findings.problem('static_resources.listeners', `listener "${listener.name}" gets its routes by RDS, ${missing}`);
+        findings.problem(
+          'static_resources.listeners',
+          `listener "${listener.name}" gets its routes by RDS, ${missing}`,
+        );
       }
     }
   }
@@ -133,7 +143,10 @@ function translateAdminAddress(message: Bootstrap, findings: BootstrapFindings):
     return undefined;
   }
   if (socket.portSpecifier === 'namedPort') {
-    findings.problem(`${path}.socket_address.named_port`, 'expected port_value: named ports are not supported');
+    findings.problem(
+      `${path}.socket_address.named_port`,
+      'expected port_value: named ports are not supported',
+    );
   }
   return { kind: 'socket', host: socket.address, port: socket.portValue ?? 0, protocol: 'tcp' };
 }
@@ -155,7 +168,10 @@ function reportUnsupported(message: Bootstrap, findings: BootstrapFindings): voi
   findings.ignored('typed_dns_resolver_config', message.typedDnsResolverConfig !== null);
   findings.ignored('xds_delegate_extension', message.xdsDelegateExtension !== null);
   findings.ignored('xds_config_tracker_extension', message.xdsConfigTrackerExtension !== null);
-  findings.ignored('cluster_manager.load_stats_config', (message.clusterManager?.loadStatsConfig ?? null) !== null);
+  findings.ignored(
+    'cluster_manager.load_stats_config',
+    (message.clusterManager?.loadStatsConfig ?? null) !== null,
+  );
   findings.ignored('admin.access_log', (message.admin?.accessLog.length ?? 0) > 0);
   findings.ignored('stats_config.stats_tags', (message.statsConfig?.statsTags.length ?? 0) > 0);
   findings.ignored('stats_config.stats_matcher', (message.statsConfig?.statsMatcher ?? null) !== null);

@@ -22,7 +22,9 @@ export function dottedName(name: string, tags: Tags): string {
     const last = parts.length - 1;
     const lastPart = parts[last] as string;
     if (tag === 'envoy_response_code_class') {
-      parts[last] = lastPart.endsWith('_xx') ? `${lastPart.slice(0, -2)}${value}xx` : `${lastPart}_${value}xx`;
+      parts[last] = lastPart.endsWith('_xx')
+        ? `${lastPart.slice(0, -2)}${value}xx`
+        : `${lastPart}_${value}xx`;
       continue;
     }
     if (tag === 'envoy_response_code') {
@@ -32,7 +34,9 @@ export function dottedName(name: string, tags: Tags): string {
     const after = AFTER[tag];
     const at = after === undefined ? -1 : parts.indexOf(after);
     if (at < 0) rest.push(tag, value);
-    else parts[at] = `${parts[at] as string}.${tag === 'envoy_listener_address' ? value.replaceAll(':', '_') : value}`;
+    else
+      parts[at] =
+        `${parts[at] as string}.${tag === 'envoy_listener_address' ? value.replaceAll(':', '_') : value}`;
   }
   return [...parts, ...rest].join('.');
 }

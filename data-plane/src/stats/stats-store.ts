@@ -163,6 +163,13 @@ export class StatsStore {
     return this.#overflowed;
   }
 
+  /** Sets every counter back to zero; gauges and histograms stay. */
+  resetCounters(): void {
+    for (const entry of this.#entries.values()) {
+      if (entry.kind === 'counter') entry.metric.add(-entry.metric.value);
+    }
+  }
+
   /** Forgets the metrics that `remove` chooses (a cluster that is gone); their slots are not given out again. */
   forget(remove: (entry: StatEntry) => boolean): void {
     for (const [key, entry] of this.#entries) if (remove(entry)) this.#entries.delete(key);

@@ -75,7 +75,8 @@ export class LastGoodStore {
     const { log } = this.#options;
     try {
       const { size } = await stat(this.#file);
-      if (size > (this.#options.maxBytes ?? MAX_BYTES)) throw new RangeError(`it is too large: ${size} bytes`);
+      if (size > (this.#options.maxBytes ?? MAX_BYTES))
+        throw new RangeError(`it is too large: ${size} bytes`);
       return decodeLastGood(await readFile(this.#file));
     } catch (thrown) {
       if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
@@ -172,12 +173,16 @@ function encodeBody(lastGood: LastGood): Buffer {
 /** Errors: throws, with the reason, for anything but a whole file of ours. */
 export function decodeLastGood(file: Buffer): LastGood {
   const end = file.indexOf(10);
-  const head = end < 0 ? null : /^HEDDLE-LAST-GOOD 1 ([0-9a-f]{64}) (\d+(?:\.\d+)?)$/.exec(file.toString('latin1', 0, end));
+  const head =
+    end < 0
+      ? null
+      : /^HEDDLE-LAST-GOOD 1 ([0-9a-f]{64}) (\d+(?:\.\d+)?)$/.exec(file.toString('latin1', 0, end));
   if (head === null) throw new TypeError('it does not begin as it should');
   const body = file.subarray(end + 1);
-  if (createHash('sha256').update(body).digest('hex') !== head[1]) throw new TypeError('its checksum is wrong');
+  if (createHash('sha256').update(body).digest('hex') !== head[1])
+    throw new TypeError('its checksum is wrong');
   const types: LastGood['types'][number][] = [];
-  for (let at = 0; at < body.length; ) {
+  for (let at = 0; at < body.length;) {
     const length = body.readUInt32BE(at);
     const message = DeltaDiscoveryResponse.decode(body.subarray(at + 4, at + 4 + length));
     types.push({

@@ -1,6 +1,7 @@
 import { describeError } from '@heddle/common';
 import type { Problem } from '@heddle/engine';
 import { envoy } from '@heddle/xds-protos';
+import type { RefusedResource } from '../discovered-resources.js';
 import type { ResourceType } from './resource-type.js';
 import { wireName } from './wire-name.js';
 
@@ -12,16 +13,6 @@ export interface HeldResource<T> {
   readonly value: T;
   /** Wall clock. */
   readonly updatedAtMs: number;
-}
-
-/** The last update of one resource that was refused. */
-export interface RefusedResource {
-  readonly name: string;
-  readonly version: string;
-  readonly bytes: Uint8Array;
-  readonly details: string;
-  /** Wall clock. */
-  readonly atMs: number;
 }
 
 /** What a server sent of one type, in either variant of the protocol. */

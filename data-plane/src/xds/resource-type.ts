@@ -48,6 +48,5 @@ export const routesType: ResourceType<RouteConfig> = {
   typeUrl: typeUrls.routeConfiguration,
   noun: 'route configuration',
   fullSet: false,
-  translate: (bytes) =>
-    translateRouteConfiguration(envoy.config.route.v3.RouteConfiguration.decode(bytes)),
+  translate: (bytes) => translateRouteConfiguration(envoy.config.route.v3.RouteConfiguration.decode(bytes)),
 };

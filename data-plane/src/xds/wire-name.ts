@@ -43,5 +43,7 @@ export function wireName(bytes: Uint8Array): string | undefined {
     }
     if (at > bytes.length) return undefined;
   }
-  return name === undefined ? '' : Buffer.from(name.buffer, name.byteOffset, name.byteLength).toString('utf8');
+  return name === undefined
+    ? ''
+    : Buffer.from(name.buffer, name.byteOffset, name.byteLength).toString('utf8');
 }

@@ -2,6 +2,7 @@ import { Backoff, type Clock, type Logger, type Random, type Timer } from '@hedd
 import type { ClusterConfig, EndpointsConfig, ListenerConfig, RouteConfig } from '@heddle/engine';
 import { typeUrls, type envoy } from '@heddle/xds-protos';
 import type { ConfigSource, ResourceSubscription, ResourceWatcher } from '../config-source.js';
+import type { DiscoveredResources } from '../discovered-resources.js';
 import type { Counter, Gauge, StatsStore } from '../stats/stats-store.js';
 import type {
   AdsStream,
@@ -14,7 +15,7 @@ import { DiscoveredType } from './discovered-type.js';
 import type { LastGood, LastGoodStore } from './last-good-store.js';
 import { nackText } from './nack-text.js';
 import { NamedWatches } from './named-watches.js';
-import type { HeldResource, RefusedResource, ResourceProblem, ResourceUpdate } from './resource-set.js';
+import type { ResourceProblem, ResourceUpdate } from './resource-set.js';
 import { clusterType, endpointsType, listenerType, routesType } from './resource-type.js';
 import { TypeSession } from './type-session.js';
 
@@ -50,13 +51,6 @@ export interface XdsClientOptions {
   readonly lastGood?: LastGoodStore | undefined;
   /** How long the control plane may take to answer before the last good configuration stands in. Default 1 s. */
   readonly lastGoodDelayMs?: number;
-}
-
-/** What the admin pages show of one type. */
-export interface DiscoveredResources {
-  readonly versionInfo: string;
-  readonly held: readonly Omit<HeldResource<unknown>, 'value'>[];
-  readonly refused: readonly RefusedResource[];
 }
 
 const BACKOFF = { baseMs: 500, maxMs: 30_000, minMs: 20 };
@@ -129,6 +123,7 @@ export class XdsClient implements ConfigSource {
     this.#targets = targets;
     if (!this.#options.clusters) targets.clusters.onReady(() => this.#openListeners());
     this.#connect();
+    this.#checkReady();
     if (this.#options.lastGood !== undefined) {
       this.#setTimer(this.#options.lastGoodDelayMs ?? 1000, () => this.#useLastGood('no answer in time'));
     }
@@ -185,6 +180,11 @@ export class XdsClient implements ConfigSource {
       held: type?.resources.held() ?? [],
       refused: type?.resources.refused() ?? [],
     };
+  }
+
+  /** Whether a resource of this name is held. */
+  holds(typeUrl: string, name: string): boolean {
+    return this.#types.find((one) => one.typeUrl === typeUrl)?.resources.get(name) !== undefined;
   }
 
   /** Ends the stream and every timer. What was applied stays. */
@@ -374,7 +374,8 @@ export class XdsClient implements ConfigSource {
     if (this.#flushPlanned || this.#closed) return;
     this.#flushPlanned = true;
     queueMicrotask(() => {
-      if (this.#working) this.#flushPlanned = false; // the end of the step flushes
+      if (this.#working)
+        this.#flushPlanned = false; // the end of the step flushes
       else this.#flush();
     });
   }

@@ -49,7 +49,8 @@ function* clusterLines(
       part += `${at}::max_retries::${thresholds.maxRetries}\n`;
     }
     part += `${name}::added_via_api::${isAddedByApi(name)}\n`;
-    if (config.discovery.kind === 'eds') part += `${name}::eds_service_name::${config.discovery.serviceName}\n`;
+    if (config.discovery.kind === 'eds')
+      part += `${name}::eds_service_name::${config.discovery.serviceName}\n`;
     yield part;
     for (const host of hosts) yield hostLines(name, host);
   }

@@ -1,5 +1,5 @@
 import { envoy, packAny, toJson, typeUrls, unpackAny, type JsonValue } from '@heddle/xds-protos';
-import type { DiscoveredResources } from '../../xds/xds-client.js';
+import type { DiscoveredResources } from '../../discovered-resources.js';
 import { json, text, type AdminPage } from '../admin-page.js';
 import { nameFilter } from '../name-filter.js';
 
@@ -144,9 +144,7 @@ function routes(
       listener: envoy.config.listener.v3.Listener.decode(resource.bytes),
       lastUpdated: timestamp(resource.updatedAtMs),
     })),
-  ].flatMap((one) =>
-    inlineRoutes(one.listener).map((route) => ({ route, lastUpdated: one.lastUpdated })),
-  );
+  ].flatMap((one) => inlineRoutes(one.listener).map((route) => ({ route, lastUpdated: one.lastUpdated })));
   return {
     staticRouteConfigs: inline
       .filter((one) => matches(one.route.name))

@@ -9,7 +9,7 @@ export type ServerState = 'LIVE' | 'DRAINING' | 'PRE_INITIALIZING' | 'INITIALIZI
 /** What the pages may do to the process. */
 export interface ServerControl {
   readonly state: () => ServerState;
-  readonly drainListeners: (options: { readonly graceful: boolean; readonly inboundOnly: boolean }) => void;
+  readonly drainListeners: (options: { readonly inboundOnly: boolean }) => void;
   readonly quit: () => void;
   readonly failHealthCheck: (failed: boolean) => void;
   readonly resetCounters: () => void;
@@ -88,12 +88,12 @@ export function serverPages(options: ServerPagesOptions): readonly AdminPage[] {
       path: '/drain_listeners',
       description: 'drain listeners',
       parameters: {
-        graceful: 'Go on accepting while connections drain',
+        graceful: 'Accepted: draining always lets what is in flight finish',
         inboundonly: 'Only inbound listeners',
       },
       mutates: true,
       respond: ({ query }) => {
-        control.drainListeners({ graceful: query.has('graceful'), inboundOnly: query.has('inboundonly') });
+        control.drainListeners({ inboundOnly: query.has('inboundonly') });
         return text('OK\n');
       },
     },

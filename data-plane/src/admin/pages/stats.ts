@@ -95,10 +95,7 @@ function asJson(stats: readonly NamedStat[]): unknown {
     ).map((value) => ({ interval: null, cumulative: value })),
   }));
   return {
-    stats: [
-      ...simple,
-      { histograms: { supported_quantiles: QUANTILES, computed_quantiles: computed } },
-    ],
+    stats: [...simple, { histograms: { supported_quantiles: QUANTILES, computed_quantiles: computed } }],
   };
 }
 

@@ -1,0 +1,46 @@
+import type { envoy } from '@heddle/xds-protos';
+import type { ClusterManager } from '../../cluster/cluster-manager.js';
+import type { ListenerManager } from '../../listener/listener-manager.js';
+import type { StatsStore } from '../../stats/stats-store.js';
+import type { DiscoveredResources } from '../../discovered-resources.js';
+import type { AdminPage } from '../admin-page.js';
+import { clustersPage } from './clusters.js';
+import { configDumpPage } from './config-dump.js';
+import { listenersPage } from './listeners.js';
+import { serverPages, type ServerPagesOptions } from './server.js';
+import { statsPages } from './stats.js';
+
+export interface AdminPagesOptions {
+  readonly stats: StatsStore;
+  /** Called before statistics are shown. */
+  readonly refreshStats: () => void;
+  readonly clusters: Pick<ClusterManager, 'status'>;
+  readonly listeners: Pick<ListenerManager, 'status'>;
+  readonly discovered: (typeUrl: string) => DiscoveredResources;
+  readonly bootstrap: envoy.config.bootstrap.v3.Bootstrap;
+  /** Wall clock. */
+  readonly startedAtMs: number;
+  readonly isAddedByApi: (clusterName: string) => boolean;
+  readonly server: ServerPagesOptions;
+}
+
+/** Every admin page but the index, which is made of them. */
+export function createAdminPages(options: AdminPagesOptions): readonly AdminPage[] {
+  const { clusters, listeners } = options;
+  return [
+    clustersPage(() => clusters.status(), options.isAddedByApi),
+    listenersPage(() => listeners.status()),
+    configDumpPage({
+      bootstrap: options.bootstrap,
+      node: options.server.node,
+      startedAtMs: options.startedAtMs,
+      discovered: options.discovered,
+      isWarming: (kind, name) =>
+        kind === 'cluster'
+          ? clusters.status().some((one) => one.config.name === name && one.state === 'warming')
+          : listeners.status().some((one) => one.name === name && one.state === 'warming'),
+    }),
+    ...statsPages(options.stats, options.refreshStats),
+    ...serverPages(options.server),
+  ];
+}

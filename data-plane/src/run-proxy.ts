@@ -1,0 +1,94 @@
+import { createLogger, describeError, isMeshError, type Logger } from '@heddle/common';
+import { parseCommandLine, USAGE } from './bootstrap/command-line.js';
+import { loadBootstrap, type BootstrapConfig } from './bootstrap.js';
+import { Server } from './server.js';
+import { PRODUCT_NAME, VERSION } from './version.js';
+
+const EXIT_BAD_CONFIG = 1;
+const EXIT_BAD_USAGE = 64;
+/** A broken invariant. Source: sysexits.h, EX_SOFTWARE. */
+const EXIT_CRASH = 70;
+
+/** Runs heddle-proxy from its arguments until a signal ends it; sets the exit status, and ends the process when serving. */
+export async function runProxy(args: readonly string[]): Promise<void> {
+  const parsed = parseCommandLine(args);
+  switch (parsed.kind) {
+    case 'help':
+      process.stdout.write(USAGE);
+      return;
+    case 'version':
+      process.stdout.write(`${PRODUCT_NAME} ${VERSION} (node ${process.versions.node})\n`);
+      return;
+    case 'problems':
+      process.stderr.write(`${parsed.problems.join('\n')}\n\n${USAGE}`);
+      process.exitCode = EXIT_BAD_USAGE;
+      return;
+    case 'run':
+  }
+  let config: BootstrapConfig;
+  try {
+    config = await loadBootstrap(parsed.commandLine);
+  } catch (thrown) {
+    if (!isMeshError(thrown)) throw thrown;
+    process.stderr.write(`${thrown.message}\n`);
+    process.exitCode = EXIT_BAD_CONFIG;
+    return;
+  }
+  if (parsed.commandLine.mode === 'validate') {
+    for (const warning of config.warnings) process.stderr.write(`warning: ${warning}\n`);
+    const name = parsed.commandLine.configPath ?? 'configuration';
+    process.stdout.write(`configuration '${name}' OK\n`);
+    return;
+  }
+  await serve(config);
+}
+
+async function serve(config: BootstrapConfig): Promise<void> {
+  const log = createLogger({ component: 'proxy', level: config.logLevel });
+  crashOnBrokenInvariants(log);
+  let ending = false;
+  const end = (why: string): void => {
+    if (ending) {
+      log.warn('ending now', { why });
+      process.exit(0);
+    }
+    ending = true;
+    void drainAndExit(server, config, log, why);
+  };
+  const server = new Server({ config, log }, () => end('/quitquitquit'));
+  process.on('SIGTERM', () => end('SIGTERM'));
+  process.on('SIGINT', () => end('SIGINT'));
+  process.on('SIGHUP', () => server.reopenLogs());
+  process.on('SIGUSR1', () => server.reopenLogs());
+  try {
+    await server.start();
+  } catch (thrown) {
+    if (!isMeshError(thrown)) throw thrown;
+    process.stderr.write(`${describeError(thrown)}\n`);
+    process.exit(EXIT_BAD_CONFIG);
+  }
+  await server.ready;
+  log.info('ready', { ...server.summary() });
+}
+
+async function drainAndExit(
+  server: Server,
+  config: BootstrapConfig,
+  log: Logger,
+  why: string,
+): Promise<void> {
+  log.info('draining', { why, atMostMs: config.signalDrainTimeMs });
+  await server.drain(config.signalDrainTimeMs);
+  await server.close();
+  process.exit(0);
+}
+
+/** Nothing that comes from outside may lead here: whoever reads this line has found a bug of ours. */
+function crashOnBrokenInvariants(log: Logger): void {
+  const crash = (kind: string, error: unknown): void => {
+    log.error('broken invariant: the process ends', { kind, error });
+    process.exit(EXIT_CRASH);
+  };
+  process.on('uncaughtException', (error) => crash('uncaught exception', error));
+  process.on('unhandledRejection', (reason) => crash('unhandled rejection', reason));
+}

@@ -1,0 +1,311 @@
+import { writeFileSync } from 'node:fs';
+import { MeshError, systemClock, systemRandom, type Clock, type Logger, type Random } from '@heddle/common';
+import { formatAddress, type AddressConfig } from '@heddle/engine';
+import { typeUrls } from '@heddle/xds-protos';
+import { AccessLogFiles } from './access-log/access-log-files.js';
+import type { ServerState } from './admin/pages/server.js';
+import type { AdminServer } from './admin/admin-server.js';
+import type { BootstrapConfig } from './bootstrap.js';
+import { createClusterManager, type ApplyProblem, type ClusterManager } from './cluster/cluster-manager.js';
+import type { DiscoveredResources } from './discovered-resources.js';
+import { createListenerManager, type ListenerManager } from './listener/listener-manager.js';
+import { ServerStats } from './stats/server-stats.js';
+import { StatsStore } from './stats/stats-store.js';
+import { VERSION } from './version.js';
+import type { XdsClient } from './xds/xds-client.js';
+
+/** The static part of the bootstrap cannot run: an address is taken, or something is not supported. */
+export class StartError extends MeshError {
+  override readonly code = 'MESH_START';
+}
+
+export interface ServerOptions {
+  readonly config: BootstrapConfig;
+  readonly log: Logger;
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
+/** What one line says once the proxy is ready. */
+export interface ReadySummary {
+  readonly listeners: readonly string[];
+  readonly admin: string;
+  readonly controlPlane: string;
+  readonly state: ServerState;
+}
+
+const NOTHING_DISCOVERED: DiscoveredResources = { versionInfo: '', held: [], refused: [] };
+
+/**
+ * Owns every lifetime of a proxy: warms, serves, drains.
+ *
+ * Shape: `start` resolves once static listeners are open and the admin pages answer; `onReady` tells when the first full
+ * configuration is warm; `drain` lets what is in flight finish; `close` ends everything.
+ */
+export class Server {
+  readonly #config: BootstrapConfig;
+  readonly #log: Logger;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #stats = new StatsStore();
+  readonly #serverStats: ServerStats;
+  readonly #startedAtMs: number;
+  readonly #startedMonotonicMs: number;
+  readonly #onQuit: () => void;
+  readonly #ready: Promise<void>;
+  #resolveReady: () => void = () => undefined;
+  #accessLogs: AccessLogFiles | undefined;
+  #clusters: ClusterManager | undefined;
+  #listeners: ListenerManager | undefined;
+  #xds: XdsClient | undefined;
+  #admin: AdminServer | undefined;
+  #state: ServerState = 'PRE_INITIALIZING';
+  #healthFailed = false;
+  #closed: Promise<void> | undefined;
+
+  /** `onQuit` is called when somebody asks the process to end. */
+  constructor(options: ServerOptions, onQuit: () => void = () => undefined) {
+    this.#config = options.config;
+    this.#log = options.log;
+    this.#clock = options.clock ?? systemClock;
+    this.#random = options.random ?? systemRandom;
+    this.#onQuit = onQuit;
+    this.#startedAtMs = this.#clock.nowMs();
+    this.#startedMonotonicMs = this.#clock.monotonicMs();
+    this.#serverStats = new ServerStats(this.#stats);
+    this.#ready = new Promise((resolve) => {
+      this.#resolveReady = resolve;
+    });
+  }
+
+  /** Resolves when the first full configuration is warm. */
+  get ready(): Promise<void> {
+    return this.#ready;
+  }
+
+  get state(): ServerState {
+    return this.#healthFailed && this.#state === 'LIVE' ? 'DRAINING' : this.#state;
+  }
+
+  /** undefined without an admin address. */
+  get adminAddress(): AddressConfig | undefined {
+    return this.#admin?.address;
+  }
+
+  /**
+   * Starts: admin pages first, so that the rest can be watched; then static clusters, then static listeners, then xDS.
+   *
+   * Errors: StartError when a static listener or cluster cannot run; the admin server's when its address is taken.
+   */
+  async start(): Promise<void> {
+    const config = this.#config;
+    const common = { clock: this.#clock, random: this.#random, stats: this.#stats };
+    for (const warning of config.warnings)
+      this.#log.warn('a part of the bootstrap has no effect', { warning });
+    this.#xds = await this.#createXds();
+    const clusters = createClusterManager({
+      ...common,
+      log: this.#log.child('cluster'),
+      configSource: this.#xds,
+    });
+    this.#clusters = clusters;
+    this.#accessLogs = new AccessLogFiles({
+      clock: this.#clock,
+      stats: this.#stats,
+      log: this.#log.child('access-log'),
+    });
+    const listeners = createListenerManager({
+      ...common,
+      log: this.#log.child('listener'),
+      clusters,
+      accessLogFiles: this.#accessLogs,
+      configSource: this.#xds,
+      formatContext: config.formatContext,
+      drainTimeMs: config.drainTimeMs,
+    });
+    this.#listeners = listeners;
+    this.#state = 'INITIALIZING';
+    await this.#startAdmin(clusters, listeners);
+
+    // A control plane's cluster is for gRPC's own library, and need not be one that requests can use.
+    const controlPlane = config.ads?.target.name;
+    refuseProblems(clusters.apply(config.clusters, []).filter((one) => one.resource !== controlPlane));
+    // Without a control plane nothing more comes: listeners open when their clusters are warm.
+    if (this.#xds === undefined) await new Promise<void>((resolve) => clusters.onReady(resolve));
+    refuseProblems(await listeners.apply(config.listeners, []));
+    const becomeLive = (): void => {
+      if (this.#state !== 'INITIALIZING') return;
+      this.#state = 'LIVE';
+      this.#resolveReady();
+    };
+    const xds = this.#xds;
+    if (xds === undefined) clusters.onReady(() => listeners.onReady(becomeLive));
+    else {
+      xds.onReady(becomeLive);
+      xds.start({ clusters, listeners });
+    }
+  }
+
+  /** Where it stands, for the one line that a start prints. */
+  summary(): ReadySummary {
+    const { ads } = this.#config;
+    const xds = this.#xds?.state;
+    const how = xds?.lastGoodInUse
+      ? 'last good configuration'
+      : xds?.connected
+        ? 'connected'
+        : 'not connected';
+    return {
+      listeners: (this.#listeners?.status() ?? [])
+        .filter((listener) => listener.state !== 'draining')
+        .map((listener) => `${listener.name} ${listener.addresses.map(formatAddress).join(' ')}`.trimEnd()),
+      admin: this.#admin === undefined ? 'none' : formatAddress(this.#admin.address),
+      controlPlane: ads === undefined ? 'none' : `${ads.target.name} ${ads.variant} ${how}`,
+      state: this.state,
+    };
+  }
+
+  /** Opens log files anew. */
+  reopenLogs(): void {
+    this.#accessLogs?.reopen();
+  }
+
+  /** Stops accepting and resolves when nothing is in flight, or after `timeoutMs`. */
+  async drain(timeoutMs: number): Promise<void> {
+    this.#state = 'DRAINING';
+    const listeners = this.#listeners;
+    if (listeners === undefined) return;
+    await new Promise<void>((resolve) => {
+      const timer = this.#clock.setTimer(timeoutMs, () => {
+        this.#log.warn('what is in flight is cut off', {
+          requests: listeners.activeRequests,
+          connections: listeners.activeConnections,
+        });
+        resolve();
+      });
+      listeners.drain({}, () => {
+        timer.cancel();
+        resolve();
+      });
+    });
+  }
+
+  /** Ends everything now; what is logged and kept is written. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    this.#state = 'DRAINING';
+    this.#xds?.close();
+    await this.#listeners?.close();
+    this.#clusters?.close();
+    await this.#admin?.close();
+    await this.#accessLogs?.close();
+  }
+
+  async #createXds(): Promise<XdsClient | undefined> {
+    const { ads, node, stateDirectory } = this.#config;
+    if (ads === undefined) return undefined;
+    const [{ XdsClient }, { createGrpcTransport }, { LastGoodStore }] = await Promise.all([
+      import('./xds/xds-client.js'),
+      import('./xds/grpc-transport.js'),
+      import('./xds/last-good-store.js'),
+    ]);
+    const log = this.#log.child('xds');
+    const clock = this.#clock;
+    const stats = this.#stats;
+    return new XdsClient({
+      clock,
+      random: this.#random,
+      log,
+      stats,
+      transport: await createGrpcTransport({ target: ads.target, metadata: ads.metadata }),
+      variant: ads.variant,
+      node,
+      listeners: ads.listeners,
+      clusters: ads.clusters,
+      initialFetchTimeoutMs: ads.initialFetchTimeoutMs,
+      lastGood:
+        stateDirectory === undefined
+          ? undefined
+          : new LastGoodStore({
+              directory: stateDirectory,
+              nodeId: node.id,
+              nodeCluster: node.cluster,
+              clock,
+              log,
+              stats,
+            }),
+    });
+  }
+
+  async #startAdmin(clusters: ClusterManager, listeners: ListenerManager): Promise<void> {
+    const { adminAddress, adminAddressPath, node, source } = this.#config;
+    if (adminAddress === undefined) return;
+    const [{ AdminServer }, { createAdminPages }] = await Promise.all([
+      import('./admin/admin-server.js'),
+      import('./admin/pages/index.js'),
+    ]);
+    const log = this.#log.child('admin');
+    const admin = new AdminServer({
+      address: adminAddress,
+      log,
+      pages: createAdminPages({
+        stats: this.#stats,
+        refreshStats: () => this.#serverStats.refresh(this.#uptimeMs(), this.state),
+        clusters,
+        listeners,
+        discovered: (typeUrl) => this.#xds?.resources(typeUrl) ?? NOTHING_DISCOVERED,
+        bootstrap: source.bootstrap,
+        startedAtMs: this.#startedAtMs,
+        isAddedByApi: (name) => this.#xds?.holds(typeUrls.cluster, name) ?? false,
+        server: {
+          log,
+          version: `${VERSION}/heddle-proxy/node-${process.versions.node}`,
+          node,
+          uptimeMs: () => this.#uptimeMs(),
+          commandLineOptions: {
+            concurrency: 1,
+            configPath: source.configPath,
+            configYaml: source.configYaml,
+            baseId: source.baseId,
+            adminAddressPath: adminAddressPath ?? '',
+            logLevel: this.#config.logLevel,
+            drainTime: { seconds: Math.round(this.#config.drainTimeMs / 1000) },
+          },
+          control: {
+            state: () => this.state,
+            drainListeners: (options) => {
+              if (!options.inboundOnly) this.#state = 'DRAINING';
+              listeners.drain(options);
+            },
+            quit: this.#onQuit,
+            failHealthCheck: (failed) => {
+              this.#healthFailed = failed;
+            },
+            resetCounters: () => this.#stats.resetCounters(),
+            reopenLogs: () => this.reopenLogs(),
+          },
+        },
+      }),
+    });
+    try {
+      await admin.start();
+    } catch (cause) {
+      throw new StartError(`the admin address ${formatAddress(adminAddress)} cannot be bound`, { cause });
+    }
+    this.#admin = admin;
+    if (adminAddressPath !== undefined) writeFileSync(adminAddressPath, formatAddress(admin.address));
+  }
+
+  #uptimeMs(): number {
+    return this.#clock.monotonicMs() - this.#startedMonotonicMs;
+  }
+}
+
+function refuseProblems(problems: readonly ApplyProblem[]): void {
+  if (problems.length === 0) return;
+  throw new StartError(problems.map(({ resource, message }) => `${resource}: ${message}`).join('\n'));
+}
