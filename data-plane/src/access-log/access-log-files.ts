@@ -1,0 +1,214 @@
+import { close, open, write } from 'node:fs';
+import type { Clock, Logger, Timer } from '@heddle/common';
+import type { Counter, StatsStore } from '../stats/stats-store.js';
+
+export interface AccessLogFilesOptions {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly stats: StatsStore;
+  /** Lines are written once there is this much. Default 64 KiB. */
+  readonly flushBytes?: number;
+  /** Lines are written after this at the latest. Default 1 s. */
+  readonly flushIntervalMs?: number;
+  /** Lines are dropped, and counted, while more than this waits to be written. Default 4 MiB. */
+  readonly maxBufferedBytes?: number;
+}
+
+/** Where lines go. */
+export interface LineWriter {
+  write(line: string): void;
+}
+
+/**
+ * The files of all access logs: one writer for each path, shared by every log that names it.
+ *
+ * Bounds: `maxBufferedBytes` a file; what comes above it is dropped and counted in `access_log_file.write_dropped`.
+ */
+export class AccessLogFiles {
+  readonly #options: AccessLogFilesOptions;
+  readonly #files = new Map<string, AccessLogFile>();
+
+  constructor(options: AccessLogFilesOptions) {
+    this.#options = options;
+  }
+
+  /** The writer of a path; opens the file when it is first asked for. `/dev/stdout` and `/dev/stderr` are this process's own. */
+  file(path: string): LineWriter {
+    let file = this.#files.get(path);
+    if (file === undefined) {
+      file = new AccessLogFile(path, this.#options);
+      this.#files.set(path, file);
+    }
+    return file;
+  }
+
+  /** Opens every file anew, after something renamed them. */
+  reopen(): void {
+    for (const file of this.#files.values()) file.reopen();
+  }
+
+  /** Writes everything that waits. */
+  async flush(): Promise<void> {
+    await Promise.all([...this.#files.values()].map((file) => file.drain()));
+  }
+
+  /** Writes everything that waits and closes the files. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#files.values()].map((file) => file.close()));
+    this.#files.clear();
+  }
+}
+
+class AccessLogFile implements LineWriter {
+  readonly #path: string;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #flushBytes: number;
+  readonly #flushIntervalMs: number;
+  readonly #maxBufferedBytes: number;
+  readonly #dropped: Counter;
+  readonly #written: Counter;
+  readonly #failed: Counter;
+  /** Undefined while the file is being opened, or when it cannot be. */
+  #descriptor: number | undefined = undefined;
+  #text = '';
+  /** Bytes handed to the kernel and not yet written. */
+  #writing = 0;
+  #timer: Timer | undefined = undefined;
+  #opening = false;
+  #wantsReopen = false;
+  #closed = false;
+  #waiting: (() => void)[] = [];
+
+  constructor(path: string, options: AccessLogFilesOptions) {
+    this.#path = path;
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.#flushBytes = options.flushBytes ?? 64 * 1024;
+    this.#flushIntervalMs = options.flushIntervalMs ?? 1000;
+    this.#maxBufferedBytes = options.maxBufferedBytes ?? 4 * 1024 * 1024;
+    this.#dropped = options.stats.counter('access_log_file.write_dropped');
+    this.#written = options.stats.counter('access_log_file.write_completed');
+    this.#failed = options.stats.counter('access_log_file.write_failed');
+    this.#open();
+  }
+
+  write(line: string): void {
+    if (this.#closed || this.#text.length + this.#writing > this.#maxBufferedBytes) {
+      this.#dropped.inc();
+      return;
+    }
+    this.#text += line;
+    if (this.#text.length >= this.#flushBytes) this.#flush();
+    else this.#timer ??= this.#clock.setTimer(this.#flushIntervalMs, this.#onTimer);
+  }
+
+  reopen(): void {
+    if (standardDescriptor(this.#path) !== undefined) return;
+    this.#wantsReopen = true;
+    this.#flush();
+    this.#reopenWhenIdle();
+  }
+
+  /** Resolves once everything that was written until now is with the kernel, or was given up. */
+  drain(): Promise<void> {
+    this.#flush();
+    if (this.#isIdle) return Promise.resolve();
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  async close(): Promise<void> {
+    await this.drain();
+    this.#closed = true;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#release();
+  }
+
+  get #isIdle(): boolean {
+    return this.#writing === 0 && !this.#opening && (this.#text === '' || this.#descriptor === undefined);
+  }
+
+  readonly #onTimer = (): void => {
+    this.#timer = undefined;
+    this.#flush();
+  };
+
+  /** One write at a time, so that lines stay in order; what comes meanwhile waits. */
+  #flush(): void {
+    if (this.#text === '' || this.#writing > 0 || this.#descriptor === undefined) return;
+    const bytes = Buffer.from(this.#text);
+    this.#text = '';
+    this.#writeAll(this.#descriptor, bytes);
+  }
+
+  #writeAll(descriptor: number, bytes: Buffer): void {
+    this.#writing = bytes.length;
+    write(descriptor, bytes, 0, bytes.length, null, (error, written) => {
+      if (error === null && written < bytes.length) {
+        this.#writeAll(descriptor, bytes.subarray(written));
+        return;
+      }
+      this.#writing = 0;
+      if (error === null) this.#written.inc();
+      else {
+        this.#failed.inc();
+        this.#log.warn('access log cannot be written', { path: this.#path, error: error.message });
+      }
+      this.#reopenWhenIdle();
+      if (this.#text.length >= this.#flushBytes || this.#waiting.length > 0) this.#flush();
+      else if (this.#text !== '') {
+        this.#timer ??= this.#clock.setTimer(this.#flushIntervalMs, this.#onTimer);
+      }
+      this.#settle();
+    });
+  }
+
+  #open(): void {
+    const standard = standardDescriptor(this.#path);
+    if (standard !== undefined) {
+      this.#descriptor = standard;
+      return;
+    }
+    this.#opening = true;
+    open(this.#path, 'a', 0o644, (error, descriptor) => {
+      this.#opening = false;
+      if (error !== null) {
+        this.#failed.inc();
+        this.#log.error('access log cannot be opened', { path: this.#path, error: error.message });
+      } else if (this.#closed) close(descriptor, () => undefined);
+      else {
+        this.#descriptor = descriptor;
+        if (this.#text.length >= this.#flushBytes || this.#waiting.length > 0) this.#flush();
+      }
+      this.#settle();
+    });
+  }
+
+  #reopenWhenIdle(): void {
+    if (!this.#wantsReopen || this.#writing > 0 || this.#opening || this.#closed) return;
+    this.#wantsReopen = false;
+    this.#release();
+    this.#open();
+  }
+
+  #release(): void {
+    const descriptor = this.#descriptor;
+    this.#descriptor = undefined;
+    if (descriptor !== undefined && standardDescriptor(this.#path) === undefined) {
+      close(descriptor, () => undefined);
+    }
+  }
+
+  #settle(): void {
+    if (!this.#isIdle) return;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
+  }
+}
+
+function standardDescriptor(path: string): number | undefined {
+  if (path === '/dev/stdout') return 1;
+  return path === '/dev/stderr' ? 2 : undefined;
+}

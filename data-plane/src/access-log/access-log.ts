@@ -1,0 +1,46 @@
+import {
+  compileAccessLog,
+  compileAccessLogFilter,
+  type AccessLogConfig,
+  type FormatContext,
+  type StreamInfo,
+} from '@heddle/engine';
+import type { AccessLogFiles, LineWriter } from './access-log-files.js';
+
+/** One configured access log, compiled: filter, format, and where lines go. */
+export class AccessLog {
+  readonly #format: (info: StreamInfo) => string;
+  /** Undefined when everything is logged. */
+  readonly #filter: ((info: StreamInfo) => boolean) | undefined;
+  readonly #writer: LineWriter;
+
+  constructor(
+    format: (info: StreamInfo) => string,
+    filter: ((info: StreamInfo) => boolean) | undefined,
+    writer: LineWriter,
+  ) {
+    this.#format = format;
+    this.#filter = filter;
+    this.#writer = writer;
+  }
+
+  log(info: StreamInfo): void {
+    if (this.#filter === undefined || this.#filter(info)) this.#writer.write(this.#format(info));
+  }
+}
+
+/** Makes the logs of one owner. A format that does not compile, which translation refuses, makes no log. */
+export function createAccessLogs(
+  configs: readonly AccessLogConfig[],
+  files: AccessLogFiles,
+  context: FormatContext,
+): readonly AccessLog[] {
+  return configs.flatMap((config) => {
+    const compiled = compileAccessLog(config.format, context);
+    if ('problem' in compiled) return [];
+    const { sink } = config;
+    const writer = files.file(sink.kind === 'file' ? sink.path : `/dev/${sink.kind}`);
+    const filter = config.filter === undefined ? undefined : compileAccessLogFilter(config.filter);
+    return [new AccessLog(compiled.format, filter, writer)];
+  });
+}

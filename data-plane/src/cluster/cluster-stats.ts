@@ -1,0 +1,109 @@
+import type { Counter, Gauge, Histogram, StatsStore, Tags } from '../stats/stats-store.js';
+
+/** Every metric of one cluster, looked up once. The names are Envoy's; the same name and tags survive updates. */
+export class ClusterStats {
+  readonly rqTotal: Counter;
+  readonly rqActive: Gauge;
+  readonly rqCompleted: Counter;
+  readonly rqTimeout: Counter;
+  readonly rqPerTryTimeout: Counter;
+  readonly rqCancelled: Counter;
+  readonly rqTxReset: Counter;
+  readonly rqRxReset: Counter;
+  readonly rqMaxDurationReached: Counter;
+  readonly rqPendingFailureEject: Counter;
+  readonly rqPendingOverflow: Counter;
+  readonly rqPendingTotal: Counter;
+  readonly rqPendingActive: Gauge;
+  readonly rqTime: Histogram;
+  readonly cxNoneHealthy: Counter;
+  readonly cxConnectFail: Counter;
+  readonly cxConnectTimeout: Counter;
+  readonly cxTotal: Counter;
+  readonly cxHttp1Total: Counter;
+  readonly cxDestroy: Counter;
+  readonly cxIdleTimeout: Counter;
+  readonly cxConnectMs: Histogram;
+  readonly cxLengthMs: Histogram;
+  readonly cxActive: Gauge;
+  readonly cxOverflow: Counter;
+  readonly cxRxBytes: Counter;
+  readonly cxTxBytes: Counter;
+  readonly membershipTotal: Gauge;
+  readonly membershipHealthy: Gauge;
+  readonly membershipDegraded: Gauge;
+  readonly membershipChange: Counter;
+  readonly updateAttempt: Counter;
+  readonly updateSuccess: Counter;
+  readonly updateFailure: Counter;
+  readonly updateEmpty: Counter;
+  readonly dropOverload: Counter;
+  readonly #store: StatsStore;
+  readonly #tags: Tags;
+  readonly #rqClasses: readonly Counter[];
+  /** By status; made when first seen. Only 100..599 are counted. */
+  readonly #rqCodes: (Counter | undefined)[] = [];
+
+  constructor(store: StatsStore, statName: string) {
+    const tags: Tags = [['envoy_cluster_name', statName]];
+    this.#store = store;
+    this.#tags = tags;
+    const counter = (name: string): Counter => store.counter(`cluster.${name}`, tags);
+    const gauge = (name: string): Gauge => store.gauge(`cluster.${name}`, tags);
+    this.rqTotal = counter('upstream_rq_total');
+    this.rqActive = gauge('upstream_rq_active');
+    this.rqCompleted = counter('upstream_rq_completed');
+    this.rqTimeout = counter('upstream_rq_timeout');
+    this.rqPerTryTimeout = counter('upstream_rq_per_try_timeout');
+    this.rqCancelled = counter('upstream_rq_cancelled');
+    this.rqTxReset = counter('upstream_rq_tx_reset');
+    this.rqRxReset = counter('upstream_rq_rx_reset');
+    this.rqMaxDurationReached = counter('upstream_rq_max_duration_reached');
+    this.rqPendingFailureEject = counter('upstream_rq_pending_failure_eject');
+    this.rqPendingOverflow = counter('upstream_rq_pending_overflow');
+    this.rqPendingTotal = counter('upstream_rq_pending_total');
+    this.rqPendingActive = gauge('upstream_rq_pending_active');
+    this.rqTime = store.histogram('cluster.upstream_rq_time', tags);
+    this.cxNoneHealthy = counter('upstream_cx_none_healthy');
+    this.cxConnectFail = counter('upstream_cx_connect_fail');
+    this.cxConnectTimeout = counter('upstream_cx_connect_timeout');
+    this.cxHttp1Total = counter('upstream_cx_http1_total');
+    this.cxDestroy = counter('upstream_cx_destroy');
+    this.cxIdleTimeout = counter('upstream_cx_idle_timeout');
+    this.cxConnectMs = store.histogram('cluster.upstream_cx_connect_ms', tags);
+    this.cxLengthMs = store.histogram('cluster.upstream_cx_length_ms', tags);
+    this.cxTotal = counter('upstream_cx_total');
+    this.cxActive = gauge('upstream_cx_active');
+    this.cxOverflow = counter('upstream_cx_overflow');
+    this.cxRxBytes = counter('upstream_cx_rx_bytes_total');
+    this.cxTxBytes = counter('upstream_cx_tx_bytes_total');
+    this.membershipTotal = gauge('membership_total');
+    this.membershipHealthy = gauge('membership_healthy');
+    this.membershipDegraded = gauge('membership_degraded');
+    this.membershipChange = counter('membership_change');
+    this.updateAttempt = counter('update_attempt');
+    this.updateSuccess = counter('update_success');
+    this.updateFailure = counter('update_failure');
+    this.updateEmpty = counter('update_empty');
+    this.dropOverload = counter('upstream_rq_drop_overload');
+    this.#rqClasses = ['0', '1', '2', '3', '4', '5'].map((digit) =>
+      store.counter('cluster.upstream_rq_xx', [['envoy_response_code_class', digit], ...tags]),
+    );
+  }
+
+  /** Counts one answer of an upstream, or one that stands for it. */
+  countStatus(status: number): void {
+    if (status < 100 || status > 599) return;
+    this.rqCompleted.inc();
+    (this.#rqClasses[(status / 100) | 0] as Counter).inc();
+    let counter = this.#rqCodes[status];
+    if (counter === undefined) {
+      counter = this.#store.counter('cluster.upstream_rq', [
+        ['envoy_response_code', String(status)],
+        ...this.#tags,
+      ]);
+      this.#rqCodes[status] = counter;
+    }
+    counter.inc();
+  }
+}

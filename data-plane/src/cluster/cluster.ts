@@ -1,0 +1,251 @@
+import type { Clock, Logger, Random } from '@heddle/common';
+import {
+  createLoadBalancer,
+  formatAddress,
+  type AddressConfig,
+  type ClusterConfig,
+  type EndpointConfig,
+  type EndpointsConfig,
+  type LbLocality,
+  type LoadBalancer,
+} from '@heddle/engine';
+import type { ConnectionPool } from '../codec/stream.js';
+import type { ClusterStats } from './cluster-stats.js';
+import { Host, type Locality } from './host.js';
+import type { HostCounterPages } from './host-counters.js';
+import type { PoolFactory, PoolProtocol } from './pool-factory.js';
+import type { ResourceManager } from './resource-manager.js';
+
+/** What every cluster is given by the manager. */
+export interface ClusterContext {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly createPool: PoolFactory;
+  readonly hostCounters: HostCounterPages;
+}
+
+/** Hosts that no request has used for this long leave an ORIGINAL_DST cluster. */
+const ORIGINAL_DST_CLEANUP_MS = 5000;
+/** Bound of the hosts of an ORIGINAL_DST cluster; beyond it a request is answered as if no host were healthy. */
+const MOST_ORIGINAL_DST_HOSTS = 10_000;
+
+const NO_LOCALITY: Locality = Object.freeze({ region: '', zone: '', subZone: '' });
+const ORIGINAL_DST_ENDPOINT = Object.freeze({
+  hostname: '',
+  health: 'unknown',
+  weight: 1,
+  metadata: Object.freeze({}),
+} as const);
+
+/**
+ * One cluster as requests see it: its hosts, the load balancer over them, and their connection pools.
+ *
+ * Whatever discovers endpoints (static config, DNS, EDS) calls `setEndpoints`; see `endpoint-discovery.ts`.
+ */
+export class Cluster {
+  readonly config: ClusterConfig;
+  readonly stats: ClusterStats;
+  /** Circuit breakers by priority. */
+  readonly resources: { readonly default: ResourceManager; readonly high: ResourceManager };
+  readonly #context: ClusterContext;
+  readonly #hosts: Map<string, Host>;
+  #balancer: LoadBalancer<Host>;
+  #overprovisioning = 140;
+  #endpoints: EndpointsConfig | undefined = undefined;
+  #cleanup: { cancel(): void } | undefined = undefined;
+  #closed = false;
+
+  constructor(
+    config: ClusterConfig,
+    stats: ClusterStats,
+    resources: Cluster['resources'],
+    context: ClusterContext,
+    hosts: Map<string, Host> = new Map(),
+  ) {
+    this.config = config;
+    this.stats = stats;
+    this.resources = resources;
+    this.#context = context;
+    this.#hosts = hosts;
+    this.#balancer = this.#createBalancer();
+  }
+
+  get name(): string {
+    return this.config.name;
+  }
+
+  /** Share of requests to answer with 503 because the endpoints' policy says so, 0..1. */
+  get dropRatio(): number {
+    return this.#endpoints?.dropRatio ?? 0;
+  }
+
+  /** The last endpoints that it was told of. */
+  get endpoints(): EndpointsConfig | undefined {
+    return this.#endpoints;
+  }
+
+  /** All members, by address. */
+  get hosts(): ReadonlyMap<string, Host> {
+    return this.#hosts;
+  }
+
+  /**
+   * The host for the next request; undefined when none may be used. `originalDestination` is where an intercepted connection was
+   * going; only ORIGINAL_DST clusters look at it.
+   */
+  pickHost(originalDestination: AddressConfig | undefined): Host | undefined {
+    if (this.config.discovery.kind === 'original-dst') return this.#originalDstHost(originalDestination);
+    return this.#balancer.pick();
+  }
+
+  /** The pool for a host, made when first needed. */
+  pool(host: Host, protocol: PoolProtocol, priority: 'default' | 'high'): ConnectionPool {
+    const slot = (protocol === 'http1' ? 0 : 2) + (priority === 'default' ? 0 : 1);
+    let pool = host.pools[slot];
+    if (pool === undefined) {
+      pool = this.#context.createPool({ cluster: this, host, protocol, priority });
+      host.pools[slot] = pool;
+    }
+    return pool;
+  }
+
+  /** Replaces the endpoints. The addresses are resolved: every endpoint is a host. */
+  setEndpoints(endpoints: EndpointsConfig): void {
+    if (this.#closed) return;
+    this.#endpoints = endpoints;
+    if (endpoints.overprovisioningFactorPercent !== this.#overprovisioning) {
+      this.#overprovisioning = endpoints.overprovisioningFactorPercent;
+      this.#balancer = this.#createBalancer();
+    }
+    const kept = new Set<string>();
+    const localities: LbLocality<Host>[] = [];
+    let changed = false;
+    for (const one of endpoints.localities) {
+      const locality: Locality = { region: one.region, zone: one.zone, subZone: one.subZone };
+      const hosts: Host[] = [];
+      for (const endpoint of one.endpoints) {
+        const found = this.#describe(endpoint, locality, one.priority);
+        if (kept.has(found.addressText)) continue;
+        kept.add(found.addressText);
+        hosts.push(found);
+      }
+      localities.push({ priority: one.priority, weight: one.weight, hosts });
+    }
+    for (const [key, host] of this.#hosts) {
+      if (kept.has(key)) continue;
+      changed = true;
+      this.#remove(key, host);
+    }
+    this.#balancer.update(localities);
+    if (changed || this.stats.membershipTotal.value !== this.#hosts.size) this.stats.membershipChange.inc();
+    this.#countMembers();
+  }
+
+  /** Hands the hosts to the newer version of this cluster, which keeps their pools; this one stops being used. */
+  handOver(): Map<string, Host> {
+    this.#closed = true;
+    this.#cleanup?.cancel();
+    return this.#hosts;
+  }
+
+  /** Lets busy connections finish and closes idle ones; the cluster is still usable and opens new pools on demand. */
+  drainConnections(): void {
+    for (const host of this.#hosts.values()) host.drainPools();
+  }
+
+  /** The cluster is gone: pools drain. */
+  remove(): void {
+    this.#closed = true;
+    this.#cleanup?.cancel();
+    for (const [key, host] of this.#hosts) this.#remove(key, host);
+    this.#countMembers();
+  }
+
+  /** Closes every connection now. */
+  close(): void {
+    this.#closed = true;
+    this.#cleanup?.cancel();
+    for (const host of this.#hosts.values()) host.closePools();
+  }
+
+  #createBalancer(): LoadBalancer<Host> {
+    return createLoadBalancer<Host>({
+      policy: this.config.lbPolicy,
+      random: this.#context.random,
+      overprovisioningFactorPercent: this.#overprovisioning,
+      panicThresholdPercent: this.config.panicThresholdPercent,
+    });
+  }
+
+  #describe(endpoint: EndpointConfig, locality: Locality, priority: number): Host {
+    const existing = this.#hosts.get(formatAddress(endpoint.address));
+    if (existing !== undefined) {
+      existing.describe(endpoint, locality, priority);
+      return existing;
+    }
+    return this.#add(endpoint.address, endpoint, locality, priority);
+  }
+
+  #add(
+    address: AddressConfig,
+    endpoint: Omit<EndpointConfig, 'address'>,
+    locality: Locality,
+    priority: number,
+  ): Host {
+    const counters = this.#context.hostCounters.take();
+    const host = new Host(address, { ...endpoint, address }, locality, priority, counters);
+    this.#hosts.set(host.addressText, host);
+    return host;
+  }
+
+  #remove(key: string, host: Host): void {
+    this.#hosts.delete(key);
+    if (this.config.closeConnectionsOnHostRemoval) host.closePools();
+    else host.drainPools();
+    host.retire(() => this.#context.hostCounters.release(host.counters));
+  }
+
+  #countMembers(): void {
+    let healthy = 0;
+    let degraded = 0;
+    for (const host of this.#hosts.values()) {
+      if (host.health === 'healthy') healthy++;
+      else if (host.health === 'degraded') degraded++;
+    }
+    this.stats.membershipTotal.set(this.#hosts.size);
+    this.stats.membershipHealthy.set(healthy);
+    this.stats.membershipDegraded.set(degraded);
+  }
+
+  #originalDstHost(destination: AddressConfig | undefined): Host | undefined {
+    if (destination?.kind !== 'socket') return undefined;
+    const { discovery } = this.config;
+    const port =
+      discovery.kind === 'original-dst' && discovery.portOverride !== 0
+        ? discovery.portOverride
+        : destination.port;
+    const address: AddressConfig = { ...destination, port };
+    const existing = this.#hosts.get(formatAddress(address));
+    if (existing !== undefined) return existing;
+    if (this.#hosts.size >= MOST_ORIGINAL_DST_HOSTS) return undefined;
+    const host = this.#add(address, ORIGINAL_DST_ENDPOINT, NO_LOCALITY, 0);
+    this.#countMembers();
+    this.#scheduleCleanup();
+    return host;
+  }
+
+  #scheduleCleanup(): void {
+    this.#cleanup ??= this.#context.clock.setTimer(ORIGINAL_DST_CLEANUP_MS, () => {
+      this.#cleanup = undefined;
+      for (const [key, host] of this.#hosts) {
+        const busy = host.pools.some(
+          (pool) => pool !== undefined && pool.connections + pool.pendingStreams > 0,
+        );
+        if (!busy && host.activeRequests === 0) this.#remove(key, host);
+      }
+      this.#countMembers();
+      if (this.#hosts.size > 0) this.#scheduleCleanup();
+    });
+  }
+}

@@ -1,0 +1,109 @@
+import type { Deadlines } from '../codec/http1/deadline-queue.js';
+import type { ConnectionPool } from '../codec/stream.js';
+import type { Cluster } from './cluster.js';
+import { Http1Pool } from './conn-pool/http1-pool.js';
+import type { PoolObserver } from './conn-pool/pool-observer.js';
+import { HOST_COUNTER } from './host-counters.js';
+import type { Host } from './host.js';
+import { openSocket } from './open-socket.js';
+import type { PoolRequest } from './pool-factory.js';
+
+let lastConnectionId = 0;
+
+/** Numbers of upstream connections, unique in this process. */
+export function nextUpstreamConnectionId(): number {
+  return ++lastConnectionId;
+}
+
+/** The pool of real connections to one host. */
+export function createConnectionPool(request: PoolRequest, deadlines: Deadlines): ConnectionPool {
+  const { cluster, host, priority } = request;
+  const { config } = cluster;
+  const { protocol } = config;
+  return new Http1Pool({
+    connect: () => openSocket(config, host),
+    resources: priority === 'high' ? cluster.resources.high : cluster.resources.default,
+    deadlines,
+    connectTimeoutMs: config.connectTimeoutMs,
+    idleTimeoutMs: protocol.idleTimeoutMs,
+    maxConnectionDurationMs: protocol.maxConnectionDurationMs,
+    maxRequestsPerConnection: protocol.maxRequestsPerConnection,
+    codec: {
+      bufferLimitBytes: config.perConnectionBufferLimitBytes,
+      maxResponseHeadersBytes: protocol.maxResponseHeadersBytes,
+      maxHeadersCount: protocol.maxHeadersCount,
+      preserveHeaderCase: protocol.preserveHeaderCase,
+      enableTrailers: true,
+    },
+    observer: new PoolStats(cluster, host),
+    nextConnectionId: nextUpstreamConnectionId,
+  });
+}
+
+/** Counts what a pool does, for its cluster and its host. */
+class PoolStats implements PoolObserver {
+  readonly #cluster: Cluster;
+  readonly #host: Host;
+
+  constructor(cluster: Cluster, host: Host) {
+    this.#cluster = cluster;
+    this.#host = host;
+  }
+
+  onConnection(): void {
+    const { stats } = this.#cluster;
+    stats.cxTotal.inc();
+    stats.cxHttp1Total.inc();
+    stats.cxActive.inc();
+    this.#host.count(HOST_COUNTER.cxTotal);
+    this.#host.count(HOST_COUNTER.cxActive);
+  }
+
+  onConnected(durationMs: number): void {
+    this.#cluster.stats.cxConnectMs.record(durationMs);
+  }
+
+  onConnectFailure(timedOut: boolean): void {
+    this.#cluster.stats.cxConnectFail.inc();
+    if (timedOut) this.#cluster.stats.cxConnectTimeout.inc();
+    this.#host.count(HOST_COUNTER.cxConnectFail);
+  }
+
+  onConnectionClosed(durationMs: number): void {
+    const { stats } = this.#cluster;
+    stats.cxDestroy.inc();
+    stats.cxActive.dec();
+    stats.cxLengthMs.record(durationMs);
+    this.#host.count(HOST_COUNTER.cxActive, -1);
+  }
+
+  onIdleTimeout(): void {
+    this.#cluster.stats.cxIdleTimeout.inc();
+  }
+
+  onConnectionOverflow(): void {
+    this.#cluster.stats.cxOverflow.inc();
+  }
+
+  onPendingOverflow(): void {
+    this.#cluster.stats.rqPendingOverflow.inc();
+  }
+
+  onPending(change: 1 | -1): void {
+    const { stats } = this.#cluster;
+    if (change === 1) {
+      stats.rqPendingTotal.inc();
+      stats.rqPendingActive.inc();
+    } else stats.rqPendingActive.dec();
+  }
+
+  onPendingFailure(): void {
+    this.#cluster.stats.rqPendingFailureEject.inc();
+  }
+
+  onActive(change: 1 | -1): void {
+    const { stats } = this.#cluster;
+    if (change === 1) stats.rqActive.inc();
+    else stats.rqActive.dec();
+  }
+}

@@ -1,0 +1,126 @@
+import {
+  formatAddress,
+  hostHealth,
+  type AddressConfig,
+  type EndpointConfig,
+  type HostHealth,
+  type LbHost,
+} from '@heddle/engine';
+import type { ConnectionPool } from '../codec/stream.js';
+import { HOST_COUNTER, type HostCounters } from './host-counters.js';
+
+export interface Locality {
+  readonly region: string;
+  readonly zone: string;
+  readonly subZone: string;
+}
+
+/**
+ * One endpoint of a cluster. It outlives updates: the same address keeps its counters and pools, and what the control plane says
+ * of it changes in place.
+ */
+export class Host implements LbHost {
+  readonly address: AddressConfig;
+  /** `host:port`, made once for access logs and admin pages. */
+  readonly addressText: string;
+  hostname: string;
+  locality: Locality;
+  priority: number;
+  weight: number;
+  configuredHealth: EndpointConfig['health'];
+  health: HostHealth;
+  metadata: EndpointConfig['metadata'];
+  readonly counters: HostCounters;
+  /** By `poolSlot`: protocol and priority. */
+  readonly pools: (ConnectionPool | undefined)[] = [undefined, undefined, undefined, undefined];
+  /** Pools that drain or close and still have connections. */
+  #leavingPools = 0;
+  #onUnused: (() => void) | undefined = undefined;
+
+  constructor(
+    address: AddressConfig,
+    endpoint: EndpointConfig,
+    locality: Locality,
+    priority: number,
+    counters: HostCounters,
+  ) {
+    this.address = address;
+    this.addressText = formatAddress(address);
+    this.hostname = endpoint.hostname;
+    this.locality = locality;
+    this.priority = priority;
+    this.weight = Math.max(1, endpoint.weight);
+    this.configuredHealth = endpoint.health;
+    this.health = hostHealth(endpoint.health);
+    this.metadata = endpoint.metadata;
+    this.counters = counters;
+  }
+
+  get activeRequests(): number {
+    return this.counters.page[this.counters.first + HOST_COUNTER.rqActive] as number;
+  }
+
+  count(counter: number, amount = 1): void {
+    (this.counters.page[this.counters.first + counter] as number) += amount;
+  }
+
+  counter(counter: number): number {
+    return this.counters.page[this.counters.first + counter] as number;
+  }
+
+  /** Takes over what an update says of this host. */
+  describe(endpoint: EndpointConfig, locality: Locality, priority: number): void {
+    this.hostname = endpoint.hostname;
+    this.locality = locality;
+    this.priority = priority;
+    this.weight = Math.max(1, endpoint.weight);
+    this.configuredHealth = endpoint.health;
+    this.health = hostHealth(endpoint.health);
+    this.metadata = endpoint.metadata;
+  }
+
+  /** Lets the pools finish what they have; they are not used again. */
+  drainPools(): void {
+    this.#letGo((pool) => pool.drain());
+  }
+
+  closePools(): void {
+    this.#letGo((pool) => pool.close());
+  }
+
+  /** To be called when a request on this host has ended. */
+  onRequestEnd(): void {
+    this.count(HOST_COUNTER.rqActive, -1);
+    if (this.#onUnused !== undefined) this.#checkUnused();
+  }
+
+  /** The host is no member any more. `onUnused` is called once, when nothing counts on it any longer. */
+  retire(onUnused: () => void): void {
+    this.#onUnused = onUnused;
+    this.#checkUnused();
+  }
+
+  #letGo(how: (pool: ConnectionPool) => void): void {
+    for (let slot = 0; slot < this.pools.length; slot++) {
+      const pool = this.pools[slot];
+      if (pool === undefined) continue;
+      this.pools[slot] = undefined;
+      if (pool.connections + pool.pendingStreams > 0) {
+        this.#leavingPools++;
+        pool.onIdle = () => {
+          pool.onIdle = undefined;
+          this.#leavingPools--;
+          this.#checkUnused();
+        };
+      }
+      how(pool);
+    }
+  }
+
+  #checkUnused(): void {
+    if (this.#onUnused === undefined || this.#leavingPools > 0 || this.activeRequests > 0) return;
+    const onUnused = this.#onUnused;
+    this.#onUnused = undefined;
+    onUnused();
+  }
+}

@@ -1,0 +1,21 @@
+import { connect, type Socket } from 'node:net';
+import type { ClusterConfig } from '@heddle/engine';
+import type { Host } from './host.js';
+
+/** Starts connecting to a host with the socket options of its cluster. */
+export function openSocket(config: ClusterConfig, host: Host): Socket {
+  const { address } = host;
+  if (address.kind === 'pipe') return connect({ path: address.path, allowHalfOpen: true });
+  const { bindAddress, tcpKeepalive } = config;
+  return connect({
+    host: address.host,
+    port: address.port,
+    allowHalfOpen: true,
+    noDelay: true,
+    keepAlive: tcpKeepalive.enabled,
+    keepAliveInitialDelay: tcpKeepalive.idleMs,
+    ...(bindAddress?.kind === 'socket'
+      ? { localAddress: bindAddress.host, localPort: bindAddress.port }
+      : {}),
+  });
+}

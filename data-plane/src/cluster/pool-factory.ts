@@ -1,0 +1,16 @@
+import type { ConnectionPool } from '../codec/stream.js';
+import type { Cluster } from './cluster.js';
+import type { Host } from './host.js';
+
+export type PoolProtocol = 'http1' | 'http2';
+
+/** Whose connections a pool keeps. */
+export interface PoolRequest {
+  readonly cluster: Cluster;
+  readonly host: Host;
+  readonly protocol: PoolProtocol;
+  readonly priority: 'default' | 'high';
+}
+
+/** Makes the connection pool of one host; injected so that tests own the connections. */
+export type PoolFactory = (request: PoolRequest) => ConnectionPool;

@@ -1,0 +1,406 @@
+import {
+  applyHeaderChanges,
+  chooseCluster,
+  HeaderMap,
+  type RequestHead,
+  type ResponseHead,
+} from '@heddle/engine';
+import type { RequestReceiver, ResetReason, ResponseSender } from '../codec/stream.js';
+import type { ConnectionManagerRuntime } from './connection-manager-runtime.js';
+import { FilterChain, type FilterChainOwner } from './filter-chain.js';
+import { RouterFilter } from './filters/router/router-filter.js';
+import {
+  encodeGrpcMessage,
+  grpcStatusOf,
+  isGrpcContentType,
+  LOCAL_REPLY,
+  type LocalReply,
+} from './local-reply.js';
+import { appendVia, normalizeRequest, prepareRequestHeaders } from './prepare-request.js';
+import { StreamState, type ConnectionInfo } from './stream-state.js';
+import { StreamTimeout, type TimeoutOwner } from './stream-timeout.js';
+
+const IDLE = 0;
+const REQUEST = 1;
+const MAX_DURATION = 2;
+
+/** Told when a request is over. */
+export interface ActiveStreamOwner {
+  onStreamEnd(stream: ActiveStream): void;
+}
+
+/**
+ * One request from its head to the last byte of its response: receives it from the codec, sends it through the filters, and
+ * sends what comes back.
+ */
+export class ActiveStream extends StreamState implements RequestReceiver, FilterChainOwner, TimeoutOwner {
+  readonly #runtime: ConnectionManagerRuntime;
+  readonly #owner: ActiveStreamOwner;
+  readonly #sender: ResponseSender;
+  readonly #chain: FilterChain;
+  readonly #idle: StreamTimeout;
+  #idleTimeoutMs: number;
+  #requestTimeout: StreamTimeout | undefined = undefined;
+  #maxDuration: StreamTimeout | undefined = undefined;
+  #requestEnded = false;
+  #headersSent = false;
+  #responseEnded = false;
+  #ended = false;
+  #upgraded = false;
+  #grpc = false;
+  #headMethod = false;
+  /** How often the request is paused by filters and the router. */
+  #aboveWatermark = false;
+
+  constructor(
+    runtime: ConnectionManagerRuntime,
+    owner: ActiveStreamOwner,
+    sender: ResponseSender,
+    connectionInfo: ConnectionInfo,
+  ) {
+    super(connectionInfo, runtime.clock.nowMs(), runtime.clock.monotonicMs());
+    this.#runtime = runtime;
+    this.#owner = owner;
+    this.#sender = sender;
+    this.#idle = new StreamTimeout(this, IDLE);
+    this.#idleTimeoutMs = runtime.config.streamIdleTimeoutMs;
+    this.#chain = new FilterChain(this, runtime.filterFactories, runtime.bufferLimitBytes);
+    this.#chain.terminal = new RouterFilter(this, runtime.router);
+    runtime.activeRequests++;
+    runtime.stats.rqTotal.inc();
+    runtime.stats.rqActive.inc();
+  }
+
+  get info(): StreamState {
+    return this;
+  }
+
+  /** Whether the whole request has arrived. */
+  get requestEnded(): boolean {
+    return this.#requestEnded;
+  }
+
+  monotonicMs(): number {
+    return this.#runtime.clock.monotonicMs();
+  }
+
+  onRequestHeaders(head: RequestHead, endStream: boolean): void {
+    const runtime = this.#runtime;
+    const { config, stats } = runtime;
+    this.request = head;
+    if (head.version === 'HTTP/2') stats.rqHttp2.inc();
+    else stats.rqHttp1.inc();
+    this.#headMethod = head.method === 'HEAD';
+    this.#grpc = isGrpcContentType(head.headers.get('content-type'));
+    if (endStream) this.#endRequest();
+    else if (config.requestTimeoutMs > 0) {
+      this.#requestTimeout = new StreamTimeout(this, REQUEST);
+      runtime.deadlines.set(this.#requestTimeout, config.requestTimeoutMs);
+    }
+    const refused = normalizeRequest(head, config);
+    if (refused !== undefined) {
+      if (refused === LOCAL_REPLY.relativePath) stats.rqNonRelativePath.inc();
+      else if (refused === LOCAL_REPLY.invalidPath) stats.rqFailedPathNormalization.inc();
+      else if (refused.status === 307) stats.rqRedirectedWithNormalizedPath.inc();
+      this.sendLocalReply(refused);
+      return;
+    }
+    prepareRequestHeaders(head, this, config, runtime.internalOnlyHeaders);
+    this.#findRoute(head);
+    if (head.upgrade !== '' && !this.#mayUpgrade(head.upgrade)) {
+      this.sendLocalReply(LOCAL_REPLY.upgradeRefused);
+      return;
+    }
+    this.#startTimeouts();
+    this.#chain.decodeHeaders(head, endStream);
+  }
+
+  onRequestData(chunk: Buffer, endStream: boolean): void {
+    if (this.#ended) return;
+    this.bytesReceived += chunk.length;
+    if (endStream) this.#endRequest();
+    this.#touch();
+    this.#chain.decodeData(chunk, endStream);
+    // The other side of a tunnel was done already.
+    if (endStream && this.#upgraded && this.#responseEnded) this.#end();
+  }
+
+  onRequestTrailers(trailers: HeaderMap): void {
+    if (this.#ended) return;
+    this.#endRequest();
+    this.#touch();
+    this.#chain.decodeTrailers(trailers);
+  }
+
+  onReset(reason: ResetReason, details: string): void {
+    if (this.#ended) return;
+    this.#runtime.stats.rqRxReset.inc();
+    if (reason === 'protocol-error') {
+      this.addFlag('DPE');
+      this.codeDetails = 'http1.codec_error';
+      this.reason = details;
+    } else if (reason === 'overflow' || reason === 'local-reset') {
+      this.codeDetails = 'downstream_local_disconnect';
+      this.reason = details;
+    } else {
+      this.addFlag('DC');
+      this.codeDetails =
+        reason === 'remote-reset' ? 'downstream_remote_reset' : 'downstream_remote_disconnect';
+      this.reason = details;
+    }
+    this.#end();
+  }
+
+  onAboveWriteBufferHighWatermark(): void {
+    if (this.#aboveWatermark || this.#ended) return;
+    this.#aboveWatermark = true;
+    this.#chain.onDownstreamWatermark(true);
+  }
+
+  onBelowWriteBufferLowWatermark(): void {
+    if (!this.#aboveWatermark || this.#ended) return;
+    this.#aboveWatermark = false;
+    this.#chain.onDownstreamWatermark(false);
+  }
+
+  /** 1xx from the upstream. */
+  sendInformational(head: ResponseHead): void {
+    if (!this.#ended && !this.#headersSent) this.#sender.sendInformational(head);
+  }
+
+  /** The response of the upstream enters the filters. */
+  encodeHeaders(head: ResponseHead, endStream: boolean): void {
+    this.#touch();
+    this.#chain.encodeHeaders(head, endStream);
+  }
+
+  encodeData(chunk: Buffer, endStream: boolean): void {
+    this.#touch();
+    this.#chain.encodeData(chunk, endStream);
+  }
+
+  encodeTrailers(trailers: HeaderMap): void {
+    this.#touch();
+    this.#chain.encodeTrailers(trailers);
+  }
+
+  sendHeaders(head: ResponseHead, endStream: boolean): void {
+    if (this.#ended) return;
+    const runtime = this.#runtime;
+    const { config } = runtime;
+    const { headers } = head;
+    this.response = head;
+    this.responseCode = head.status;
+    this.responseStartedAtMs = this.monotonicMs();
+    this.#headersSent = true;
+    if (config.serverHeaderTransformation === 'overwrite') headers.set('server', config.serverName);
+    else if (config.serverHeaderTransformation === 'append-if-absent' && !headers.has('server')) {
+      headers.append('server', config.serverName);
+    }
+    if (!headers.has('date')) headers.append('date', runtime.date.text);
+    if (config.alwaysSetRequestIdInResponse && this.requestId !== '')
+      headers.set('x-request-id', this.requestId);
+    if (config.via !== '') appendVia(headers, config.via);
+    if (runtime.draining && head.status !== 101) {
+      runtime.stats.cxDrainClose.inc();
+      this.#sender.connection.drain();
+    }
+    if (head.status === 101) this.#beginTunnel();
+    if (endStream) this.#responseEnded = true;
+    this.#sender.sendResponseHeaders(head, endStream);
+    if (endStream) this.#onResponseEnd();
+  }
+
+  sendData(chunk: Buffer, endStream: boolean): void {
+    if (this.#ended) return;
+    this.bytesSent += chunk.length;
+    if (endStream) this.#responseEnded = true;
+    this.#sender.sendResponseData(chunk, endStream);
+    if (endStream) this.#onResponseEnd();
+  }
+
+  sendTrailers(trailers: HeaderMap): void {
+    if (this.#ended) return;
+    this.responseTrailers = trailers;
+    this.#responseEnded = true;
+    this.#sender.sendResponseTrailers(trailers);
+    this.#onResponseEnd();
+  }
+
+  pauseRequest(pause: boolean): void {
+    if (!this.#ended) this.#sender.readDisable(pause);
+  }
+
+  routeConfigOf(filterName: string): unknown {
+    const match = this.route;
+    if (match === undefined) return undefined;
+    return (
+      this.weightedCluster?.perFilterConfig.get(filterName) ??
+      match.route.perFilterConfig.get(filterName) ??
+      match.virtualHost.perFilterConfig.get(filterName) ??
+      this.#runtime.routeTable?.config.perFilterConfig.get(filterName)
+    );
+  }
+
+  sendLocalReply(reply: LocalReply): void {
+    if (this.#ended) return;
+    if (reply.flag !== undefined) this.addFlag(reply.flag);
+    this.codeDetails = reply.details;
+    this.reason = reply.reason;
+    if (this.#headersSent) {
+      this.resetDownstream();
+      return;
+    }
+    this.#chain.stopDecoding();
+    if (this.#ended) return;
+    const { head, body } = this.#localResponse(reply);
+    if (this.#chain.responseBegun) {
+      this.#chain.dropResponse();
+      this.sendHeaders(head, body === undefined);
+      if (body !== undefined) this.sendData(body, true);
+      return;
+    }
+    this.#chain.encodeHeaders(head, body === undefined);
+    if (body !== undefined && !this.#ended) this.#chain.encodeData(body, true);
+  }
+
+  /** Nothing sensible can be sent any more: the client sees the stream break off. */
+  resetDownstream(): void {
+    if (this.#ended) return;
+    this.#runtime.stats.rqTxReset.inc();
+    this.#sender.reset('local-reset');
+    this.#end();
+  }
+
+  onTimeout(kind: number): void {
+    if (this.#ended) return;
+    const { stats } = this.#runtime;
+    switch (kind) {
+      case IDLE:
+        stats.rqIdleTimeout.inc();
+        this.sendLocalReply(
+          this.#requestEnded ? LOCAL_REPLY.idleAfterRequestEnd : LOCAL_REPLY.idleBeforeRequestEnd,
+        );
+        return;
+      case REQUEST:
+        stats.rqTimeout.inc();
+        this.sendLocalReply(LOCAL_REPLY.requestTimeout);
+        return;
+      case MAX_DURATION:
+        stats.rqMaxDurationReached.inc();
+        this.sendLocalReply(
+          this.#requestEnded
+            ? LOCAL_REPLY.maxDurationAfterRequestEnd
+            : LOCAL_REPLY.maxDurationBeforeRequestEnd,
+        );
+        return;
+    }
+  }
+
+  #findRoute(head: RequestHead): void {
+    const { routeTable, random } = this.#runtime;
+    if (routeTable === undefined) return;
+    const found = routeTable.find(head, random, head.scheme === 'https');
+    if (!found.matched) return;
+    this.route = found;
+    const { action } = found.route;
+    if (action.kind !== 'forward') return;
+    // Chosen here and not in the router, because filters may be configured for one weighted cluster.
+    const chosen = chooseCluster(action.target, head, random);
+    this.clusterName = chosen.name;
+    this.weightedCluster = chosen.weighted;
+  }
+
+  #mayUpgrade(upgrade: string): boolean {
+    const action = this.route?.route.action;
+    if (action?.kind === 'forward') {
+      const own = action.upgradeTypes.find((one) => one.type === upgrade);
+      if (own !== undefined) return own.enabled;
+    }
+    return this.#runtime.config.upgradeTypes.includes(upgrade);
+  }
+
+  #startTimeouts(): void {
+    const { config, deadlines } = this.#runtime;
+    const action = this.route?.route.action;
+    let { maxStreamDurationMs } = config;
+    if (action?.kind === 'forward') {
+      if (action.idleTimeoutMs !== undefined) this.#idleTimeoutMs = action.idleTimeoutMs;
+      if (action.maxStreamDurationMs !== undefined) maxStreamDurationMs = action.maxStreamDurationMs;
+    }
+    if (this.#idleTimeoutMs > 0) deadlines.set(this.#idle, this.#idleTimeoutMs);
+    if (maxStreamDurationMs > 0) {
+      this.#maxDuration = new StreamTimeout(this, MAX_DURATION);
+      deadlines.set(this.#maxDuration, maxStreamDurationMs);
+    }
+  }
+
+  /** Something was read or written: the idle time-out begins anew. */
+  #touch(): void {
+    if (this.#idleTimeoutMs > 0 && !this.#ended) this.#runtime.deadlines.set(this.#idle, this.#idleTimeoutMs);
+  }
+
+  #endRequest(): void {
+    this.#requestEnded = true;
+    this.requestEndedAtMs = this.monotonicMs();
+    if (this.#requestTimeout !== undefined) this.#runtime.deadlines.clear(this.#requestTimeout);
+  }
+
+  #beginTunnel(): void {
+    this.#upgraded = true;
+    this.#runtime.stats.cxUpgradesTotal.inc();
+    this.#runtime.stats.cxUpgradesActive.inc();
+    // A tunnel has no end of the request to wait for.
+    if (this.#requestTimeout !== undefined) this.#runtime.deadlines.clear(this.#requestTimeout);
+  }
+
+  #onResponseEnd(): void {
+    // A tunnel closes one way at a time.
+    if (this.#upgraded && !this.#requestEnded) return;
+    this.#end();
+  }
+
+  #localResponse(reply: LocalReply): { head: ResponseHead; body: Buffer | undefined } {
+    const headers = new HeaderMap();
+    for (const [name, value] of reply.headers) headers.append(name, value);
+    const isConfigured = reply.details === 'direct_response';
+    if ((this.#grpc && !isConfigured) || reply.grpcStatus !== undefined) {
+      headers.append('content-type', 'application/grpc');
+      headers.append('grpc-status', String(reply.grpcStatus ?? grpcStatusOf(reply.status)));
+      if (reply.body !== '') headers.append('grpc-message', encodeGrpcMessage(reply.body));
+      return { head: { status: 200, headers, upgrade: '' }, body: undefined };
+    }
+    const head: ResponseHead = { status: reply.status, headers, upgrade: '' };
+    const body = reply.body === '' ? undefined : Buffer.from(reply.body);
+    if (body !== undefined) {
+      headers.append('content-length', String(body.length));
+      headers.append('content-type', 'text/plain');
+    }
+    if (isConfigured && this.route !== undefined)
+      applyHeaderChanges(this.route.responseHeaders, headers, this);
+    return { head, body: this.#headMethod ? undefined : body };
+  }
+
+  #end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    const runtime = this.#runtime;
+    const { deadlines, stats } = runtime;
+    this.endedAtMs = this.monotonicMs();
+    deadlines.clear(this.#idle);
+    if (this.#requestTimeout !== undefined) deadlines.clear(this.#requestTimeout);
+    if (this.#maxDuration !== undefined) deadlines.clear(this.#maxDuration);
+    this.#chain.destroy();
+    runtime.activeRequests--;
+    stats.rqActive.dec();
+    if (this.#upgraded) stats.cxUpgradesActive.dec();
+    if (this.responseCode !== 0) {
+      stats.rqCompleted.inc();
+      stats.countStatus(this.responseCode);
+      stats.rqTime.record(this.endedAtMs - this.startedAtMs);
+    }
+    const logs = runtime.accessLogs;
+    for (let i = 0; i < logs.length; i++) (logs[i] as (typeof logs)[number]).log(this);
+    this.#owner.onStreamEnd(this);
+  }
+}

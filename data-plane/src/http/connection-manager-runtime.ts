@@ -1,0 +1,122 @@
+import type { Clock, Logger, Random } from '@heddle/common';
+import {
+  createRouteTable,
+  type FormatContext,
+  type HttpConnectionManagerConfig,
+  type RouteConfig,
+  type RouteTable,
+} from '@heddle/engine';
+import { createAccessLogs, type AccessLog } from '../access-log/access-log.js';
+import type { AccessLogFiles } from '../access-log/access-log-files.js';
+import type { ClusterManager } from '../cluster/cluster-manager.js';
+import type { Deadlines } from '../codec/http1/deadline-queue.js';
+import type { ConfigSource, ResourceSubscription } from '../config-source.js';
+import type { StatsStore } from '../stats/stats-store.js';
+import { ConnectionManagerStats } from './connection-manager-stats.js';
+import { DateHeader } from './date-header.js';
+import type { NamedFilterFactory } from './filter-chain.js';
+import { httpFilterOf } from './filters/index.js';
+import { RouterShared } from './filters/router/router-shared.js';
+import { ROUTER_TYPE_URL } from './filters/router/type-url.js';
+
+export interface ConnectionManagerOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly stats: StatsStore;
+  readonly clusters: ClusterManager;
+  readonly accessLogFiles: AccessLogFiles;
+  readonly configSource: ConfigSource | undefined;
+  readonly formatContext: FormatContext;
+  readonly deadlines: Deadlines;
+  /** Of the listener. */
+  readonly bufferLimitBytes: number;
+}
+
+/**
+ * What all connections of one connection manager share: its configuration made ready, its routes, filters, logs and counters.
+ *
+ * Routes by RDS replace the table for the next request; streams keep the route that they began with.
+ */
+export class ConnectionManagerRuntime {
+  readonly config: HttpConnectionManagerConfig;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly deadlines: Deadlines;
+  readonly stats: ConnectionManagerStats;
+  readonly filterFactories: readonly NamedFilterFactory[];
+  readonly router: RouterShared;
+  readonly accessLogs: readonly AccessLog[];
+  readonly date: DateHeader;
+  readonly bufferLimitBytes: number;
+  /** Undefined until the first routes by RDS came: requests are answered 404 then. */
+  routeTable: RouteTable | undefined = undefined;
+  internalOnlyHeaders: readonly string[] = [];
+  /** Set when connections should end after what they carry now. */
+  draining = false;
+  /** Requests in flight. */
+  activeRequests = 0;
+  readonly #formatContext: FormatContext;
+  readonly #configSource: ConfigSource | undefined;
+  #subscription: ResourceSubscription | undefined = undefined;
+  #onWarm: (() => void) | undefined = undefined;
+  #warm = false;
+
+  constructor(config: HttpConnectionManagerConfig, options: ConnectionManagerOptions) {
+    this.config = config;
+    this.clock = options.clock;
+    this.random = options.random;
+    this.deadlines = options.deadlines;
+    this.bufferLimitBytes = options.bufferLimitBytes === 0 ? Infinity : options.bufferLimitBytes;
+    this.#formatContext = options.formatContext;
+    this.#configSource = options.configSource;
+    this.stats = new ConnectionManagerStats(options.stats, config.statPrefix);
+    this.accessLogs = createAccessLogs(config.accessLogs, options.accessLogFiles, options.formatContext);
+    this.date = new DateHeader(options.clock);
+    const context = {
+      clock: options.clock,
+      random: options.random,
+      stats: options.stats,
+      statPrefix: config.statPrefix,
+    };
+    this.filterFactories = config.httpFilters.flatMap((filter) => {
+      const kind = filter.disabled ? undefined : httpFilterOf(filter.typeUrl);
+      return kind === undefined ? [] : [{ name: filter.name, create: kind.create(filter.config, context) }];
+    });
+    const router = config.httpFilters.find((filter) => filter.typeUrl === ROUTER_TYPE_URL);
+    this.router = new RouterShared(router?.config, config, options, this.stats);
+  }
+
+  /** Starts watching the routes. `onWarm` is called once, maybe inside this call. */
+  start(onWarm: () => void): void {
+    this.#onWarm = onWarm;
+    const { routes } = this.config;
+    if (routes.kind === 'inline') {
+      this.#useRoutes(routes.config);
+      return;
+    }
+    this.#subscription = this.#configSource?.watchRoutes(routes.name, {
+      onUpdate: (config) => this.#useRoutes(config),
+      // The last good routes stay when there are any.
+      onAbsent: () => this.#warmUp(),
+    });
+    if (this.#subscription === undefined) this.#warmUp();
+  }
+
+  close(): void {
+    this.#subscription?.close();
+    this.#subscription = undefined;
+  }
+
+  #useRoutes(config: RouteConfig): void {
+    this.routeTable = createRouteTable(config, this.#formatContext);
+    this.internalOnlyHeaders = config.internalOnlyHeaders;
+    this.#warmUp();
+  }
+
+  #warmUp(): void {
+    if (this.#warm) return;
+    this.#warm = true;
+    this.#onWarm?.();
+  }
+}

@@ -1,0 +1,87 @@
+import type { Clock, Random } from '@heddle/common';
+import type { HeaderMap, RequestHead, ResponseHead } from '@heddle/engine';
+import type { StatsStore } from '../stats/stats-store.js';
+import type { LocalReply } from './local-reply.js';
+import type { StreamState } from './stream-state.js';
+
+/**
+ * What a filter says about the message passing through it. Always synchronous; who stops, continues later by its handle.
+ *
+ * - `Continue`: the next filter gets it. Said of data while the head is held, it lets the head go first.
+ * - `StopIteration`: later filters wait. This filter still sees what follows; what it stops is kept for later filters, up to the
+ *   buffer limit (then 413 or 500).
+ * - `StopAllIterationAndBuffer`: this filter waits as well; what follows is kept, up to the buffer limit (then 413 or 500).
+ * - `StopAllIterationAndWatermark`: the same, but reading from the peer pauses at the limit.
+ */
+export const FilterStatus = Object.freeze({
+  Continue: 0,
+  StopIteration: 1,
+  StopAllIterationAndBuffer: 2,
+  StopAllIterationAndWatermark: 3,
+} as const);
+export type FilterStatus = (typeof FilterStatus)[keyof typeof FilterStatus];
+
+/** Sees requests on their way to the upstream. A method that is left out lets everything pass. */
+export interface DecoderFilter {
+  decodeHeaders?(head: RequestHead, endStream: boolean): FilterStatus;
+  decodeData?(chunk: Buffer, endStream: boolean): FilterStatus;
+  decodeTrailers?(trailers: HeaderMap): FilterStatus;
+  /** The stream is over; cancel what is pending. */
+  onDestroy(): void;
+}
+
+/** Sees responses on their way to the client. A method that is left out lets everything pass. */
+export interface EncoderFilter {
+  encodeHeaders?(head: ResponseHead, endStream: boolean): FilterStatus;
+  encodeData?(chunk: Buffer, endStream: boolean): FilterStatus;
+  encodeTrailers?(trailers: HeaderMap): FilterStatus;
+  onDestroy(): void;
+}
+
+/** A filter of one stream: one direction or both. */
+export type StreamFilter = DecoderFilter & EncoderFilter;
+
+/** What a filter may do with its stream. */
+export interface FilterHandle {
+  /** Everything known of the request; filters record flags here. */
+  readonly info: StreamState;
+  /** The override of this filter by weighted cluster, route, virtual host or table, whichever is most specific. */
+  routeConfig(): unknown;
+  /** Resumes what this filter stopped. Never from inside the call that stops. */
+  continueDecoding(): void;
+  continueEncoding(): void;
+  /** Answers instead of the upstream, or resets the stream when an answer has already begun. */
+  sendLocalReply(reply: LocalReply): void;
+}
+
+/** The end of the chain: the router. It takes everything and calls `ResponseSink` of the chain with the answer. */
+export interface TerminalFilter {
+  decodeHeaders(head: RequestHead, endStream: boolean): void;
+  decodeData(chunk: Buffer, endStream: boolean): void;
+  decodeTrailers(trailers: HeaderMap): void;
+  /** The client reads slower than we write (true), or keeps up again (false). */
+  onDownstreamWatermark(above: boolean): void;
+  onDestroy(): void;
+}
+
+/** What filters of one connection manager share. */
+export interface FilterFactoryContext {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly stats: StatsStore;
+  readonly statPrefix: string;
+}
+
+/** Makes the filter of one stream; undefined when it has nothing to do for any stream. */
+export type StreamFilterFactory = (handle: FilterHandle) => StreamFilter;
+
+/**
+ * A kind of HTTP filter. Its config was parsed by the engine (`parse` of the filter's own message) when it came by xDS.
+ *
+ * Shape: `create` runs once per config update and returns what makes one filter per stream.
+ */
+export interface HttpFilter {
+  readonly name: string;
+  readonly typeUrl: string;
+  create(config: unknown, context: FilterFactoryContext): StreamFilterFactory;
+}

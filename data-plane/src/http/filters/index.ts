@@ -1,0 +1,14 @@
+import type { HttpFilter } from '../filter.js';
+import { faultFilter } from './fault/index.js';
+
+/** Every HTTP filter there is, beside the router, which ends each chain. */
+export const httpFilters: readonly HttpFilter[] = [faultFilter];
+
+const byTypeUrl: ReadonlyMap<string, HttpFilter> = new Map(
+  httpFilters.map((filter) => [filter.typeUrl, filter]),
+);
+
+/** The filter whose configuration has this type URL. */
+export function httpFilterOf(typeUrl: string): HttpFilter | undefined {
+  return byTypeUrl.get(typeUrl);
+}

@@ -1,0 +1,299 @@
+import type { PoolFailureReason, ResetReason } from '../codec/stream.js';
+import type { ResponseFlag } from '@heddle/engine';
+
+/**
+ * An answer that the proxy makes itself, as a value: why a request was not served.
+ *
+ * Shape: `details` is Envoy's response code detail, `body` what the client reads (Envoy's texts), `reason` plain English for the
+ * access log alone.
+ */
+export interface LocalReply {
+  readonly status: number;
+  readonly flag: ResponseFlag | undefined;
+  readonly details: string;
+  readonly reason: string;
+  readonly body: string;
+  /** Answers as gRPC with this status; otherwise only gRPC requests are answered so, with a status that fits `status`. */
+  readonly grpcStatus?: number;
+  /** Fields beside those that every local reply has. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
+}
+
+const NO_HEADERS: LocalReply['headers'] = Object.freeze([]);
+
+function reply(
+  status: number,
+  flag: ResponseFlag | undefined,
+  details: string,
+  body: string,
+  reason: string,
+  headers: LocalReply['headers'] = NO_HEADERS,
+): LocalReply {
+  return Object.freeze({ status, flag, details, reason, body, headers });
+}
+
+/** Every cause that needs no further facts. The one place where a cause meets its status, flag and texts. */
+export const LOCAL_REPLY = Object.freeze({
+  routeNotFound: reply(404, 'NR', 'route_not_found', '', 'no route matches this host and path'),
+  noHealthyUpstream: reply(
+    503,
+    'UH',
+    'no_healthy_upstream',
+    'no healthy upstream',
+    'the cluster has no endpoint that may be used',
+  ),
+  responseTimeout: reply(
+    504,
+    'UT',
+    'response_timeout',
+    'upstream request timeout',
+    'the upstream did not answer within the timeout of the route',
+  ),
+  perTryTimeout: reply(
+    504,
+    'UT',
+    'upstream_per_try_timeout',
+    'upstream request timeout',
+    'the upstream did not answer within the timeout of one attempt',
+  ),
+  upstreamMaxDuration: reply(
+    504,
+    'UMSDR',
+    'upstream_max_stream_duration_reached',
+    'upstream max stream duration reached',
+    'the request ran longer than the maximum duration of a stream to the upstream',
+  ),
+  idleBeforeRequestEnd: reply(
+    408,
+    'SI',
+    'stream_idle_timeout',
+    'stream timeout',
+    'the client sent nothing for the idle timeout of a stream',
+  ),
+  idleAfterRequestEnd: reply(
+    504,
+    'SI',
+    'stream_idle_timeout',
+    'stream timeout',
+    'the upstream sent nothing for the idle timeout of a stream',
+  ),
+  requestTimeout: reply(
+    408,
+    undefined,
+    'request_overall_timeout',
+    'request timeout',
+    'the client did not send the whole request within the request timeout',
+  ),
+  maxDurationBeforeRequestEnd: reply(
+    408,
+    'DT',
+    'max_duration_timeout',
+    'downstream duration timeout',
+    'the request ran longer than the maximum duration of a stream',
+  ),
+  maxDurationAfterRequestEnd: reply(
+    504,
+    'DT',
+    'max_duration_timeout',
+    'downstream duration timeout',
+    'the request ran longer than the maximum duration of a stream',
+  ),
+  requestTooLarge: reply(
+    413,
+    undefined,
+    'request_payload_too_large',
+    'Payload Too Large',
+    'a filter has to hold the whole request, and it is larger than the buffer limit',
+  ),
+  responseTooLarge: reply(
+    500,
+    undefined,
+    'response_payload_too_large',
+    'Internal Server Error',
+    'a filter has to hold the whole response, and it is larger than the buffer limit',
+  ),
+  upgradeRefused: reply(403, undefined, 'upgrade_failed', '', 'this protocol upgrade is not allowed here'),
+  missingHost: reply(400, undefined, 'missing_host_header', '', 'the request names no host'),
+  invalidPath: reply(
+    400,
+    undefined,
+    'path_normalization_failed',
+    '',
+    'the path cannot be brought to its normal form',
+  ),
+  relativePath: reply(404, undefined, 'absolute_path_rejected', '', 'the path does not begin with a slash'),
+  headerWithUnderscore: reply(
+    400,
+    undefined,
+    'unexpected_underscore',
+    '',
+    'a header name with an underscore is refused here',
+  ),
+});
+
+/** The route names a cluster that is not known. */
+export function clusterNotFound(status: number, cluster: string): LocalReply {
+  const reason =
+    cluster === ''
+      ? 'the header that should name the cluster is absent'
+      : `the route names the cluster "${cluster}", which is not known`;
+  return { status, flag: 'NC', details: 'cluster_not_found', reason, body: '', headers: NO_HEADERS };
+}
+
+const DROPPED = reply(
+  503,
+  'DO',
+  'drop_overload',
+  'drop overload',
+  'the endpoints of the cluster ask for a share of requests to be dropped',
+  [['x-envoy-drop-overload', 'true']],
+);
+
+/** The policy of the endpoints has this request dropped. */
+export function dropOverload(): LocalReply {
+  return DROPPED;
+}
+
+/** A configured answer. */
+export function directResponse(status: number, body: string): LocalReply {
+  return { status, flag: undefined, details: 'direct_response', reason: '', body, headers: NO_HEADERS };
+}
+
+/** A configured redirect. */
+export function redirect(status: number, location: string): LocalReply {
+  return {
+    status,
+    flag: undefined,
+    details: 'direct_response',
+    reason: '',
+    body: '',
+    headers: [['location', location]],
+  };
+}
+
+/** A fault that was asked for. A gRPC status is sent as it is, whatever the request was. */
+export function faultAbort(abort: { readonly kind: 'http' | 'grpc'; readonly status: number }): LocalReply {
+  return {
+    status: abort.kind === 'http' ? abort.status : 200,
+    flag: 'FI',
+    details: 'fault_filter_abort',
+    reason: 'a fault was injected on purpose',
+    body: 'fault filter abort',
+    headers: NO_HEADERS,
+    ...(abort.kind === 'grpc' ? { grpcStatus: abort.status } : {}),
+  };
+}
+
+const OVERLOADED: LocalReply['headers'] = Object.freeze([
+  Object.freeze(['x-envoy-overloaded', 'true'] as const),
+]);
+
+/** How Envoy names the end of an upstream stream, and the flag it sets. */
+interface ResetWords {
+  readonly text: string;
+  readonly flag: ResponseFlag;
+  readonly reason: string;
+}
+
+const RESET_WORDS: Readonly<Record<ResetReason | PoolFailureReason, ResetWords>> = Object.freeze({
+  'connection-termination': {
+    text: 'connection termination',
+    flag: 'UC',
+    reason: 'the upstream closed the connection',
+  },
+  'connection-failure': {
+    text: 'remote connection failure',
+    flag: 'UF',
+    reason: 'no connection to the upstream could be made',
+  },
+  'connect-timeout': {
+    text: 'connection timeout',
+    flag: 'UF',
+    reason: 'no connection to the upstream could be made within the connect timeout',
+  },
+  'remote-reset': { text: 'remote reset', flag: 'UR', reason: 'the upstream reset the stream' },
+  'remote-refused': {
+    text: 'remote refused stream reset',
+    flag: 'UR',
+    reason: 'the upstream refused the stream before processing it',
+  },
+  'local-reset': { text: 'local reset', flag: 'LR', reason: 'the proxy reset the stream to the upstream' },
+  'protocol-error': {
+    text: 'protocol error',
+    flag: 'UPE',
+    reason: 'the answer of the upstream breaks the protocol',
+  },
+  overflow: { text: 'overflow', flag: 'UO', reason: 'a limit of the cluster (circuit breaker) is reached' },
+});
+
+/** The upstream went away, or was never reached, before it answered. */
+export function upstreamReset(reason: ResetReason | PoolFailureReason, transportFailure: string): LocalReply {
+  const words = RESET_WORDS[reason];
+  const failure = transportFailure === '' ? '' : `, transport failure reason: ${transportFailure}`;
+  const detail = transportFailure === '' ? words.text : `${words.text}|${transportFailure}`;
+  return {
+    status: reason === 'protocol-error' ? 502 : 503,
+    flag: words.flag,
+    details: `upstream_reset_before_response_started{${detail.replaceAll(' ', '_')}}`,
+    reason: transportFailure === '' ? words.reason : `${words.reason}: ${transportFailure}`,
+    body: `upstream connect error or disconnect/reset before headers. reset reason: ${words.text}${failure}`,
+    headers: reason === 'overflow' ? OVERLOADED : NO_HEADERS,
+  };
+}
+
+/** What is recorded when the upstream breaks off after its answer began: nothing more can be sent, so there is no reply. */
+export function upstreamResetAfterStart(
+  reason: ResetReason,
+): Pick<LocalReply, 'flag' | 'details' | 'reason'> {
+  const words = RESET_WORDS[reason];
+  return {
+    flag: words.flag,
+    details: `upstream_reset_after_response_started{${words.text.replaceAll(' ', '_')}}`,
+    reason: `${words.reason} in the middle of its answer`,
+  };
+}
+
+/**
+ * The gRPC status that stands for an HTTP status.
+ *
+ * Source: gRPC, "HTTP to gRPC Status Code Mapping".
+ */
+export function grpcStatusOf(httpStatus: number): number {
+  switch (httpStatus) {
+    case 400:
+      return 13; // INTERNAL
+    case 401:
+      return 16; // UNAUTHENTICATED
+    case 403:
+      return 7; // PERMISSION_DENIED
+    case 404:
+      return 12; // UNIMPLEMENTED
+    case 429:
+    case 502:
+    case 503:
+    case 504:
+      return 14; // UNAVAILABLE
+    default:
+      return 2; // UNKNOWN
+  }
+}
+
+/** Whether a request is gRPC and so must be answered with a gRPC status. */
+export function isGrpcContentType(contentType: string | undefined): boolean {
+  if (contentType === undefined || !contentType.startsWith('application/grpc')) return false;
+  const next = contentType.charCodeAt(16);
+  // The end, `+proto` or `;charset`, but not `application/grpc-web`.
+  return Number.isNaN(next) || next === 0x2b || next === 0x3b;
+}
+
+const BYTES_TO_ESCAPE = /[^\x20-\x24\x26-\x7e]/gu;
+
+/** `grpc-message` with everything escaped that is not printable ASCII. */
+export function encodeGrpcMessage(message: string): string {
+  return message.replace(BYTES_TO_ESCAPE, (character) => {
+    let escaped = '';
+    for (const byte of Buffer.from(character))
+      escaped += `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+    return escaped;
+  });
+}

@@ -1,0 +1,129 @@
+import { randomUUID } from 'node:crypto';
+import type { HeaderMap, HttpConnectionManagerConfig, RequestHead } from '@heddle/engine';
+import { EDGE_HEADERS, INTERNAL_HEADERS } from './header-names.js';
+import { LOCAL_REPLY, redirect, type LocalReply } from './local-reply.js';
+import { normalizePath } from './path-normalization.js';
+import type { StreamState } from './stream-state.js';
+
+/**
+ * Makes a request what every filter and policy may rely on, before any of them sees it: host and path in their one form.
+ *
+ * Returns the answer to a request that cannot be served.
+ */
+export function normalizeRequest(
+  head: RequestHead,
+  config: HttpConnectionManagerConfig,
+): LocalReply | undefined {
+  if (head.authority === '') return LOCAL_REPLY.missingHost;
+  if (config.stripAnyHostPort || config.stripMatchingHostPort || config.stripTrailingHostDot) {
+    head.authority = stripHost(head.authority, head.scheme, config);
+  }
+  if (head.path.charCodeAt(0) !== 0x2f) {
+    return head.method === 'CONNECT' || (head.method === 'OPTIONS' && head.path === '*')
+      ? undefined
+      : LOCAL_REPLY.relativePath;
+  }
+  const { normalizePath: normalizes, mergeSlashes, pathWithEscapedSlashesAction } = config;
+  if (!normalizes && !mergeSlashes && pathWithEscapedSlashesAction === 'keep-unchanged') return undefined;
+  const normal = normalizePath(head.path, config);
+  switch (normal.kind) {
+    case 'unchanged':
+      return undefined;
+    case 'changed':
+      head.path = normal.path;
+      return undefined;
+    case 'redirect':
+      return redirect(307, normal.path);
+    case 'refused':
+      return LOCAL_REPLY.invalidPath;
+  }
+}
+
+const PORT = /:(\d+)$/;
+
+function stripHost(authority: string, scheme: string, config: HttpConnectionManagerConfig): string {
+  const found = PORT.exec(authority);
+  let host = found === null ? authority : authority.slice(0, found.index);
+  let port = found === null ? '' : (found[0] as string);
+  const isDefault = port === (scheme === 'https' ? ':443' : ':80');
+  if (config.stripAnyHostPort || (config.stripMatchingHostPort && isDefault)) port = '';
+  if (config.stripTrailingHostDot && host.endsWith('.')) host = host.slice(0, -1);
+  return host + port;
+}
+
+/**
+ * Sets and removes the fields that tell of the way a request came: x-forwarded-for and -proto, x-request-id, via and Envoy's own.
+ *
+ * Source: Envoy's `ConnectionManagerUtility::mutateRequestHeaders`; no address counts as internal, as in Envoy without
+ * `internal_address_config`.
+ */
+export function prepareRequestHeaders(
+  head: RequestHead,
+  info: StreamState,
+  config: HttpConnectionManagerConfig,
+  internalOnlyHeaders: readonly string[],
+): void {
+  const { headers } = head;
+  const { connectionInfo } = info;
+  const scheme = connectionInfo.secure ? 'https' : 'http';
+  if (config.useRemoteAddress) {
+    let clientIp = connectionInfo.remoteIp;
+    if (config.xffNumTrustedHops > 0) {
+      clientIp = forwardedAddress(headers, config.xffNumTrustedHops - 1) ?? clientIp;
+      if (!headers.has('x-forwarded-proto')) headers.append('x-forwarded-proto', scheme);
+    } else {
+      headers.set('x-forwarded-proto', scheme);
+    }
+    if (!config.skipXffAppend) appendForwardedFor(headers, connectionInfo.remoteIp);
+    for (const name of EDGE_HEADERS) headers.remove(name);
+    headers.set('x-envoy-external-address', clientIp);
+    headers.remove('x-envoy-internal');
+    if (clientIp !== connectionInfo.remoteIp) info.trustedClientIp = clientIp;
+  } else {
+    const clientIp = forwardedAddress(headers, config.xffNumTrustedHops);
+    if (clientIp !== undefined) info.trustedClientIp = clientIp;
+    if (!headers.has('x-forwarded-proto')) headers.append('x-forwarded-proto', scheme);
+    headers.remove('x-envoy-internal');
+  }
+  for (let i = 0; i < INTERNAL_HEADERS.length; i++) headers.remove(INTERNAL_HEADERS[i] as string);
+  for (let i = 0; i < internalOnlyHeaders.length; i++) headers.remove(internalOnlyHeaders[i] as string);
+  const forwardedProto = headers.get('x-forwarded-proto');
+  if (forwardedProto === 'https' || forwardedProto === 'http') head.scheme = forwardedProto;
+  prepareRequestId(headers, info, config);
+  if (config.via !== '') appendVia(headers, config.via);
+}
+
+/** The address that is `fromLast` places before the last of x-forwarded-for. */
+function forwardedAddress(headers: HeaderMap, fromLast: number): string | undefined {
+  const value = headers.joined('x-forwarded-for');
+  if (value === undefined) return undefined;
+  const comma = value.indexOf(',');
+  if (comma === -1) return fromLast === 0 ? value.trim() : undefined;
+  const address = value
+    .split(',')
+    .at(-1 - fromLast)
+    ?.trim();
+  return address === '' ? undefined : address;
+}
+
+function appendForwardedFor(headers: HeaderMap, address: string): void {
+  const before = headers.joined('x-forwarded-for');
+  headers.set('x-forwarded-for', before === undefined ? address : `${before},${address}`);
+}
+
+function prepareRequestId(headers: HeaderMap, info: StreamState, config: HttpConnectionManagerConfig): void {
+  let id = headers.get('x-request-id');
+  if (
+    config.generateRequestId &&
+    (id === undefined || (config.useRemoteAddress && !config.preserveExternalRequestId))
+  ) {
+    id = randomUUID();
+    headers.set('x-request-id', id);
+  }
+  info.requestId = id ?? '';
+}
+
+export function appendVia(headers: HeaderMap, via: string): void {
+  const before = headers.joined('via');
+  headers.set('via', before === undefined ? via : `${before}, ${via}`);
+}

@@ -1,0 +1,143 @@
+import {
+  formatAddress,
+  type AddressConfig,
+  type HeaderMap,
+  type RequestHead,
+  type ResponseFlag,
+  type ResponseHead,
+  type RouteMatch,
+  type StreamInfo,
+  type WeightedClusterConfig,
+} from '@heddle/engine';
+import type { UpstreamConnection } from '../codec/stream.js';
+
+/** What every request of one connection shares, formatted once. */
+export interface ConnectionInfo {
+  readonly id: number;
+  /** `host:port`. */
+  readonly remoteAddress: string;
+  readonly remoteIp: string;
+  readonly localAddress: string;
+  readonly requestedServerName: string;
+  /** Whether the client spoke TLS to us. */
+  readonly secure: boolean;
+  readonly originalDestination: AddressConfig | undefined;
+}
+
+const NO_FLAGS: readonly ResponseFlag[] = Object.freeze([]);
+
+/** The mutable record of one request. The connection manager, filters and the router write; access logs and templates read. */
+export abstract class StreamState implements StreamInfo {
+  readonly connectionInfo: ConnectionInfo;
+  readonly startTimeMs: number;
+  /** Monotonic; the durations count from here. */
+  readonly startedAtMs: number;
+  request: RequestHead | undefined = undefined;
+  response: ResponseHead | undefined = undefined;
+  responseTrailers: HeaderMap | undefined = undefined;
+  route: RouteMatch | undefined = undefined;
+  weightedCluster: WeightedClusterConfig | undefined = undefined;
+  originalPath: string | undefined = undefined;
+  responseCode = 0;
+  codeDetails = '';
+  reason = '';
+  bytesReceived = 0;
+  bytesSent = 0;
+  upstreamBytesReceived = 0;
+  upstreamBytesSent = 0;
+  requestEndedAtMs = -1;
+  responseStartedAtMs = -1;
+  endedAtMs = -1;
+  upstreamServiceTimeMs: number | undefined = undefined;
+  attemptCount = 0;
+  clusterName = '';
+  upstreamHost = '';
+  upstreamConnection: UpstreamConnection | undefined = undefined;
+  upstreamTransportFailureReason = '';
+  /** The client's address as x-forwarded-for tells it, when that is trusted; empty when it is the direct one. */
+  trustedClientIp = '';
+  requestId = '';
+  #flags: ResponseFlag[] | undefined = undefined;
+
+  constructor(connectionInfo: ConnectionInfo, startTimeMs: number, startedAtMs: number) {
+    this.connectionInfo = connectionInfo;
+    this.startTimeMs = startTimeMs;
+    this.startedAtMs = startedAtMs;
+  }
+
+  abstract monotonicMs(): number;
+
+  /** Where an intercepted connection was going; undefined when nothing intercepted it. */
+  get originalDestination(): AddressConfig | undefined {
+    return this.connectionInfo.originalDestination;
+  }
+
+  addFlag(flag: ResponseFlag): void {
+    if (this.#flags === undefined) this.#flags = [flag];
+    else if (!this.#flags.includes(flag)) this.#flags.push(flag);
+  }
+
+  get responseFlags(): readonly ResponseFlag[] {
+    return this.#flags ?? NO_FLAGS;
+  }
+
+  get protocol(): StreamInfo['protocol'] {
+    return this.request?.version;
+  }
+
+  get durationMs(): number {
+    return (this.endedAtMs === -1 ? this.monotonicMs() : this.endedAtMs) - this.startedAtMs;
+  }
+
+  get requestDurationMs(): number | undefined {
+    return this.requestEndedAtMs === -1 ? undefined : this.requestEndedAtMs - this.startedAtMs;
+  }
+
+  get responseDurationMs(): number | undefined {
+    return this.responseStartedAtMs === -1 ? undefined : this.responseStartedAtMs - this.startedAtMs;
+  }
+
+  get routeName(): string {
+    return this.route?.route.name ?? '';
+  }
+
+  get virtualHostName(): string {
+    return this.route?.virtualHost.name ?? '';
+  }
+
+  get upstreamLocalAddress(): string {
+    const connection = this.upstreamConnection;
+    return connection === undefined ? '' : socketText(connection.localAddress, connection.localPort);
+  }
+
+  get upstreamProtocol(): string {
+    return this.upstreamConnection?.protocol ?? '';
+  }
+
+  get downstreamRemoteAddress(): string {
+    return this.trustedClientIp === ''
+      ? this.connectionInfo.remoteAddress
+      : socketText(this.trustedClientIp, 0);
+  }
+
+  get downstreamDirectRemoteAddress(): string {
+    return this.connectionInfo.remoteAddress;
+  }
+
+  get downstreamLocalAddress(): string {
+    return this.connectionInfo.localAddress;
+  }
+
+  get requestedServerName(): string {
+    return this.connectionInfo.requestedServerName;
+  }
+
+  get connectionId(): number {
+    return this.connectionInfo.id;
+  }
+}
+
+/** `host:port` with brackets round IPv6. */
+export function socketText(host: string, port: number): string {
+  return formatAddress({ kind: 'socket', host, port, protocol: 'tcp' });
+}

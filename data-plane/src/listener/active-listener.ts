@@ -1,0 +1,336 @@
+import type { Server, Socket } from 'node:net';
+import type { Timer } from '@heddle/common';
+import { formatAddress, type AddressConfig, type ListenerConfig } from '@heddle/engine';
+import type { ConnectionInfo } from '../http/stream-state.js';
+import type { ActiveFilterChain } from './active-filter-chain.js';
+import { bindServer } from './bind-server.js';
+import { parseIp } from './cidr-map.js';
+import type { ConnectionFacts } from './filter-chain-match.js';
+import { inspectSocket, type Inspection } from './inspect-socket.js';
+import type { ListenerContext } from './listener-context.js';
+import { ListenerStats } from './listener-stats.js';
+import { ListenerVersion } from './listener-version.js';
+
+/** Connections that arrive while the listener warms wait, up to this many. */
+const MOST_WAITING = 1024;
+
+const NOTHING_SEEN: Inspection = Object.freeze({
+  transportProtocol: '',
+  serverName: '',
+  applicationProtocols: [],
+  early: undefined,
+});
+
+/** One listener: its sockets, the version of its configuration in service, and its connections. */
+export class ActiveListener {
+  readonly name: string;
+  readonly stats: ListenerStats;
+  readonly #context: ListenerContext;
+  readonly #onChange: () => void;
+  readonly #servers: Server[] = [];
+  readonly #addresses: AddressConfig[] = [];
+  readonly #sockets = new Set<Socket>();
+  /** Of older versions, until their connections have ended. */
+  readonly #leaving = new Set<ActiveFilterChain>();
+  #version: ListenerVersion | undefined = undefined;
+  #next: ListenerVersion | undefined = undefined;
+  #waiting: Socket[] = [];
+  #drainTimers = new Set<Timer>();
+  #draining = false;
+  #closed = false;
+
+  constructor(config: ListenerConfig, context: ListenerContext, onChange: () => void) {
+    this.name = config.name;
+    this.#context = context;
+    this.#onChange = onChange;
+    const statName = config.statPrefix === '' ? formatAddress(config.address) : config.statPrefix;
+    this.stats = new ListenerStats(context.options.stats, statName);
+  }
+
+  /** Binds every address. Returns why it cannot; nothing stays bound then. */
+  async bind(config: ListenerConfig): Promise<string | undefined> {
+    if (!config.bindToPort) {
+      this.#addresses.push(config.address);
+      return undefined;
+    }
+    for (const address of [config.address, ...config.additionalAddresses]) {
+      const result = await bindServer(address, config.tcpBacklogSize, this.#onSocket);
+      if (!result.ok) {
+        this.#closeServers();
+        return result.reason;
+      }
+      if (this.#closed) {
+        result.server.close();
+        return undefined;
+      }
+      this.#servers.push(result.server);
+      this.#addresses.push(result.address);
+    }
+    return undefined;
+  }
+
+  /** Takes a (new) configuration on the sockets there are; it serves once it is warm, the older one until then. */
+  update(config: ListenerConfig): void {
+    this.#next?.abandon();
+    const next = new ListenerVersion(config, this.#version, this.#context.filterOptions);
+    this.#next = next;
+    next.start(() => this.#activate(next));
+  }
+
+  get config(): ListenerConfig {
+    return (this.#version ?? (this.#next as ListenerVersion)).config;
+  }
+
+  /** The newest configuration, in service or not. */
+  get newestConfig(): ListenerConfig {
+    return (this.#next ?? (this.#version as ListenerVersion)).config;
+  }
+
+  get addresses(): readonly AddressConfig[] {
+    return this.#addresses;
+  }
+
+  get warm(): boolean {
+    return this.#next === undefined;
+  }
+
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  get connections(): number {
+    return this.#sockets.size;
+  }
+
+  get activeRequests(): number {
+    let active = 0;
+    for (const chain of this.#version?.chains ?? []) active += chain.filter.activeRequests;
+    for (const chain of this.#leaving) active += chain.filter.activeRequests;
+    return active;
+  }
+
+  /** Takes a connection that another listener accepted for this one's address. */
+  handOver(socket: Socket, destination: AddressConfig): void {
+    this.#accept(socket, destination);
+  }
+
+  /** Stops accepting; connections end after what they carry, or when the drain time is over. */
+  drain(): void {
+    if (this.#draining) return;
+    this.#draining = true;
+    this.#closeServers();
+    this.#next?.abandon();
+    this.#next = undefined;
+    for (const chain of this.#version?.chains ?? []) this.#leave(chain);
+    this.#dropWaiting();
+    this.#checkGone();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#draining = true;
+    this.#closeServers();
+    this.#next?.abandon();
+    this.#next = undefined;
+    for (const timer of this.#drainTimers) timer.cancel();
+    this.#drainTimers.clear();
+    for (const chain of [...(this.#version?.chains ?? []), ...this.#leaving]) {
+      chain.filter.close();
+      chain.closeConnections();
+    }
+    this.#dropWaiting();
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  #activate(next: ListenerVersion): void {
+    if (this.#next !== next || this.#closed) return;
+    const older = this.#version;
+    this.#version = next;
+    this.#next = undefined;
+    for (const chain of older?.chains ?? []) if (!next.chains.includes(chain)) this.#leave(chain);
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const socket of waiting) this.#dispatch(socket, undefined);
+    this.#onChange();
+  }
+
+  /** A chain that is not used any more keeps its connections for the drain time at most. */
+  #leave(chain: ActiveFilterChain): void {
+    chain.filter.close();
+    chain.drain();
+    if (chain.connections.size === 0) return;
+    this.#leaving.add(chain);
+    const timer = this.#context.options.clock.setTimer(this.#context.drainTimeMs, () => {
+      this.#drainTimers.delete(timer);
+      chain.closeConnections();
+    });
+    this.#drainTimers.add(timer);
+  }
+
+  readonly #onSocket = (socket: Socket): void => {
+    this.#accept(socket, undefined);
+  };
+
+  #accept(socket: Socket, destination: AddressConfig | undefined): void {
+    const { stats } = this;
+    const context = this.#context;
+    stats.cxTotal.inc();
+    const most = this.newestConfig.maxConnections ?? context.maxConnectionsPerListener;
+    if (this.#sockets.size >= most || context.connections >= context.maxConnections) {
+      if (this.#sockets.size >= most) stats.cxOverflow.inc();
+      else stats.globalCxOverflow.inc();
+      socket.destroy();
+      return;
+    }
+    this.#sockets.add(socket);
+    context.connections++;
+    stats.cxActive.inc();
+    socket.once('close', () => this.#onSocketClose(socket));
+    if (this.#version === undefined) this.#wait(socket);
+    else this.#dispatch(socket, destination);
+  }
+
+  #onSocketClose(socket: Socket): void {
+    if (!this.#sockets.delete(socket)) return;
+    this.#context.connections--;
+    this.stats.cxActive.dec();
+    this.stats.cxDestroy.inc();
+    if (this.#draining) this.#checkGone();
+  }
+
+  #wait(socket: Socket): void {
+    socket.on('error', ignore);
+    if (this.#waiting.length >= MOST_WAITING) {
+      this.stats.cxOverflow.inc();
+      socket.destroy();
+      return;
+    }
+    socket.pause();
+    this.#waiting.push(socket);
+  }
+
+  #dropWaiting(): void {
+    for (const socket of this.#waiting) socket.destroy();
+    this.#waiting = [];
+  }
+
+  #dispatch(socket: Socket, handedDestination: AddressConfig | undefined): void {
+    const version = this.#version as ListenerVersion;
+    let destination = handedDestination;
+    if (destination === undefined && version.findsOriginalDestination) {
+      destination = this.#context.options.originalDestination?.(socket);
+      if (destination !== undefined && version.config.useOriginalDst) {
+        const owner = this.#context.listenerFor(destination, this);
+        if (owner !== undefined) {
+          this.#giveAway(socket, owner, destination);
+          return;
+        }
+      }
+    }
+    if (!version.looksForTls && !version.looksForHttp) {
+      this.#serve(socket, version, destination, NOTHING_SEEN);
+      return;
+    }
+    socket.on('error', ignore);
+    const options = {
+      clock: this.#context.options.clock,
+      looksForTls: version.looksForTls,
+      looksForHttp: version.looksForHttp,
+      timeoutMs: version.config.listenerFiltersTimeoutMs,
+    };
+    inspectSocket(socket, options, (inspection, timedOut) => {
+      if (timedOut) this.stats.preCxTimeout.inc();
+      if (inspection === undefined || (timedOut && !version.config.continueOnListenerFiltersTimeout)) {
+        socket.destroy();
+        return;
+      }
+      // The version may have been replaced meanwhile; a connection belongs to the newest one.
+      this.#serve(socket, this.#version ?? version, destination, inspection);
+    });
+  }
+
+  #giveAway(socket: Socket, owner: ActiveListener, destination: AddressConfig): void {
+    this.#sockets.delete(socket);
+    this.#context.connections--;
+    this.stats.cxActive.dec();
+    owner.handOver(socket, destination);
+  }
+
+  #serve(
+    socket: Socket,
+    version: ListenerVersion,
+    destination: AddressConfig | undefined,
+    inspection: Inspection,
+  ): void {
+    if (socket.destroyed || this.#closed) {
+      socket.destroy();
+      return;
+    }
+    const remoteIp = plainIp(socket.remoteAddress);
+    const localIp = destination?.kind === 'socket' ? destination.host : plainIp(socket.localAddress);
+    const localPort = destination?.kind === 'socket' ? destination.port : (socket.localPort ?? 0);
+    const remotePort = socket.remotePort ?? 0;
+    const facts: ConnectionFacts = {
+      destinationIp: localIp,
+      destinationPort: localPort,
+      serverName: inspection.serverName,
+      transportProtocol: inspection.transportProtocol,
+      applicationProtocols: inspection.applicationProtocols,
+      directSourceIp: remoteIp,
+      sourceIp: remoteIp,
+      sourcePort: remotePort,
+    };
+    const chain = version.matcher.find(facts);
+    if (chain === undefined) {
+      this.stats.noFilterChainMatch.inc();
+      socket.destroy();
+      return;
+    }
+    const info: ConnectionInfo = {
+      id: this.#context.nextConnectionId(),
+      remoteAddress: addressText(remoteIp, remotePort),
+      remoteIp,
+      localAddress: addressText(localIp, localPort),
+      requestedServerName: inspection.serverName,
+      secure: false,
+      originalDestination: destination,
+    };
+    const connection = chain.filter.accept(socket, info, inspection.early);
+    chain.connections.add(connection);
+    socket.once('close', () => {
+      chain.connections.delete(connection);
+      if (chain.connections.size === 0) this.#leaving.delete(chain);
+    });
+    // A chain that drains takes nobody new, but this one may have been on its way already.
+    if (chain.draining) connection.drain();
+  }
+
+  #closeServers(): void {
+    for (const server of this.#servers) server.close();
+    this.#servers.length = 0;
+  }
+
+  #checkGone(): void {
+    if (this.#sockets.size > 0) return;
+    for (const timer of this.#drainTimers) timer.cancel();
+    this.#drainTimers.clear();
+    this.#onChange();
+  }
+}
+
+/** IPv4 inside IPv6, as dual-stack sockets report it, in its plain form. */
+function plainIp(address: string | undefined): string {
+  if (address === undefined) return '';
+  if (!address.startsWith('::ffff:')) return address;
+  const bytes = parseIp(address);
+  return bytes?.length === 4 ? bytes.join('.') : address;
+}
+
+function addressText(host: string, port: number): string {
+  if (host === '') return '';
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+function ignore(): void {
+  // 'close' follows every error.
+}

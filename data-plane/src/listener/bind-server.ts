@@ -1,0 +1,48 @@
+import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { formatAddress, type AddressConfig } from '@heddle/engine';
+
+/** A listening socket, or why there is none. */
+export type BindResult =
+  | { readonly ok: true; readonly server: Server; readonly address: AddressConfig }
+  | { readonly ok: false; readonly reason: string };
+
+/** Listens on an address. Connections allow half-open, which tunnels and TCP relays need. */
+export function bindServer(
+  address: AddressConfig,
+  backlog: number,
+  onConnection: (socket: Socket) => void,
+): Promise<BindResult> {
+  return new Promise((resolve) => {
+    if (address.kind === 'pipe') removeStaleSocket(address.path);
+    const server = createServer({ allowHalfOpen: true, noDelay: true }, onConnection);
+    const onError = (error: Error): void => {
+      resolve({ ok: false, reason: `cannot listen on ${formatAddress(address)}: ${error.message}` });
+    };
+    server.once('error', onError);
+    server.once('listening', () => {
+      server.removeListener('error', onError);
+      // Running out of descriptors makes accepting fail for a while; the listener goes on.
+      server.on('error', () => undefined);
+      if (address.kind === 'pipe') {
+        if (address.mode !== 0) chmodSync(address.path, address.mode);
+        resolve({ ok: true, server, address });
+        return;
+      }
+      const bound = server.address();
+      const port = typeof bound === 'object' && bound !== null ? bound.port : address.port;
+      resolve({ ok: true, server, address: { ...address, port } });
+    });
+    if (address.kind === 'pipe') server.listen({ path: address.path, backlog });
+    else server.listen({ host: address.host, port: address.port, backlog, ipv6Only: address.host === '::' });
+  });
+}
+
+/** A socket file that another process left behind would keep us from listening. */
+function removeStaleSocket(path: string): void {
+  try {
+    if (lstatSync(path).isSocket()) unlinkSync(path);
+  } catch {
+    // There is none, or listening will say what is wrong.
+  }
+}

@@ -1,0 +1,98 @@
+import { isIP } from 'node:net';
+import type { CidrConfig } from '@heddle/engine';
+
+/** The bytes of an IP address: 4 or 16; undefined for anything else. IPv4 inside IPv6 is IPv4. */
+export function parseIp(text: string): Uint8Array | undefined {
+  const family = isIP(text);
+  if (family === 4) return Uint8Array.from(text.split('.'), Number);
+  if (family === 0) return undefined;
+  const bytes = parseIpv6(text.split('%')[0] as string);
+  const isMapped =
+    bytes.subarray(0, 10).every((byte) => byte === 0) && bytes[10] === 0xff && bytes[11] === 0xff;
+  return isMapped ? bytes.slice(12) : bytes;
+}
+
+function parseIpv6(text: string): Uint8Array {
+  const dotted = /^(.*:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(text);
+  let words = text;
+  if (dotted !== null) {
+    const [, before, a, b, c, d] = dotted as unknown as [string, string, string, string, string, string];
+    const high = ((Number(a) << 8) | Number(b)).toString(16);
+    const low = ((Number(c) << 8) | Number(d)).toString(16);
+    words = `${before}${high}:${low}`;
+  }
+  const [left = '', right] = words.split('::');
+  const head = left === '' ? [] : left.split(':');
+  const tail = right === undefined || right === '' ? [] : right.split(':');
+  const bytes = new Uint8Array(16);
+  const put = (word: string, at: number): void => {
+    const value = Number.parseInt(word, 16);
+    bytes[at * 2] = value >> 8;
+    bytes[at * 2 + 1] = value & 0xff;
+  };
+  head.forEach((word, index) => put(word, index));
+  tail.forEach((word, index) => put(word, 8 - tail.length + index));
+  return bytes;
+}
+
+/** The address with everything after `prefixLength` bits cleared, as a key. */
+function maskedKey(bytes: Uint8Array, prefixLength: number): string {
+  let key = '';
+  for (let i = 0; i < bytes.length; i++) {
+    const bits = prefixLength - i * 8;
+    if (bits <= 0) break;
+    const byte = bytes[i] as number;
+    key += String.fromCharCode(bits >= 8 ? byte : byte & (0xff << (8 - bits)));
+  }
+  return key;
+}
+
+/** Whether an address lies in a range. */
+export function cidrContains(cidr: CidrConfig, address: string): boolean {
+  const range = parseIp(cidr.address);
+  const bytes = parseIp(address);
+  if (range === undefined || bytes === undefined || range.length !== bytes.length) return false;
+  return maskedKey(range, cidr.prefixLength) === maskedKey(bytes, cidr.prefixLength);
+}
+
+/** Values by address range; the longest range that holds an address wins. Values of `any` are found when no range does. */
+export class CidrMap<T> {
+  /** By length of address, then by prefix length, longest first. */
+  readonly #v4: { readonly prefixLength: number; readonly values: Map<string, T> }[] = [];
+  readonly #v6: { readonly prefixLength: number; readonly values: Map<string, T> }[] = [];
+  #any: T | undefined = undefined;
+
+  /** The value of exactly this range (undefined: any address), made when there is none. */
+  getOrCreate(cidr: CidrConfig | undefined, create: () => T): T {
+    if (cidr === undefined) return (this.#any ??= create());
+    const bytes = parseIp(cidr.address) ?? new Uint8Array(4);
+    const levels = bytes.length === 4 ? this.#v4 : this.#v6;
+    const prefixLength = Math.min(cidr.prefixLength, bytes.length * 8);
+    let level = levels.find((one) => one.prefixLength === prefixLength);
+    if (level === undefined) {
+      level = { prefixLength, values: new Map() };
+      levels.push(level);
+      levels.sort((a, b) => b.prefixLength - a.prefixLength);
+    }
+    const key = maskedKey(bytes, prefixLength);
+    let value = level.values.get(key);
+    if (value === undefined) {
+      value = create();
+      level.values.set(key, value);
+    }
+    return value;
+  }
+
+  find(address: string): T | undefined {
+    if (this.#v4.length + this.#v6.length > 0) {
+      const bytes = parseIp(address);
+      if (bytes !== undefined) {
+        for (const { prefixLength, values } of bytes.length === 4 ? this.#v4 : this.#v6) {
+          const value = values.get(maskedKey(bytes, prefixLength));
+          if (value !== undefined) return value;
+        }
+      }
+    }
+    return this.#any;
+  }
+}

@@ -1,0 +1,31 @@
+import type { NetworkFilterConfig } from '@heddle/engine';
+import { HttpConnectionManager } from '../http/http-connection-manager.js';
+import type { ConnectionManagerOptions } from '../http/connection-manager-runtime.js';
+import type { NetworkFilter } from '../network/network-connection.js';
+import { TcpProxy } from '../network/tcp-proxy.js';
+
+/** Makes the terminal network filter of a filter chain: the explicit list of those there are. */
+export function createNetworkFilter(
+  config: NetworkFilterConfig,
+  options: ConnectionManagerOptions,
+): NetworkFilter {
+  switch (config.kind) {
+    case 'http-connection-manager':
+      return new HttpConnectionManager(config.config, options);
+    case 'tcp-proxy':
+      return new TcpProxy(config.config, options);
+  }
+}
+
+/** What keeps a network filter from being made, or undefined. */
+export function whyNotNetworkFilter(
+  config: NetworkFilterConfig,
+  hasConfigSource: boolean,
+): string | undefined {
+  if (config.kind !== 'http-connection-manager') return undefined;
+  if (config.config.codecType === 'http2') return 'HTTP/2 from clients is not there yet';
+  if (config.config.routes.kind === 'rds' && !hasConfigSource) {
+    return `routes "${config.config.routes.name}" are wanted by RDS, but there is no source of configuration`;
+  }
+  return undefined;
+}

@@ -1,0 +1,18 @@
+import type { AddressConfig } from '@heddle/engine';
+import type { ConnectionManagerOptions } from '../http/connection-manager-runtime.js';
+import type { ActiveListener } from './active-listener.js';
+import type { ListenerManagerOptions } from './listener-manager.js';
+
+/** What the listeners of one manager share. */
+export interface ListenerContext {
+  readonly options: ListenerManagerOptions;
+  readonly filterOptions: Omit<ConnectionManagerOptions, 'bufferLimitBytes'>;
+  readonly drainTimeMs: number;
+  readonly maxConnections: number;
+  readonly maxConnectionsPerListener: number;
+  /** Of all listeners. */
+  connections: number;
+  nextConnectionId(): number;
+  /** The listener whose address is that destination, for connections that were redirected. */
+  listenerFor(destination: AddressConfig, asking: ActiveListener): ActiveListener | undefined;
+}

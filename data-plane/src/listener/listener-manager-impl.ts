@@ -1,0 +1,225 @@
+import type { Counter, Gauge } from '../stats/stats-store.js';
+import type { AddressConfig, ListenerConfig } from '@heddle/engine';
+import type { ApplyProblem } from '../cluster/cluster-manager.js';
+import { Deadlines } from '../codec/http1/deadline-queue.js';
+import { ActiveListener } from './active-listener.js';
+import type { ListenerContext } from './listener-context.js';
+import type { ListenerManager, ListenerManagerOptions, ListenerStatus } from './listener-manager.js';
+import { listenerProblems } from './listener-version.js';
+import { sameSockets } from './same-config.js';
+
+const ANY_ADDRESSES: ReadonlySet<string> = new Set(['0.0.0.0', '::']);
+
+/** See `ListenerManager`. */
+export class ListenerManagerImpl implements ListenerManager {
+  readonly #options: ListenerManagerOptions;
+  readonly #context: ListenerContext;
+  readonly #deadlines: Deadlines;
+  readonly #listeners = new Map<string, ActiveListener>();
+  /** Removed or replaced, with connections still open. */
+  readonly #leaving = new Set<ActiveListener>();
+  readonly #waiting: (() => void)[] = [];
+  readonly #added: Counter;
+  readonly #modified: Counter;
+  readonly #removed: Counter;
+  readonly #failed: Counter;
+  readonly #active: Gauge;
+  readonly #warming: Gauge;
+  readonly #drainingGauge: Gauge;
+  #onDrained: (() => void) | undefined = undefined;
+  #drainTimer: { cancel(): void } | undefined = undefined;
+  #lastConnectionId = 0;
+  /** Updates run one after another: binding takes time. */
+  #queue: Promise<unknown> = Promise.resolve();
+  #closed = false;
+
+  constructor(options: ListenerManagerOptions) {
+    this.#options = options;
+    this.#deadlines = new Deadlines(options.clock);
+    const { clock, random, log, stats, clusters, accessLogFiles, configSource } = options;
+    this.#context = {
+      options,
+      filterOptions: {
+        clock,
+        random,
+        log,
+        stats,
+        clusters,
+        accessLogFiles,
+        configSource,
+        formatContext: options.formatContext ?? {},
+        deadlines: this.#deadlines,
+      },
+      drainTimeMs: options.drainTimeMs ?? 600_000,
+      maxConnections: options.maxConnections ?? 50_000,
+      maxConnectionsPerListener: options.maxConnectionsPerListener ?? 10_000,
+      connections: 0,
+      nextConnectionId: () => ++this.#lastConnectionId,
+      listenerFor: (destination, asking) => this.#listenerFor(destination, asking),
+    };
+    this.#added = stats.counter('listener_manager.listener_added');
+    this.#modified = stats.counter('listener_manager.listener_modified');
+    this.#removed = stats.counter('listener_manager.listener_removed');
+    this.#failed = stats.counter('listener_manager.listener_create_failure');
+    this.#active = stats.gauge('listener_manager.total_listeners_active');
+    this.#warming = stats.gauge('listener_manager.total_listeners_warming');
+    this.#drainingGauge = stats.gauge('listener_manager.total_listeners_draining');
+  }
+
+  apply(added: readonly ListenerConfig[], removed: readonly string[]): Promise<readonly ApplyProblem[]> {
+    const run = this.#queue.then(() => this.#apply(added, removed));
+    this.#queue = run;
+    return run;
+  }
+
+  get ready(): boolean {
+    for (const listener of this.#listeners.values()) if (!listener.warm) return false;
+    return true;
+  }
+
+  onReady(callback: () => void): void {
+    if (this.ready) callback();
+    else this.#waiting.push(callback);
+  }
+
+  status(): readonly ListenerStatus[] {
+    const all = [...this.#listeners.values(), ...this.#leaving].map((listener): ListenerStatus => ({
+      name: listener.name,
+      config: listener.config,
+      state: listener.draining ? 'draining' : listener.warm ? 'active' : 'warming',
+      addresses: listener.addresses,
+      connections: listener.connections,
+    }));
+    return all.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+  }
+
+  get activeConnections(): number {
+    return this.#context.connections;
+  }
+
+  get activeRequests(): number {
+    let active = 0;
+    for (const listener of this.#listeners.values()) active += listener.activeRequests;
+    for (const listener of this.#leaving) active += listener.activeRequests;
+    return active;
+  }
+
+  drain(options: { readonly inboundOnly?: boolean } = {}, onDrained?: () => void): void {
+    for (const [name, listener] of this.#listeners) {
+      if (options.inboundOnly === true && listener.config.trafficDirection !== 'inbound') continue;
+      this.#listeners.delete(name);
+      this.#letGo(listener);
+    }
+    this.#onDrained = onDrained;
+    if (onDrained !== undefined) {
+      this.#drainTimer?.cancel();
+      this.#drainTimer = this.#options.clock.setTimer(this.#context.drainTimeMs, () => this.#drained());
+    }
+    this.#onChange();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#queue;
+    this.#drainTimer?.cancel();
+    for (const listener of [...this.#listeners.values(), ...this.#leaving]) listener.close();
+    this.#listeners.clear();
+    this.#leaving.clear();
+    this.#waiting.length = 0;
+    this.#deadlines.stop();
+  }
+
+  async #apply(
+    added: readonly ListenerConfig[],
+    removed: readonly string[],
+  ): Promise<readonly ApplyProblem[]> {
+    const problems: ApplyProblem[] = [];
+    if (this.#closed) return problems;
+    for (const name of removed) {
+      const listener = this.#listeners.get(name);
+      if (listener === undefined) continue;
+      this.#listeners.delete(name);
+      this.#removed.inc();
+      this.#letGo(listener);
+    }
+    for (const config of added) {
+      for (const message of await this.#add(config)) problems.push({ resource: config.name, message });
+    }
+    this.#onChange();
+    return problems;
+  }
+
+  async #add(config: ListenerConfig): Promise<readonly string[]> {
+    const problems = listenerProblems(config, this.#options.configSource !== undefined);
+    if (problems.length > 0) {
+      this.#failed.inc();
+      return problems;
+    }
+    const current = this.#listeners.get(config.name);
+    if (current !== undefined && sameSockets(current.newestConfig, config)) {
+      this.#modified.inc();
+      current.update(config);
+      return [];
+    }
+    const listener = new ActiveListener(config, this.#context, () => this.#onChange());
+    // Connections may arrive from the moment it is bound: they wait for the first version.
+    listener.update(config);
+    const refused = await listener.bind(config);
+    if (refused !== undefined) {
+      listener.close();
+      this.#failed.inc();
+      return [refused];
+    }
+    if (this.#closed) {
+      listener.close();
+      return [];
+    }
+    if (current === undefined) this.#added.inc();
+    else {
+      this.#modified.inc();
+      this.#letGo(current);
+    }
+    this.#listeners.set(config.name, listener);
+    this.#options.log.debug('listener is bound', { listener: config.name });
+    return [];
+  }
+
+  #letGo(listener: ActiveListener): void {
+    this.#leaving.add(listener);
+    listener.drain();
+  }
+
+  #listenerFor(destination: AddressConfig, asking: ActiveListener): ActiveListener | undefined {
+    if (destination.kind !== 'socket') return undefined;
+    let fallback: ActiveListener | undefined;
+    for (const listener of this.#listeners.values()) {
+      if (listener === asking) continue;
+      for (const address of listener.addresses) {
+        if (address.kind !== 'socket' || address.port !== destination.port) continue;
+        if (address.host === destination.host) return listener;
+        if (ANY_ADDRESSES.has(address.host)) fallback ??= listener;
+      }
+    }
+    return fallback;
+  }
+
+  /** Something became warm, or the last connection of something that leaves has ended. */
+  #onChange(): void {
+    for (const listener of this.#leaving) if (listener.connections === 0) this.#leaving.delete(listener);
+    let warming = 0;
+    for (const listener of this.#listeners.values()) if (!listener.warm) warming++;
+    this.#active.set(this.#listeners.size - warming);
+    this.#warming.set(warming);
+    this.#drainingGauge.set(this.#leaving.size);
+    while (this.#waiting.length > 0 && this.ready) (this.#waiting.shift() as () => void)();
+    if (this.#onDrained !== undefined && this.#leaving.size === 0) this.#drained();
+  }
+
+  #drained(): void {
+    this.#drainTimer?.cancel();
+    this.#drainTimer = undefined;
+    const onDrained = this.#onDrained;
+    this.#onDrained = undefined;
+    onDrained?.();
+  }
+}

@@ -1,0 +1,23 @@
+import type { Counter, Gauge, StatsStore, Tags } from '../stats/stats-store.js';
+
+/** Every metric of one listener. The names are Envoy's. */
+export class ListenerStats {
+  readonly cxTotal: Counter;
+  readonly cxActive: Gauge;
+  readonly cxDestroy: Counter;
+  readonly cxOverflow: Counter;
+  readonly globalCxOverflow: Counter;
+  readonly noFilterChainMatch: Counter;
+  readonly preCxTimeout: Counter;
+
+  constructor(store: StatsStore, address: string) {
+    const tags: Tags = [['envoy_listener_address', address]];
+    this.cxTotal = store.counter('listener.downstream_cx_total', tags);
+    this.cxActive = store.gauge('listener.downstream_cx_active', tags);
+    this.cxDestroy = store.counter('listener.downstream_cx_destroy', tags);
+    this.cxOverflow = store.counter('listener.downstream_cx_overflow', tags);
+    this.globalCxOverflow = store.counter('listener.downstream_global_cx_overflow', tags);
+    this.noFilterChainMatch = store.counter('listener.no_filter_chain_match', tags);
+    this.preCxTimeout = store.counter('listener.downstream_pre_cx_timeout', tags);
+  }
+}

@@ -1,0 +1,103 @@
+import type { FilterChainConfig, ListenerConfig } from '@heddle/engine';
+import type { ConnectionManagerOptions } from '../http/connection-manager-runtime.js';
+import { ActiveFilterChain } from './active-filter-chain.js';
+import { createNetworkFilter, whyNotNetworkFilter } from './create-network-filter.js';
+import { FilterChainMatcher } from './filter-chain-match.js';
+import { sameFilterChain } from './same-config.js';
+
+/** What keeps a listener's config from running, in every place where something does. */
+export function listenerProblems(config: ListenerConfig, hasConfigSource: boolean): string[] {
+  const problems: string[] = [];
+  const check = (chain: FilterChainConfig, path: string): void => {
+    const terminal = chain.filters.at(-1);
+    if (terminal === undefined) {
+      problems.push(`${path} has no network filter`);
+      return;
+    }
+    const why = whyNotNetworkFilter(terminal, hasConfigSource);
+    if (why !== undefined) problems.push(`${path}: ${why}`);
+  };
+  const matcher = new FilterChainMatcher<number>(undefined);
+  config.filterChains.forEach((chain, index) => {
+    check(chain, `filter_chains[${index}]`);
+    if (!matcher.add(chain.match, index)) {
+      problems.push(`filter_chains[${index}] matches the same connections as an earlier one`);
+    }
+  });
+  if (config.defaultFilterChain !== undefined) check(config.defaultFilterChain, 'default_filter_chain');
+  return problems;
+}
+
+/** One version of a listener's configuration made ready: its filter chains and the matcher over them. */
+export class ListenerVersion {
+  readonly config: ListenerConfig;
+  readonly chains: readonly ActiveFilterChain[];
+  readonly matcher: FilterChainMatcher<ActiveFilterChain>;
+  readonly looksForTls: boolean;
+  readonly looksForHttp: boolean;
+  readonly findsOriginalDestination: boolean;
+  /** Chains that this version made; the others it shares with the older one. */
+  readonly #own: readonly ActiveFilterChain[];
+
+  /** Chains that did not change are taken over from `older`, so that their connections go on. */
+  constructor(
+    config: ListenerConfig,
+    older: ListenerVersion | undefined,
+    options: Omit<ConnectionManagerOptions, 'bufferLimitBytes'>,
+  ) {
+    this.config = config;
+    const own: ActiveFilterChain[] = [];
+    const left = new Set(
+      older !== undefined &&
+        older.config.perConnectionBufferLimitBytes === config.perConnectionBufferLimitBytes
+        ? older.chains
+        : [],
+    );
+    const chainOf = (chain: FilterChainConfig): ActiveFilterChain => {
+      for (const one of left) {
+        if (!sameFilterChain(one.config, chain)) continue;
+        left.delete(one);
+        return one;
+      }
+      const filter = createNetworkFilter(chain.filters.at(-1) as FilterChainConfig['filters'][number], {
+        ...options,
+        bufferLimitBytes: config.perConnectionBufferLimitBytes,
+      });
+      const made = new ActiveFilterChain(chain, filter);
+      own.push(made);
+      return made;
+    };
+    const chains = config.filterChains.map(chainOf);
+    const fallback = config.defaultFilterChain === undefined ? undefined : chainOf(config.defaultFilterChain);
+    this.matcher = new FilterChainMatcher(fallback);
+    chains.forEach((chain, index) => this.matcher.add(config.filterChains[index]?.match, chain));
+    this.chains = fallback === undefined ? chains : [...chains, fallback];
+    this.#own = own;
+    const kinds = new Set(config.listenerFilters.map((filter) => filter.kind));
+    const needsTlsFacts = config.filterChains.some(
+      ({ match }) =>
+        match !== undefined &&
+        (match.serverNames.length > 0 ||
+          match.transportProtocol !== '' ||
+          match.applicationProtocols.some((protocol) => protocol !== 'http/1.1' && protocol !== 'h2c')),
+    );
+    this.looksForTls = kinds.has('tls-inspector') || needsTlsFacts;
+    this.looksForHttp = kinds.has('http-inspector');
+    this.findsOriginalDestination = kinds.has('original-dst') || config.useOriginalDst;
+  }
+
+  /** Warms the chains that are new. `onWarm` is called once, maybe inside this call. */
+  start(onWarm: () => void): void {
+    let waiting = this.#own.length + 1;
+    const one = (): void => {
+      if (--waiting === 0) onWarm();
+    };
+    for (const chain of this.#own) chain.filter.start(one);
+    one();
+  }
+
+  /** Stops the watches of chains that this version made; used when it never came into service. */
+  abandon(): void {
+    for (const chain of this.#own) chain.filter.close();
+  }
+}

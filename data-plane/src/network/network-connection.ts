@@ -1,0 +1,24 @@
+import type { Socket } from 'node:net';
+import type { ConnectionInfo } from '../http/stream-state.js';
+
+/** One downstream connection in the hands of a terminal network filter. */
+export interface NetworkConnection {
+  /** Finishes what is in flight, then closes. */
+  drain(): void;
+  /** Now. */
+  close(): void;
+}
+
+/** The terminal network filter of one filter chain, shared by all its connections. Made once for each config. */
+export interface NetworkFilter {
+  /** Waits for what it needs (routes by RDS). `onWarm` is called once, maybe inside this call. */
+  start(onWarm: () => void): void;
+  /** Takes a connection; `early` holds bytes that were read already. */
+  accept(socket: Socket, info: ConnectionInfo, early: Buffer | undefined): NetworkConnection;
+  /** From now on connections end after what they carry. */
+  beginDrain(): void;
+  /** Requests and TCP connections in flight. */
+  readonly activeRequests: number;
+  /** Stops watching; connections are closed by the listener. */
+  close(): void;
+}

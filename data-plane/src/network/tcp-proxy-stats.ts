@@ -1,0 +1,27 @@
+import type { Counter, Gauge, StatsStore, Tags } from '../stats/stats-store.js';
+
+/** Every metric of one TCP proxy. The names are Envoy's where it has them. */
+export class TcpProxyStats {
+  readonly cxTotal: Counter;
+  readonly cxActive: Gauge;
+  readonly cxNoRoute: Counter;
+  readonly cxConnected: Counter;
+  readonly rxBytes: Counter;
+  readonly txBytes: Counter;
+  readonly idleTimeout: Counter;
+  readonly maxDurationReached: Counter;
+  readonly maxConnectAttempts: Counter;
+
+  constructor(store: StatsStore, statPrefix: string) {
+    const tags: Tags = [['envoy_tcp_prefix', statPrefix]];
+    this.cxTotal = store.counter('tcp.downstream_cx_total', tags);
+    this.cxActive = store.gauge('tcp.downstream_cx_active', tags);
+    this.cxNoRoute = store.counter('tcp.downstream_cx_no_route', tags);
+    this.cxConnected = store.counter('tcp.upstream_cx_connected', tags);
+    this.rxBytes = store.counter('tcp.downstream_cx_rx_bytes_total', tags);
+    this.txBytes = store.counter('tcp.downstream_cx_tx_bytes_total', tags);
+    this.idleTimeout = store.counter('tcp.idle_timeout', tags);
+    this.maxDurationReached = store.counter('tcp.max_downstream_connection_duration', tags);
+    this.maxConnectAttempts = store.counter('tcp.max_connect_attempts_reached', tags);
+  }
+}

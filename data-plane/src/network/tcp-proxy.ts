@@ -1,0 +1,312 @@
+import type { Socket } from 'node:net';
+import type { Clock, Random, Timer } from '@heddle/common';
+import { chooseWeighted, type FormatContext, type TcpProxyConfig } from '@heddle/engine';
+import { createAccessLogs, type AccessLog } from '../access-log/access-log.js';
+import type { AccessLogFiles } from '../access-log/access-log-files.js';
+import type { Cluster } from '../cluster/cluster.js';
+import type { ClusterManager } from '../cluster/cluster-manager.js';
+import type { Host } from '../cluster/host.js';
+import { HOST_COUNTER } from '../cluster/host-counters.js';
+import { openSocket } from '../cluster/open-socket.js';
+import { createDeadline, type Deadline, type Deadlines } from '../codec/http1/deadline-queue.js';
+import { socketText, StreamState, type ConnectionInfo } from '../http/stream-state.js';
+import type { StatsStore } from '../stats/stats-store.js';
+import type { NetworkConnection, NetworkFilter } from './network-connection.js';
+import { TcpProxyStats } from './tcp-proxy-stats.js';
+
+export interface TcpProxyOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly stats: StatsStore;
+  readonly clusters: ClusterManager;
+  readonly accessLogFiles: AccessLogFiles;
+  readonly formatContext: FormatContext;
+  readonly deadlines: Deadlines;
+}
+
+/**
+ * Relays TCP connections to a cluster.
+ *
+ * Source: envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.
+ */
+export class TcpProxy implements NetworkFilter {
+  readonly config: TcpProxyConfig;
+  readonly options: TcpProxyOptions;
+  readonly stats: TcpProxyStats;
+  readonly accessLogs: readonly AccessLog[];
+  activeRequests = 0;
+
+  constructor(config: TcpProxyConfig, options: TcpProxyOptions) {
+    this.config = config;
+    this.options = options;
+    this.stats = new TcpProxyStats(options.stats, config.statPrefix);
+    this.accessLogs = createAccessLogs(config.accessLogs, options.accessLogFiles, options.formatContext);
+  }
+
+  start(onWarm: () => void): void {
+    onWarm();
+  }
+
+  accept(socket: Socket, info: ConnectionInfo, early: Buffer | undefined): NetworkConnection {
+    const relay = new TcpRelay(this, socket, info, early);
+    relay.connect();
+    return relay;
+  }
+
+  beginDrain(): void {
+    // A TCP connection has no point at which it could be asked to end.
+  }
+
+  close(): void {
+    // Nothing is shared that would have to stop.
+  }
+}
+
+/** One TCP connection through the proxy, and its line in the access log. */
+class TcpRelay extends StreamState implements NetworkConnection {
+  readonly #proxy: TcpProxy;
+  readonly #downstream: Socket;
+  readonly #early: Buffer | undefined;
+  readonly #idle: Deadline;
+  readonly #connectDeadline: Deadline;
+  #upstream: Socket | undefined = undefined;
+  #connected = false;
+  #cluster: Cluster | undefined = undefined;
+  #host: Host | undefined = undefined;
+  #maxDuration: Timer | undefined = undefined;
+  #localText = '';
+  #ended = false;
+  #connectError = '';
+
+  constructor(proxy: TcpProxy, downstream: Socket, info: ConnectionInfo, early: Buffer | undefined) {
+    const { clock } = proxy.options;
+    super(info, clock.nowMs(), clock.monotonicMs());
+    this.#proxy = proxy;
+    this.#downstream = downstream;
+    this.#early = early;
+    this.#idle = createDeadline(() => this.#onIdle());
+    this.#connectDeadline = createDeadline(() => this.#onConnectTimeout());
+    proxy.activeRequests++;
+    proxy.stats.cxTotal.inc();
+    proxy.stats.cxActive.inc();
+    // Nothing is read before there is somewhere to write it.
+    downstream.pause();
+    downstream.setNoDelay(true);
+    downstream.on('error', ignore);
+    downstream.on('close', () => this.#onDownstreamClose());
+    const { maxDownstreamConnectionDurationMs } = proxy.config;
+    if (maxDownstreamConnectionDurationMs > 0) {
+      this.#maxDuration = clock.setTimer(maxDownstreamConnectionDurationMs, () => {
+        this.#maxDuration = undefined;
+        proxy.stats.maxDurationReached.inc();
+        this.addFlag('DT');
+        this.reason = 'the connection lasted as long as a connection may';
+        this.#end();
+      });
+    }
+  }
+
+  override get upstreamLocalAddress(): string {
+    return this.#localText;
+  }
+
+  monotonicMs(): number {
+    return this.#proxy.options.clock.monotonicMs();
+  }
+
+  connect(): void {
+    const { config, options, stats } = this.#proxy;
+    const chosen = chooseWeighted(config.clusters, Math.floor(options.random() * config.totalWeight));
+    const name = chosen?.name ?? '';
+    const cluster = options.clusters.cluster(name);
+    if (cluster === undefined) {
+      stats.cxNoRoute.inc();
+      this.addFlag('NC');
+      this.reason = `the cluster "${name}" is not known`;
+      this.#end();
+      return;
+    }
+    this.clusterName = name;
+    this.#cluster = cluster;
+    this.#attempt();
+  }
+
+  drain(): void {
+    // Goes on until an end closes it or the listener's drain time is over.
+  }
+
+  close(): void {
+    this.#end();
+  }
+
+  #attempt(): void {
+    const cluster = this.#cluster as Cluster;
+    const { connections } = cluster.resources.default;
+    this.attemptCount++;
+    const host = cluster.pickHost(this.originalDestination);
+    if (host === undefined) {
+      cluster.stats.cxNoneHealthy.inc();
+      this.addFlag('UH');
+      this.reason = 'the cluster has no endpoint that may be used';
+      this.#end();
+      return;
+    }
+    if (!connections.canCreate()) {
+      cluster.stats.cxOverflow.inc();
+      this.addFlag('UO');
+      this.reason = 'a limit of the cluster (circuit breaker) is reached';
+      this.#end();
+      return;
+    }
+    connections.inc();
+    this.#host = host;
+    this.upstreamHost = host.addressText;
+    this.#connectError = '';
+    cluster.stats.cxTotal.inc();
+    cluster.stats.cxActive.inc();
+    host.count(HOST_COUNTER.cxTotal);
+    host.count(HOST_COUNTER.cxActive);
+    host.count(HOST_COUNTER.rqActive);
+    const upstream = openSocket(cluster.config, host);
+    this.#upstream = upstream;
+    upstream.on('error', (error) => {
+      this.#connectError = error.message;
+    });
+    upstream.once('connect', () => this.#onConnected(upstream));
+    upstream.once('close', () => this.#onUpstreamClose(upstream));
+    this.#proxy.options.deadlines.set(this.#connectDeadline, cluster.config.connectTimeoutMs);
+  }
+
+  #onConnectTimeout(): void {
+    this.#connectError = 'the connection was not made in time';
+    this.#cluster?.stats.cxConnectTimeout.inc();
+    this.#upstream?.destroy();
+  }
+
+  #onConnected(upstream: Socket): void {
+    const { options, config, stats } = this.#proxy;
+    options.deadlines.clear(this.#connectDeadline);
+    this.#connected = true;
+    this.#localText = socketText(upstream.localAddress ?? '', upstream.localPort ?? 0);
+    stats.cxConnected.inc();
+    if (config.idleTimeoutMs > 0) options.deadlines.set(this.#idle, config.idleTimeoutMs);
+    if (this.#early !== undefined) {
+      this.bytesReceived += this.#early.length;
+      this.upstreamBytesSent += this.#early.length;
+      upstream.write(this.#early);
+    }
+    const downstream = this.#downstream;
+    downstream.on('data', (chunk: Buffer) => this.#onDownstreamData(chunk, upstream));
+    downstream.on('end', () => upstream.end());
+    downstream.on('drain', () => upstream.resume());
+    upstream.on('data', (chunk: Buffer) => this.#onUpstreamData(chunk));
+    upstream.on('end', () => downstream.end());
+    upstream.on('drain', () => downstream.resume());
+    downstream.resume();
+  }
+
+  #onDownstreamData(chunk: Buffer, upstream: Socket): void {
+    this.bytesReceived += chunk.length;
+    this.upstreamBytesSent += chunk.length;
+    this.#proxy.stats.rxBytes.add(chunk.length);
+    this.#cluster?.stats.cxTxBytes.add(chunk.length);
+    this.#touch();
+    if (!upstream.write(chunk)) this.#downstream.pause();
+  }
+
+  #onUpstreamData(chunk: Buffer): void {
+    this.bytesSent += chunk.length;
+    this.upstreamBytesReceived += chunk.length;
+    this.#proxy.stats.txBytes.add(chunk.length);
+    this.#cluster?.stats.cxRxBytes.add(chunk.length);
+    this.#touch();
+    if (!this.#downstream.write(chunk)) this.#upstream?.pause();
+  }
+
+  #touch(): void {
+    const { config, options } = this.#proxy;
+    if (config.idleTimeoutMs > 0) options.deadlines.set(this.#idle, config.idleTimeoutMs);
+  }
+
+  #onIdle(): void {
+    this.#proxy.stats.idleTimeout.inc();
+    this.addFlag('SI');
+    this.reason = 'nothing was sent for the idle timeout';
+    this.#end();
+  }
+
+  #onUpstreamClose(upstream: Socket): void {
+    this.#releaseUpstream();
+    if (this.#ended || this.#upstream !== upstream) return;
+    this.#upstream = undefined;
+    if (this.#connected) {
+      if (this.#connectError !== '') {
+        this.addFlag('UC');
+        this.reason = `the upstream connection broke: ${this.#connectError}`;
+        this.#end();
+        return;
+      }
+      // What is still to be written goes out first; an end that was not sent yet is sent now.
+      this.#downstream.destroySoon();
+      return;
+    }
+    const cluster = this.#cluster as Cluster;
+    cluster.stats.cxConnectFail.inc();
+    this.upstreamTransportFailureReason = this.#connectError;
+    if (this.attemptCount < this.#proxy.config.maxConnectAttempts && !this.#downstream.destroyed) {
+      this.#attempt();
+      return;
+    }
+    this.#proxy.stats.maxConnectAttempts.inc();
+    this.addFlag('UF');
+    this.reason = `no connection to the upstream could be made: ${this.#connectError}`;
+    this.#end();
+  }
+
+  #onDownstreamClose(): void {
+    if (this.#ended) return;
+    if (this.#upstream !== undefined && !this.#connected) {
+      this.addFlag('DC');
+      this.reason = 'the client closed before the upstream was reached';
+    }
+    this.#end();
+  }
+
+  #releaseUpstream(): void {
+    const host = this.#host;
+    const cluster = this.#cluster;
+    if (host === undefined || cluster === undefined) return;
+    this.#host = undefined;
+    this.#proxy.options.deadlines.clear(this.#connectDeadline);
+    if (!this.#connected) host.count(HOST_COUNTER.cxConnectFail);
+    cluster.resources.default.connections.dec();
+    cluster.stats.cxActive.dec();
+    cluster.stats.cxDestroy.inc();
+    host.count(HOST_COUNTER.cxActive, -1);
+    host.onRequestEnd();
+  }
+
+  #end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    const { options, stats, accessLogs } = this.#proxy;
+    this.endedAtMs = this.monotonicMs();
+    options.deadlines.clear(this.#idle);
+    options.deadlines.clear(this.#connectDeadline);
+    this.#maxDuration?.cancel();
+    const upstream = this.#upstream;
+    // A client that ended in good order has its last bytes delivered.
+    if (upstream !== undefined) {
+      if (this.#connected && this.#downstream.readableEnded) upstream.destroySoon();
+      else upstream.destroy();
+    }
+    this.#downstream.destroy();
+    this.#proxy.activeRequests--;
+    stats.cxActive.dec();
+    for (const log of accessLogs) log.log(this);
+  }
+}
+
+function ignore(): void {
+  // 'close' follows every error.
+}
