@@ -1,3 +1,4 @@
+import type * as grpcJs from '@grpc/grpc-js';
 import type { ChannelCredentials, Client, ClientDuplexStream } from '@grpc/grpc-js';
 import { adsService } from '@heddle/xds-protos';
 import type { AdsTarget } from '../bootstrap/bootstrap-config.js';
@@ -12,7 +13,7 @@ import type {
   DiscoveryResponse,
 } from './ads-transport.js';
 
-type Grpc = typeof import('@grpc/grpc-js');
+type Grpc = typeof grpcJs;
 type AdsCall = ClientDuplexStream<
   DiscoveryRequest | DeltaDiscoveryRequest,
   DiscoveryResponse | DeltaDiscoveryResponse
