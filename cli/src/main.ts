@@ -21,7 +21,7 @@ program
   .description('run the workloads of a folder in a mesh on this machine, and follow its edits')
   .requiredOption('-f, --filename <folder>', 'a folder of YAML; may be given more than once', collect, [])
   .option('--state-dir <folder>', 'where logs, bootstraps and last good configurations are kept', '.heddle')
-  .option('--api-port <port>', "the port of heddled's API, if it is free", parsePort, 8080)
+  .option('--api-port <port>', "the port of heddled's API, if it is free", parsePort, 15_080)
   .action(async (options: { filename: string[]; stateDir: string; apiPort: number }) => {
     process.exitCode = await runUp({
       folders: options.filename,

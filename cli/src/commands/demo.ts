@@ -44,7 +44,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     launcher = new Launcher({
       folders: [join(folder, 'shop', 'mesh')],
       stateFolder: join(folder, 'state'),
-      apiPort: 8080,
+      apiPort: 15_080,
       clock: systemClock,
       random: systemRandom,
       environment: options.environment,
