@@ -55,7 +55,7 @@ export class LastGoodStore {
   readonly #writes: Counter;
   #pending: (() => LastGood) | undefined;
   #timer: Timer | undefined;
-  #writing: Promise<void> | undefined;
+  #writing: Promise<void> = Promise.resolve();
   #lastDigest = '';
 
   constructor(options: LastGoodStoreOptions) {
@@ -101,13 +101,15 @@ export class LastGoodStore {
   async flush(): Promise<void> {
     this.#timer?.cancel();
     this.#timer = undefined;
-    await this.#writing;
     const read = this.#pending;
     this.#pending = undefined;
-    if (read === undefined) return;
-    this.#writing = this.#write(read()).finally(() => {
-      this.#writing = undefined;
-    });
+    if (read !== undefined) {
+      const before = this.#writing;
+      this.#writing = (async () => {
+        await before;
+        await this.#write(read());
+      })();
+    }
     await this.#writing;
   }
 

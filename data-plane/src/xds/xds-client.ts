@@ -95,6 +95,7 @@ export class XdsClient implements ConfigSource {
   #ready = false;
   #closed = false;
   #lastEnd = '';
+  #connectedAtMs = 0;
 
   constructor(options: XdsClientOptions) {
     const { clock, stats } = options;
@@ -236,6 +237,7 @@ export class XdsClient implements ConfigSource {
         .map((type) => [type.typeUrl, new TypeSession(this.#options.variant, type)]),
     );
     this.#nodeSent = false;
+    this.#connectedAtMs = this.#options.clock.monotonicMs();
     const stream = this.#options.transport.open(this.#options.variant, {
       onResponse: (response) => {
         if (this.#stream === stream) this.#onResponse(stream, response);
@@ -261,6 +263,8 @@ export class XdsClient implements ConfigSource {
     this.#lastEnd = reason;
     if (this.#closed) return;
     for (const counters of this.#counters.values()) counters.failure.inc();
+    // A server that has nothing new says nothing, so a stream that lasted counts as one that worked.
+    if (this.#options.clock.monotonicMs() - this.#connectedAtMs > BACKOFF.maxMs) this.#backoff.reset();
     const delayMs = this.#backoff.nextDelayMs();
     this.#log.warn('control plane lost', { reason, retryInMs: Math.round(delayMs) });
     this.#setTimer(delayMs, () => this.#connect());
