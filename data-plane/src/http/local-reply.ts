@@ -226,17 +226,37 @@ const RESET_WORDS: Readonly<Record<ResetReason | PoolFailureReason, ResetWords>>
   overflow: { text: 'overflow', flag: 'UO', reason: 'a limit of the cluster (circuit breaker) is reached' },
 });
 
-/** The upstream went away, or was never reached, before it answered. */
+/** The words of the system's errors, which Envoy reports. */
+const SYSTEM_ERRORS: Readonly<Record<string, string>> = Object.freeze({
+  ECONNREFUSED: 'Connection refused',
+  ECONNRESET: 'Connection reset by peer',
+  EHOSTUNREACH: 'No route to host',
+  ENETUNREACH: 'Network is unreachable',
+  ETIMEDOUT: 'Connection timed out',
+  EADDRNOTAVAIL: 'Cannot assign requested address',
+});
+
+const CONNECT_ERROR = /^connect (E[A-Z]+)\b/;
+
+/** Why a connection could not be made, in Envoy's words where it has them. */
+export function transportFailureText(details: string): string {
+  const words = SYSTEM_ERRORS[CONNECT_ERROR.exec(details)?.[1] ?? ''];
+  return words === undefined ? details : `delayed connect error: ${words}`;
+}
+
+/**
+ * The upstream went away, or was never reached, before it answered. `transportFailure` says more for the log; the client does not
+ * learn of it.
+ */
 export function upstreamReset(reason: ResetReason | PoolFailureReason, transportFailure: string): LocalReply {
   const words = RESET_WORDS[reason];
-  const failure = transportFailure === '' ? '' : `, transport failure reason: ${transportFailure}`;
   const detail = transportFailure === '' ? words.text : `${words.text}|${transportFailure}`;
   return {
     status: reason === 'protocol-error' ? 502 : 503,
     flag: words.flag,
     details: `upstream_reset_before_response_started{${detail.replaceAll(' ', '_')}}`,
     reason: transportFailure === '' ? words.reason : `${words.reason}: ${transportFailure}`,
-    body: `upstream connect error or disconnect/reset before headers. reset reason: ${words.text}${failure}`,
+    body: `upstream connect error or disconnect/reset before headers. reset reason: ${words.text}`,
     headers: reason === 'overflow' ? OVERLOADED : NO_HEADERS,
   };
 }

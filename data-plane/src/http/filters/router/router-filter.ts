@@ -19,6 +19,7 @@ import {
   dropOverload,
   LOCAL_REPLY,
   redirect,
+  transportFailureText,
   upstreamReset,
   upstreamResetAfterStart,
   type LocalReply,
@@ -210,7 +211,9 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
     info.upstreamHost = request.host.addressText;
     if (this.#responseStarted) {
       stats.rqRxReset.inc();
-      const words = upstreamResetAfterStart(reason as ResetReason);
+      // With HTTP/1.1 a message that is cut off breaks the protocol; only HTTP/2 resets a stream.
+      const isCut = reason === 'remote-reset' && info.upstreamProtocol === 'HTTP/1.1';
+      const words = upstreamResetAfterStart(isCut ? 'protocol-error' : (reason as ResetReason));
       if (words.flag !== undefined) info.addFlag(words.flag);
       info.codeDetails = words.details;
       info.reason = words.reason;
@@ -218,10 +221,12 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
       return;
     }
     const failedToConnect = reason === 'connection-failure' || reason === 'connect-timeout';
-    if (reason !== 'overflow' && !failedToConnect) stats.rqRxReset.inc();
-    if (failedToConnect) info.upstreamTransportFailureReason = details;
+    if (reason === 'overflow') info.upstreamHost = '';
+    else if (!failedToConnect) stats.rqRxReset.inc();
+    const failure = reason === 'connection-failure' ? transportFailureText(details) : '';
+    info.upstreamTransportFailureReason = failure;
     request.host.count(HOST_COUNTER.rqError);
-    const reply = upstreamReset(reason, reason === 'connection-failure' ? details : '');
+    const reply = upstreamReset(reason, failure);
     stats.countStatus(reply.status);
     this.#stream.sendLocalReply(reply);
   }

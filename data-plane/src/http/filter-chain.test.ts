@@ -1,0 +1,198 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { FILTER_DISABLED, HeaderMap, type RequestHead, type ResponseHead } from '@heddle/engine';
+import { FilterStatus, type FilterHandle, type StreamFilter, type TerminalFilter } from './filter.js';
+import { FilterChain, type FilterChainOwner, type NamedFilterFactory } from './filter-chain.js';
+import { LOCAL_REPLY, type LocalReply } from './local-reply.js';
+import type { StreamState } from './stream-state.js';
+
+const { Continue, StopIteration, StopAllIterationAndBuffer, StopAllIterationAndWatermark } = FilterStatus;
+
+describe('FilterChain', () => {
+  it('passes a request first to last and a response last to first', () => {
+    const { chain, events } = setup([recorder('a'), recorder('b')]);
+    chain.decodeHeaders(request(), false);
+    chain.decodeData(Buffer.from('1'), true);
+    chain.encodeHeaders(response(), false);
+    chain.encodeData(Buffer.from('2'), true);
+    assert.deepEqual(events, [
+      'a headers',
+      'b headers',
+      'router headers',
+      'a data 1 end',
+      'b data 1 end',
+      'router data 1 end',
+      'b encode headers',
+      'a encode headers',
+      'client headers',
+      'b encode data 2 end',
+      'a encode data 2 end',
+      'client data 2 end',
+    ]);
+  });
+
+  it('keeps what a filter stops, and lets it go in order when the filter continues', () => {
+    const stopper = recorder('a', { decodeHeaders: StopAllIterationAndBuffer });
+    const { chain, events, handles } = setup([stopper, recorder('b')]);
+    chain.decodeHeaders(request(), false);
+    chain.decodeData(Buffer.from('1'), false);
+    chain.decodeTrailers(new HeaderMap());
+    assert.deepEqual(events, ['a headers']);
+    handles[0]?.continueDecoding();
+    assert.deepEqual(events.slice(1), [
+      'b headers',
+      'router headers',
+      'a data 1',
+      'b data 1',
+      'router data 1',
+      'a trailers',
+      'b trailers',
+      'router trailers',
+    ]);
+  });
+
+  it('shows data to a filter that holds the head, and lets the head go first when the data continue', () => {
+    const { chain, events } = setup([recorder('a', { decodeHeaders: StopIteration })]);
+    chain.decodeHeaders(request(), false);
+    chain.decodeData(Buffer.from('1'), true);
+    assert.deepEqual(events, ['a headers', 'a data 1 end', 'router headers', 'router data 1 end']);
+  });
+
+  it('says that the request ends with its head when nothing else was held', () => {
+    const ends: boolean[] = [];
+    const { chain, handles } = setup([recorder('a', { decodeHeaders: StopIteration })], {
+      decodeHeaders: (_head, endStream) => ends.push(endStream),
+    });
+    chain.decodeHeaders(request(), true);
+    handles[0]?.continueDecoding();
+    assert.deepEqual(ends, [true]);
+  });
+
+  it('answers 413 when a filter makes it hold more than the limit', () => {
+    const { chain, replies } = setup([recorder('a', { decodeHeaders: StopAllIterationAndBuffer })]);
+    chain.decodeHeaders(request(), false);
+    chain.decodeData(Buffer.alloc(100), false);
+    assert.deepEqual(replies, []);
+    chain.decodeData(Buffer.alloc(1), false);
+    assert.deepEqual(replies, [LOCAL_REPLY.requestTooLarge]);
+  });
+
+  it('answers 500 when a filter makes it hold more of a response than the limit', () => {
+    const { chain, replies } = setup([recorder('a', { encodeHeaders: StopAllIterationAndBuffer })]);
+    chain.decodeHeaders(request(), true);
+    chain.encodeHeaders(response(), false);
+    chain.encodeData(Buffer.alloc(101), false);
+    assert.deepEqual(replies, [LOCAL_REPLY.responseTooLarge]);
+  });
+
+  it('pauses the client instead when the filter asked for that, and resumes it with the filter', () => {
+    const { chain, pauses, replies, handles } = setup([
+      recorder('a', { decodeHeaders: StopAllIterationAndWatermark }),
+    ]);
+    chain.decodeHeaders(request(), false);
+    chain.decodeData(Buffer.alloc(101), false);
+    chain.decodeData(Buffer.alloc(101), false);
+    assert.deepEqual(pauses, [true]);
+    handles[0]?.continueDecoding();
+    assert.deepEqual(pauses, [true, false]);
+    assert.deepEqual(replies, []);
+  });
+
+  it('shows nothing more of the request to filters after a local reply', () => {
+    const { chain, events, handles } = setup([
+      recorder('a', { decodeHeaders: StopIteration }),
+      recorder('b'),
+    ]);
+    chain.decodeHeaders(request(), false);
+    chain.stopDecoding();
+    chain.decodeData(Buffer.from('1'), true);
+    handles[0]?.continueDecoding();
+    assert.deepEqual(events, ['a headers', 'router destroyed']);
+  });
+
+  it('leaves out a filter that the route switches off', () => {
+    const { chain, events } = setup([recorder('a'), recorder('off')]);
+    chain.decodeHeaders(request(), true);
+    assert.deepEqual(events, ['a headers', 'router headers']);
+  });
+
+  it('tells every filter once that the stream is over', () => {
+    const { chain, events } = setup([recorder('a'), recorder('b')]);
+    chain.destroy();
+    assert.deepEqual(events, ['router destroyed', 'a destroyed', 'b destroyed']);
+  });
+});
+
+interface Statuses {
+  readonly decodeHeaders?: FilterStatus;
+  readonly encodeHeaders?: FilterStatus;
+}
+
+interface Recorder {
+  readonly name: string;
+  readonly statuses: Statuses;
+}
+
+function recorder(name: string, statuses: Statuses = {}): Recorder {
+  return { name, statuses };
+}
+
+function setup(recorders: readonly Recorder[], terminal: Partial<TerminalFilter> = {}) {
+  const events: string[] = [];
+  const replies: LocalReply[] = [];
+  const pauses: boolean[] = [];
+  const handles: FilterHandle[] = [];
+  const end = (endStream: boolean): string => (endStream ? ' end' : '');
+  const factories: NamedFilterFactory[] = recorders.map(({ name, statuses }) => ({
+    name,
+    create: (handle): StreamFilter => {
+      handles.push(handle);
+      return {
+        decodeHeaders: () => (events.push(`${name} headers`), statuses.decodeHeaders ?? Continue),
+        decodeData: (chunk, last) => (events.push(`${name} data ${chunk.toString()}${end(last)}`), Continue),
+        decodeTrailers: () => (events.push(`${name} trailers`), Continue),
+        encodeHeaders: () => (events.push(`${name} encode headers`), statuses.encodeHeaders ?? Continue),
+        encodeData: (chunk, last) => (
+          events.push(`${name} encode data ${chunk.toString()}${end(last)}`),
+          Continue
+        ),
+        onDestroy: () => void events.push(`${name} destroyed`),
+      };
+    },
+  }));
+  const owner: FilterChainOwner = {
+    info: {} as StreamState,
+    sendHeaders: () => void events.push('client headers'),
+    sendData: (chunk, last) => void events.push(`client data ${chunk.toString()}${end(last)}`),
+    sendTrailers: () => void events.push('client trailers'),
+    pauseRequest: (pause) => void pauses.push(pause),
+    sendLocalReply: (reply) => void replies.push(reply),
+    routeConfigOf: (name) => (name === 'off' ? FILTER_DISABLED : undefined),
+  };
+  const chain = new FilterChain(owner, factories, 100);
+  chain.terminal = {
+    decodeHeaders: () => void events.push('router headers'),
+    decodeData: (chunk, last) => void events.push(`router data ${chunk.toString()}${end(last)}`),
+    decodeTrailers: () => void events.push('router trailers'),
+    onDownstreamWatermark: () => undefined,
+    onDestroy: () => void events.push('router destroyed'),
+    ...terminal,
+  };
+  return { chain, events, replies, pauses, handles };
+}
+
+function request(): RequestHead {
+  return {
+    method: 'GET',
+    scheme: 'http',
+    authority: 'a',
+    path: '/',
+    headers: new HeaderMap(),
+    version: 'HTTP/1.1',
+    upgrade: '',
+  };
+}
+
+function response(): ResponseHead {
+  return { status: 200, headers: new HeaderMap(), upgrade: '' };
+}
