@@ -1,0 +1,7 @@
+export {
+  AdmissionReviewError,
+  InjectInputError,
+  InjectorConfigError,
+  InterceptionOptionsError,
+  PodInjectionError,
+} from './errors.js';
