@@ -33,7 +33,17 @@ export function realEnvoy(): ProxySubject {
     name: 'envoy',
     missing: 'missing' in found ? found.missing : undefined,
     start: (file) =>
-      new RunningProgram(path, ['-c', file, '--concurrency', '1', '-l', 'warning', ...baseId()]),
+      new RunningProgram(path, [
+        '-c',
+        file,
+        '--concurrency',
+        '1',
+        '-l',
+        'warning',
+        '--file-flush-interval-msec',
+        '50',
+        ...baseId(),
+      ]),
     validate: (file) => new RunningProgram(path, ['--mode', 'validate', '-c', file, ...baseId()]),
   };
 }

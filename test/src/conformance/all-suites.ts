@@ -1,0 +1,47 @@
+import type { ConformanceSuite } from './conformance-suite.js';
+import { paths } from './suites/01-paths.js';
+import { hosts } from './suites/02-hosts.js';
+import { matchers } from './suites/03-matchers.js';
+import { weights } from './suites/04-weights.js';
+import { rewrites } from './suites/05-rewrites.js';
+import { redirects } from './suites/06-redirects.js';
+import { directResponses } from './suites/07-direct-responses.js';
+import { headers } from './suites/08-headers.js';
+import { failures } from './suites/09-failures.js';
+import { circuitBreakers } from './suites/10-circuit-breakers.js';
+import { loadBalancing } from './suites/11-load-balancing.js';
+import { tcpProxy } from './suites/12-tcp-proxy.js';
+import { pathsNormalised } from './suites/13-paths-normalised.js';
+import { forwarded } from './suites/14-forwarded.js';
+import { serverAndVia } from './suites/15-server-and-via.js';
+import { upgrades } from './suites/16-upgrades.js';
+import { limits } from './suites/17-limits.js';
+import { messages } from './suites/18-messages.js';
+import { accessLogs } from './suites/19-access-logs.js';
+import { listeners } from './suites/20-listeners.js';
+import { malformed } from './suites/21-malformed.js';
+
+/** Every bootstrap file with its table, in the order of their numbers. */
+export const ALL_SUITES: readonly ConformanceSuite[] = [
+  paths,
+  hosts,
+  matchers,
+  weights,
+  rewrites,
+  redirects,
+  directResponses,
+  headers,
+  failures,
+  circuitBreakers,
+  loadBalancing,
+  tcpProxy,
+  pathsNormalised,
+  forwarded,
+  serverAndVia,
+  upgrades,
+  limits,
+  messages,
+  accessLogs,
+  listeners,
+  malformed,
+];

@@ -1,0 +1,41 @@
+import type { ConformanceSuite } from '../conformance-suite.js';
+
+const TARGETS = [
+  '/exact',
+  '/exact?a=1',
+  '/exact/',
+  '/Exact',
+  '/case',
+  '/CASE',
+  '/first/second/x',
+  '/first',
+  '/shop',
+  '/shop/',
+  '/shop/a',
+  '/shop?x=1',
+  '/shopping',
+  '/item/12',
+  '/item/12?x=1',
+  '/item/12/more',
+  '/item/x',
+  '/any/a/b.png',
+  '/any/a/b.png?v=2',
+  '/any/b.gif',
+  '/upper',
+  '/UPPERCASE/x',
+  '/p',
+  '/pq?x=/exact',
+  '/nothing',
+  '/',
+  '/%65xact',
+  '/exact;x=y',
+  '/exact%20',
+  '/p?',
+  '/p?a=b?c=d&e',
+];
+
+export const paths: ConformanceSuite = {
+  file: '01-paths',
+  upstreams: ['b1', 'b2'],
+  rows: TARGETS.map((target) => ({ title: `GET ${target}`, observe: (proxy) => proxy.request(target) })),
+};
