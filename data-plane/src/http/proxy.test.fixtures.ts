@@ -401,3 +401,14 @@ export class RawClient {
     this.socket.destroy();
   }
 }
+
+/** Resolves once the condition holds, looking at it each turn of the event loop; the test runner's own timeout bounds it. */
+export function eventually(condition: () => boolean): Promise<void> {
+  return new Promise((resolve) => {
+    const look = (): void => {
+      if (condition()) resolve();
+      else setImmediate(look);
+    };
+    look();
+  });
+}

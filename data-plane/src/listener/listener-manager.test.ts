@@ -1,0 +1,187 @@
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import type { ListenerConfig, RouteConfig } from '@heddle/engine';
+import type { ConfigSource, ResourceWatcher } from '../config-source.js';
+import {
+  eventually,
+  listenerConfig,
+  managerConfig,
+  RawClient,
+  routeConfig,
+  routeTo,
+  TestProxy,
+} from '../http/proxy.test.fixtures.js';
+
+describe('ListenerManager', () => {
+  let proxy: TestProxy;
+  let watcher: ResourceWatcher<RouteConfig> | undefined;
+  const clients: RawClient[] = [];
+
+  beforeEach(() => {
+    watcher = undefined;
+    const configSource: ConfigSource = {
+      watchEndpoints: () => ({ close: () => undefined }),
+      watchRoutes: (_name, one) => {
+        watcher = one;
+        return { close: () => undefined };
+      },
+    };
+    proxy = new TestProxy({ configSource, drainTimeMs: 50 });
+  });
+
+  afterEach(async () => {
+    for (const client of clients.splice(0)) client.close();
+    await proxy.close();
+  });
+
+  function connectTo(port: number): RawClient {
+    const client = new RawClient(port);
+    clients.push(client);
+    return client;
+  }
+
+  async function ask(client: RawClient): Promise<string> {
+    client.text = '';
+    client.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n');
+    return client.until((text) => /\r\n\r\n.+$/s.test(text));
+  }
+
+  it('lets connections that arrive before the routes wait for them', async () => {
+    await proxy.listeners.apply([rdsListener()], []);
+    assert.equal(proxy.listeners.ready, false);
+    let ready = 0;
+    proxy.listeners.onReady(() => ready++);
+    const client = connectTo(proxy.port());
+    const answer = ask(client);
+    await eventually(() => proxy.listeners.activeConnections === 1);
+    assert.equal(client.text, '');
+    watcher?.onUpdate(answering('first'));
+    assert.equal(ready, 1);
+    assert.match(await answer, /first$/);
+  });
+
+  it('uses new routes for the next request on the same connection', async () => {
+    await proxy.listeners.apply([rdsListener()], []);
+    watcher?.onUpdate(answering('first'));
+    const client = connectTo(proxy.port());
+    assert.match(await ask(client), /first$/);
+    watcher?.onUpdate(answering('second'));
+    assert.match(await ask(client), /second$/);
+  });
+
+  it('keeps the socket, and connections of chains that did not change, when another chain changes', async () => {
+    const config = direct('one');
+    await proxy.listeners.apply([config], []);
+    const port = proxy.port();
+    const client = connectTo(port);
+    assert.match(await ask(client), /one$/);
+    const [chain] = config.filterChains;
+    assert.ok(chain);
+    const [other] = direct('other').filterChains;
+    assert.ok(other);
+    const match = {
+      destinationPort: 1,
+      prefixRanges: [],
+      serverNames: [],
+      transportProtocol: '',
+      applicationProtocols: [],
+      directSourcePrefixRanges: [],
+      sourceType: 'any',
+      sourcePrefixRanges: [],
+      sourcePorts: [],
+    } as const;
+    await proxy.listeners.apply([{ ...config, filterChains: [chain, { ...other, match }] }], []);
+    assert.equal(proxy.port(), port);
+    assert.doesNotMatch(await ask(client), /connection: close/);
+  });
+
+  it('ends connections of a chain that changed after what they carry', async () => {
+    await proxy.listeners.apply([direct('one')], []);
+    const port = proxy.port();
+    const client = connectTo(port);
+    await ask(client);
+    await proxy.listeners.apply([direct('two')], []);
+    await client.untilEnd();
+    assert.equal(proxy.port(), port);
+    assert.match(await ask(connectTo(port)), /two$/);
+  });
+
+  it('refuses an address that is taken, and goes on with the rest', async () => {
+    await proxy.listeners.apply([direct('one')], []);
+    const taken = proxy.port();
+    const problems = await proxy.listeners.apply(
+      [
+        {
+          ...direct('two'),
+          name: 'second',
+          address: { kind: 'socket', host: '127.0.0.1', port: taken, protocol: 'tcp' },
+        },
+        { ...direct('three'), name: 'third' },
+      ],
+      [],
+    );
+    assert.deepEqual(
+      problems.map((problem) => problem.resource),
+      ['second'],
+    );
+    assert.match(problems[0]?.message ?? '', /cannot listen on 127\.0\.0\.1:\d+: .*EADDRINUSE/);
+    assert.match(await ask(connectTo(proxy.port('third'))), /three$/);
+  });
+
+  it('refuses two chains that match the same connections', async () => {
+    const config = direct('one');
+    const [chain] = config.filterChains;
+    assert.ok(chain);
+    const problems = await proxy.listeners.apply([{ ...config, filterChains: [chain, chain] }], []);
+    assert.match(problems[0]?.message ?? '', /filter_chains\[1\] matches the same connections/);
+  });
+
+  it('closes connections above the limit of a listener', async () => {
+    await proxy.listeners.apply([{ ...direct('one'), maxConnections: 1 }], []);
+    const first = connectTo(proxy.port());
+    await ask(first);
+    const second = connectTo(proxy.port());
+    await second.untilEnd();
+    assert.equal(proxy.counter('listener.downstream_cx_overflow'), 1);
+    assert.match(await ask(first), /one$/);
+  });
+
+  it('stops accepting when it drains, and says when nothing is left', async () => {
+    await proxy.listeners.apply([direct('one')], []);
+    const port = proxy.port();
+    const client = connectTo(port);
+    await ask(client);
+    const drained = new Promise<void>((resolve) => proxy.listeners.drain({}, resolve));
+    await client.untilEnd();
+    await drained;
+    const late = connectTo(port);
+    assert.equal(await late.untilEnd(), '');
+    await eventually(() => proxy.listeners.status().length === 0);
+  });
+
+  it('frees the address of a listener that is removed', async () => {
+    await proxy.listeners.apply([direct('one')], []);
+    const port = proxy.port();
+    const again: ListenerConfig = {
+      ...direct('two'),
+      name: 'again',
+      address: { kind: 'socket', host: '127.0.0.1', port, protocol: 'tcp' },
+    };
+    assert.deepEqual(await proxy.listeners.apply([again], ['listener']), []);
+    assert.match(await ask(connectTo(port)), /two$/);
+  });
+});
+
+function answering(body: string): RouteConfig {
+  return routeConfig([routeTo('/', { kind: 'direct-response', status: 200, body })]);
+}
+
+function direct(body: string): ListenerConfig {
+  return listenerConfig(managerConfig(answering(body), { delayedCloseTimeoutMs: 50 }));
+}
+
+function rdsListener(): ListenerConfig {
+  return listenerConfig(
+    managerConfig(answering(''), { routes: { kind: 'rds', name: 'routes', initialFetchTimeoutMs: 0 } }),
+  );
+}
