@@ -55,6 +55,15 @@ export class HeddledClient {
     return this.get('/api/v1/convergence');
   }
 
+  /** Names of the instances that heddled knows as endpoints. */
+  async instances(): Promise<ReadonlySet<string>> {
+    const { resources } = await this.get<{
+      resources: readonly { kind: string; namespace: string; name: string }[];
+    }>('/api/v1/resources');
+    const entries = resources.filter(({ kind }) => kind === 'WorkloadEntry');
+    return new Set(entries.map(({ namespace, name }) => `${namespace}/${name}`));
+  }
+
   async problems(): Promise<readonly ReportedProblem[]> {
     return (await this.get<{ problems: readonly ReportedProblem[] }>('/api/v1/problems')).problems;
   }

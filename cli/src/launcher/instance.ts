@@ -47,6 +47,11 @@ export class Instance {
     this.#recordFile = join(environment.folders.instances, `${workload.namespace}.${name}.yaml`);
   }
 
+  /** `NAMESPACE/NAME` of its WorkloadEntry. */
+  get key(): string {
+    return `${this.workload.namespace}/${this.name}`;
+  }
+
   get adminPort(): number {
     return this.#sidecar?.adminPort ?? 0;
   }

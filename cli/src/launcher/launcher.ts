@@ -129,17 +129,29 @@ export class Launcher {
     };
   }
 
-  /** Resolves with true when every instance is up and every proxy has its configuration. */
+  /** Resolves with true when every instance is up, and every proxy knows it. */
   untilReady(timeoutMs: number): Promise<boolean> {
     return waitUntil(
       async () => {
         if (this.instances.some((instance) => !instance.isReady)) return false;
-        const found = await this.#client?.convergence().catch(() => undefined);
-        return found?.converged === true && found.proxies >= this.instances.length + this.#gateways.size;
+        const proxies = this.instances.length + this.#gateways.size;
+        return this.#isSettled((known) => this.instances.every(({ key }) => known.has(key)), proxies);
       },
       this.#options.clock,
       timeoutMs,
     );
+  }
+
+  /** Whether heddled has seen what `seen` asks of the instances it knows, and every proxy has what follows from it. */
+  async #isSettled(seen: (known: ReadonlySet<string>) => boolean, proxies = 0): Promise<boolean> {
+    if (this.#client === undefined) return false;
+    try {
+      if (!seen(await this.#client.instances())) return false;
+      const { converged, proxies: connected } = await this.#client.convergence();
+      return converged && connected >= proxies;
+    } catch {
+      return false;
+    }
   }
 
   /** Ends everything, applications before sidecars before heddled. */
@@ -206,13 +218,9 @@ export class Launcher {
 
   /** Out of the endpoints of every proxy first, then stopped: nobody calls what is about to end. */
   async #retire(leaving: readonly Instance[]): Promise<void> {
-    const before = await this.#client?.convergence().catch(() => undefined);
     await Promise.all(leaving.map((instance) => instance.withdraw()));
     await waitUntil(
-      async () => {
-        const now = await this.#client?.convergence().catch(() => undefined);
-        return now !== undefined && now.converged && now.revision > (before?.revision ?? 0);
-      },
+      () => this.#isSettled((known) => !leaving.some(({ key }) => known.has(key))),
       this.#options.clock,
       SETTLE_TIMEOUT_MS,
     );

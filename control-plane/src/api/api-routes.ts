@@ -228,7 +228,7 @@ function convergence(sources: ApiSources): unknown {
   const proxies = sources.proxies();
   for (const proxy of proxies) {
     for (const { typeUrl, state } of proxy.types) {
-      if (state === 'sent' || state === 'nacked') waiting.push({ id: proxy.nodeId, typeUrl, state });
+      if (state !== 'synced' && state !== 'never-sent') waiting.push({ id: proxy.nodeId, typeUrl, state });
     }
   }
   return {

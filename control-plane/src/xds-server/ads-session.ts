@@ -45,7 +45,8 @@ export interface TypeStatus {
   readonly typeUrl: string;
   readonly sentVersion: string;
   readonly ackedVersion: string;
-  readonly state: 'synced' | 'sent' | 'nacked' | 'never-sent';
+  /** `pending`: there is something to tell that may not be told yet. */
+  readonly state: 'synced' | 'sent' | 'pending' | 'nacked' | 'never-sent';
   readonly resources: number;
   readonly nack: { readonly message: string; readonly atMs: number } | undefined;
 }
@@ -192,17 +193,17 @@ export class AdsSession {
       typeUrl: type.typeUrl,
       sentVersion: type.sentVersion,
       ackedVersion: type.ackedVersion,
-      state:
-        type.nack !== undefined
-          ? 'nacked'
-          : type.nonce === '' && type.sentVersion === ''
-            ? 'never-sent'
-            : type.awaitingAck
-              ? 'sent'
-              : 'synced',
+      state: this.#stateOf(type),
       resources: [...type.sent.values()].filter((version) => version !== '').length,
       nack: type.nack === undefined ? undefined : { message: type.nack.message, atMs: type.nack.atMs },
     }));
+  }
+
+  #stateOf(type: TypeSubscription): TypeStatus['state'] {
+    if (type.nack !== undefined) return 'nacked';
+    if (type.nonce === '' && type.sentVersion === '') return 'never-sent';
+    if (type.awaitingAck) return 'sent';
+    return this.#differs(type, this.#desired(type)) ? 'pending' : 'synced';
   }
 
   #typeOf(typeUrl: string): TypeSubscription | undefined {
