@@ -4,7 +4,7 @@ import { FakeClock, silentLogger } from '@heddle/common';
 import type { ClusterConfig, EndpointsConfig } from '@heddle/engine';
 import type { ConnectionPool } from '../codec/stream.js';
 import type { ConfigSource, ResourceWatcher } from '../config-source.js';
-import { clusterConfig, endpoint } from '../http/proxy.test.fixtures.js';
+import { clusterConfig, endpoint } from '../testing/proxy-under-test.js';
 import { StatsStore } from '../stats/stats-store.js';
 import { createClusterManager } from './cluster-manager.js';
 import type { DnsResolver, ResolvedAddress } from './dns-resolver.js';

@@ -13,7 +13,7 @@ import {
   ROUTER,
   routeConfig,
   TestProxy,
-} from './proxy.test.fixtures.js';
+} from '../testing/proxy-under-test.js';
 
 /** Answers what a test says, byte by byte. */
 type Behaviour = (socket: Socket, request: string) => void;

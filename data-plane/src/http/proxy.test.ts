@@ -12,7 +12,7 @@ import {
   routeTo,
   startBackend,
   TestProxy,
-} from './proxy.test.fixtures.js';
+} from '../testing/proxy-under-test.js';
 
 interface Answer {
   readonly status: number;

@@ -10,7 +10,7 @@ import {
   routeConfig,
   routeTo,
   TestProxy,
-} from '../http/proxy.test.fixtures.js';
+} from '../testing/proxy-under-test.js';
 
 describe('ListenerManager', () => {
   let proxy: TestProxy;

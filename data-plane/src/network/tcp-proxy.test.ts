@@ -10,7 +10,7 @@ import {
   RawClient,
   routeConfig,
   TestProxy,
-} from '../http/proxy.test.fixtures.js';
+} from '../testing/proxy-under-test.js';
 
 describe('TcpProxy', () => {
   let proxy: TestProxy;
