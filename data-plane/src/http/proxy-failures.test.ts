@@ -115,6 +115,13 @@ describe('a request that goes wrong', () => {
     assert.equal((await lastLine())['response_flags'], 'UPE');
   });
 
+  it('is answered 502 when a rewrite made a head that cannot be written', async () => {
+    behave = () => assert.fail('nothing may reach the upstream');
+    const client = await start({ hostRewrite: { kind: 'literal', value: 'a b' } });
+    client.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n');
+    assert.match(await client.until((all) => all.includes('protocol error')), /^HTTP\/1\.1 502 /);
+  });
+
   it('sees the response break off when the upstream breaks off in the middle of it', async () => {
     behave = (socket) => socket.end('HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf');
     const client = await start();

@@ -219,7 +219,9 @@ export class ClientCodecHttp1 implements UpstreamConnection, MessageSink, Waterm
     this.reader.stop();
     this.socket.destroy();
     if (stream === undefined) return;
-    stream.detach()?.onReset(reason, details);
+    const receiver = stream.detach();
+    if (receiver === undefined) stream.failBeforeAttach(details);
+    else receiver.onReset(reason, details);
     this.#callbacks.onStreamDone(this);
   }
 

@@ -29,6 +29,7 @@ export class ClientStream implements RequestSender {
   #early: Buffer[] = [];
   #earlyBytes = 0;
   #earlyEnd = false;
+  #earlyFailure = '';
   /** Set by the codec: the server has begun to answer. */
   hasResponseBytes = false;
 
@@ -40,6 +41,12 @@ export class ClientStream implements RequestSender {
 
   attach(receiver: ResponseReceiver): void {
     if (!this.#isOver) this.#receiver = receiver;
+    else if (this.#earlyFailure !== '') receiver.onReset('protocol-error', this.#earlyFailure);
+  }
+
+  /** The request was refused while its head was being sent, before there was a receiver to be told. */
+  failBeforeAttach(details: string): void {
+    this.#earlyFailure = details;
   }
 
   get receiver(): ResponseReceiver | undefined {
