@@ -61,7 +61,8 @@ export async function loadBootstrap(
   const { bootstrap, findings } = translateBootstrap(value);
   if (findings.problems.length > 0 || bootstrap === undefined) {
     const located = await locator(texts, documents);
-    throw new BootstrapError(findings.problems.map((problem) => ({ ...located(problem.path), ...problem })));
+    const problems = findings.problems.map((problem) => ({ ...located(problem.path), ...problem }));
+    throw new BootstrapError(problems.sort((a, b) => (a.line ?? 0) - (b.line ?? 0)));
   }
   const { message } = bootstrap;
   const node = nodeOf(message.node, commandLine);

@@ -20,7 +20,7 @@ export async function runProxy(args: readonly string[]): Promise<void> {
       process.stdout.write(`${PRODUCT_NAME} ${VERSION} (node ${process.versions.node})\n`);
       return;
     case 'problems':
-      process.stderr.write(`${parsed.problems.join('\n')}\n\n${USAGE}`);
+      process.stderr.write(`${parsed.problems.join('\n')}\n--help tells what there is\n`);
       process.exitCode = EXIT_BAD_USAGE;
       return;
     case 'run':

@@ -175,6 +175,7 @@ export class Server {
     this.#state = 'DRAINING';
     const listeners = this.#listeners;
     if (listeners === undefined) return;
+    const kept = this.#xds?.keepLastGood();
     await new Promise<void>((resolve) => {
       const timer = this.#clock.setTimer(timeoutMs, () => {
         this.#log.warn('what is in flight is cut off', {
@@ -188,6 +189,7 @@ export class Server {
         resolve();
       });
     });
+    await kept;
   }
 
   /** Ends everything now; what is logged and kept is written. */
@@ -198,6 +200,7 @@ export class Server {
 
   async #close(): Promise<void> {
     this.#state = 'DRAINING';
+    await this.#xds?.keepLastGood();
     this.#xds?.close();
     await this.#listeners?.close();
     this.#clusters?.close();
@@ -279,6 +282,7 @@ export class Server {
             state: () => this.state,
             drainListeners: (options) => {
               if (!options.inboundOnly) this.#state = 'DRAINING';
+              void this.#xds?.keepLastGood();
               listeners.drain(options);
             },
             quit: this.#onQuit,

@@ -148,7 +148,11 @@ function translateAdminAddress(message: Bootstrap, findings: BootstrapFindings):
       'expected port_value: named ports are not supported',
     );
   }
-  return { kind: 'socket', host: socket.address, port: socket.portValue ?? 0, protocol: 'tcp' };
+  const port = socket.portValue ?? 0;
+  if (port > 65_535)
+    findings.problem(`${path}.socket_address.port_value`, `expected 0 to 65535, found ${port}`);
+  if (socket.address === '') findings.problem(`${path}.socket_address.address`, 'must be set');
+  return { kind: 'socket', host: socket.address, port, protocol: 'tcp' };
 }
 
 function reportUnsupported(message: Bootstrap, findings: BootstrapFindings): void {

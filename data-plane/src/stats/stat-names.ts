@@ -60,5 +60,5 @@ export function prometheusLabels(tags: Tags, extra = ''): string {
 
 function labelName(name: string): string {
   const plain = name.replace(/[^a-zA-Z0-9_]/g, '_');
-  return /^\d/.test(plain) ? `_${plain}` : plain;
+  return /^[a-zA-Z_]/.test(plain) ? plain : `_${plain}`;
 }

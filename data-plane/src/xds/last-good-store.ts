@@ -105,9 +105,10 @@ export class LastGoodStore {
     this.#pending = undefined;
     if (read !== undefined) {
       const before = this.#writing;
+      const lastGood = read();
       this.#writing = (async () => {
         await before;
-        await this.#write(read());
+        await this.#write(lastGood);
       })();
     }
     await this.#writing;

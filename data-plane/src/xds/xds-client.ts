@@ -89,6 +89,8 @@ export class XdsClient implements ConfigSource {
   #nodeSent = false;
   #lastGoodTried = false;
   #lastGoodInUse = false;
+  #lastGoodKept = false;
+  #takingOver = false;
   #listenersOpen: boolean;
   #working = false;
   #flushPlanned = false;
@@ -186,6 +188,15 @@ export class XdsClient implements ConfigSource {
   /** Whether a resource of this name is held. */
   holds(typeUrl: string, name: string): boolean {
     return this.#types.find((one) => one.typeUrl === typeUrl)?.resources.get(name) !== undefined;
+  }
+
+  /**
+   * Writes the last good configuration now, and leaves it as it is from then on: whoever drains lets go of routes and
+   * endpoints, and what is left is no configuration to start from.
+   */
+  async keepLastGood(): Promise<void> {
+    this.#lastGoodKept = true;
+    await this.#options.lastGood?.flush();
   }
 
   /** Ends the stream and every timer. What was applied stays. */
@@ -363,8 +374,11 @@ export class XdsClient implements ConfigSource {
   #flush(): void {
     this.#flushPlanned = false;
     if (this.#closed) return;
-    this.#endpoints.prune();
-    this.#routes.prune();
+    // While the last good configuration is taken over, nobody watches yet what will be watched.
+    if (!this.#takingOver) {
+      this.#endpoints.prune();
+      this.#routes.prune();
+    }
     if (this.#stream === undefined) return;
     for (const type of this.#types) {
       if (type.typeUrl === typeUrls.listener && !this.#listenersOpen) continue;
@@ -471,7 +485,9 @@ export class XdsClient implements ConfigSource {
       if (this.#clusters.answered || this.#listeners.answered) return;
       const lastGood = await store.load();
       if (lastGood === undefined || this.#closed) return;
+      this.#takingOver = true;
       await this.#applyLastGood(lastGood);
+      this.#takingOver = false;
       this.#log.warn('serving from the last good configuration', {
         reason,
         writtenAt: new Date(lastGood.writtenAtMs).toISOString(),
@@ -522,7 +538,7 @@ export class XdsClient implements ConfigSource {
 
   /** Keeps what is held now, once it is whole. */
   #save(): void {
-    if (!this.#ready || this.#lastGoodInUse) return;
+    if (!this.#ready || this.#lastGoodInUse || this.#lastGoodKept) return;
     this.#options.lastGood?.save(() => ({
       writtenAtMs: this.#options.clock.nowMs(),
       types: this.#types.map((type) => ({

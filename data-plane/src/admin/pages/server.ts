@@ -42,16 +42,17 @@ export function serverPages(options: ServerPagesOptions): readonly AdminPage[] {
       description: 'print server version/status information',
       respond: () => {
         const uptime = duration(options.uptimeMs());
-        return json(
-          toJson(envoy.admin.v3.ServerInfo, {
-            version: options.version,
-            state: envoy.admin.v3.ServerInfo.State[control.state()],
-            uptimeCurrentEpoch: uptime,
-            uptimeAllEpochs: uptime,
-            commandLineOptions: options.commandLineOptions,
-            node: options.node,
-          }),
-        );
+        const state = control.state();
+        const info = toJson(envoy.admin.v3.ServerInfo, {
+          version: options.version,
+          state: envoy.admin.v3.ServerInfo.State[state],
+          uptimeCurrentEpoch: uptime,
+          uptimeAllEpochs: uptime,
+          commandLineOptions: options.commandLineOptions,
+          node: options.node,
+        });
+        // LIVE is 0, which ProtoJSON leaves out and Envoy prints.
+        return json({ ...(info as object), state });
       },
     },
     {

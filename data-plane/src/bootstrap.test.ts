@@ -1,0 +1,237 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, it } from 'node:test';
+import { BootstrapError, loadBootstrap, type BootstrapConfig } from './bootstrap.js';
+import { parseCommandLine } from './bootstrap/command-line.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'heddle-bootstrap-'));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+async function load(text: string, ...args: string[]): Promise<BootstrapConfig> {
+  const file = join(folder, 'bootstrap');
+  writeFileSync(file, text);
+  const parsed = parseCommandLine(['-c', file, ...args]);
+  assert.equal(parsed.kind, 'run');
+  return loadBootstrap((parsed as Extract<typeof parsed, { kind: 'run' }>).commandLine, { COLOUR: 'blue' });
+}
+
+/** Every problem as `line: path: message`. */
+async function problemsOf(text: string): Promise<string[]> {
+  try {
+    await load(text);
+  } catch (thrown) {
+    assert.ok(thrown instanceof BootstrapError);
+    return thrown.problems.map(({ line, path, message }) => `${line}: ${path}: ${message}`);
+  }
+  return [];
+}
+
+const CONTROL_PLANE = `
+      - name: cp
+        type: STATIC
+        load_assignment:
+          endpoints:
+            - lb_endpoints:
+                - endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: 15010 } } }
+                - endpoint: { address: { socket_address: { address: 127.0.0.2, port_value: 15010 } } }`;
+
+const DYNAMIC = `
+dynamic_resources:
+  ads_config:
+    api_type: DELTA_GRPC
+    transport_api_version: V3
+    grpc_services: [{ envoy_grpc: { cluster_name: cp } }]
+  lds_config: { ads: {} }
+  cds_config: { ads: {}, initial_fetch_timeout: 2.5s }
+static_resources:
+  clusters:${CONTROL_PLANE}
+`;
+
+describe('a bootstrap', () => {
+  it('gives node, admin address, and the control plane with its fixed addresses', async () => {
+    const config = await load(
+      `node: { id: a, cluster: b, metadata: { HEDDLE_STATE_DIR: state } }
+admin: { address: { socket_address: { address: 127.0.0.1, port_value: 15000 } } }
+${DYNAMIC}`,
+      '--service-node',
+      'other',
+      '--service-zone',
+      'z',
+    );
+    assert.equal(config.node.id, 'other');
+    assert.equal(config.node.cluster, 'b');
+    assert.equal(config.node.locality?.zone, 'z');
+    assert.equal(config.node.userAgentName, 'heddle-proxy');
+    assert.equal(config.stateDirectory, 'state');
+    assert.deepEqual(config.adminAddress, {
+      kind: 'socket',
+      host: '127.0.0.1',
+      port: 15_000,
+      protocol: 'tcp',
+    });
+    assert.deepEqual(config.ads, {
+      variant: 'delta',
+      target: { name: 'cp', uri: 'ipv4:127.0.0.1:15010,127.0.0.2:15010', authority: 'cp' },
+      listeners: true,
+      clusters: true,
+      metadata: [],
+      initialFetchTimeoutMs: 15_000,
+    });
+    assert.equal(config.formatContext.environment?.('COLOUR'), 'blue');
+    assert.ok(Object.isFrozen(config));
+  });
+
+  it('is the same in YAML and in JSON, and takes google_grpc', async () => {
+    const config = await load(
+      JSON.stringify({
+        dynamicResources: {
+          adsConfig: {
+            apiType: 'GRPC',
+            transportApiVersion: 'V3',
+            grpcServices: [
+              {
+                googleGrpc: { targetUri: 'dns:///cp.example:15010', statPrefix: 'x' },
+                initialMetadata: [{ key: 'X-A', value: 'b' }],
+              },
+            ],
+          },
+          cdsConfig: { ads: {} },
+        },
+      }),
+    );
+    assert.equal(config.ads?.variant, 'sotw');
+    assert.equal(config.ads?.target.uri, 'dns:///cp.example:15010');
+    assert.deepEqual(config.ads?.metadata, [['x-a', 'b']]);
+    assert.equal(config.ads?.listeners, false);
+  });
+
+  it('is merged with --config-yaml as protobuf merges', async () => {
+    const config = await load('node: { id: a, cluster: b }', '--config-yaml', 'node: { id: c }');
+    assert.equal(config.node.id, 'c');
+    assert.equal(config.node.cluster, 'b');
+  });
+
+  it('names every problem with its line', async () => {
+    const found = await problemsOf(`node: { idd: a }
+admin:
+  address: { socket_address: { address: 127.0.0.1, port_value: 70000 } }
+static_resources:
+  secrets: [{ name: s }]
+  listeners:
+    - name: main
+      address: { socket_address: { address: 127.0.0.1, port_value: 1 } }
+      filter_chains:
+        - filters:
+            - name: tcp
+              typed_config:
+                '@type': type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy
+                stat_prefix: tcp
+                cluster: a
+                idle_timeout: soon
+  clusters:
+    - name: a
+      type: STATICK
+    - name: a
+      type: STATIC
+`);
+    const expected: readonly RegExp[] = [
+      /^1: node\.idd: unknown field .*did you mean id/,
+      /^3: admin\.address\.socket_address\.port_value: expected 0 to 65535, found 70000$/,
+      /^5: static_resources\.secrets: /,
+      /^16: static_resources\.listeners\[0\]\.filter_chains\[0\]\.filters\[0\]\.typed_config\.idle_timeout: expected a duration/,
+      /^19: static_resources\.clusters\[0\]\.type: .*did you mean STATIC/,
+      /^20: static_resources\.clusters\[1\]\.name: a second cluster/,
+    ];
+    assert.equal(found.length, expected.length, found.join('\n'));
+    for (const [i, pattern] of expected.entries()) assert.match(found[i] as string, pattern);
+  });
+
+  it('finds lines in JSON too', async () => {
+    assert.deepEqual(await problemsOf('{\n "node": {\n  "id": 7\n }\n}'), [
+      '3: node.id: expected a string, found the number 7',
+    ]);
+  });
+
+  it('says where its syntax is broken', async () => {
+    const [first] = await problemsOf('node:\n  id: [a\nadmin: {}\n');
+    assert.match(first ?? '', /^\d: : /);
+  });
+
+  it('refuses aliases that unfold without end', async () => {
+    const lines = ['a: &a [x, x, x, x, x, x, x, x, x, x]'];
+    for (let i = 0; i < 9; i++) {
+      const from = String.fromCharCode(97 + i);
+      const to = String.fromCharCode(98 + i);
+      lines.push(`${to}: &${to} [${Array.from({ length: 10 }, () => `*${from}`).join(', ')}]`);
+    }
+    assert.match((await problemsOf(lines.join('\n'))).join(), /alias/i);
+  });
+
+  const wrongControlPlanes: readonly (readonly [what: string, change: readonly [string, string], RegExp])[] =
+    [
+      [
+        'an api_type that is not gRPC',
+        ['DELTA_GRPC', 'REST'],
+        /ads_config\.api_type: expected GRPC or DELTA_GRPC, found REST/,
+      ],
+      [
+        'an old version of the protocol',
+        ['version: V3', 'version: V2'],
+        /transport_api_version: expected V3/,
+      ],
+      [
+        'a cluster that is not there',
+        ['cluster_name: cp', 'cluster_name: pc'],
+        /cluster "pc" is not among static_resources/,
+      ],
+      [
+        'listeners from a file',
+        ['lds_config: { ads: {} }', 'lds_config: { path: /x }'],
+        /lds_config: expected "ads: \{\}", found path/,
+      ],
+      [
+        'a cluster without fixed addresses',
+        ['type: STATIC', 'type: ORIGINAL_DST\n        lb_policy: CLUSTER_PROVIDED'],
+        /has no fixed addresses|has problems of its own/,
+      ],
+      [
+        'no service',
+        ['grpc_services: [{ envoy_grpc: { cluster_name: cp } }]', 'grpc_services: []'],
+        /expected one gRPC service, found none/,
+      ],
+    ];
+  for (const [what, [from, to], pattern] of wrongControlPlanes) {
+    it(`refuses ${what}`, async () => {
+      assert.ok(DYNAMIC.includes(from));
+      assert.match((await problemsOf(DYNAMIC.replace(from, to))).join('\n'), pattern);
+    });
+  }
+
+  it('refuses references to xDS without a control plane', async () => {
+    const found = await problemsOf(`static_resources:
+  clusters:
+    - { name: a, type: EDS, eds_cluster_config: { eds_config: { ads: {} } } }
+`);
+    assert.match(found.join(), /cluster "a" gets its endpoints by EDS, but .* names no control plane/);
+  });
+
+  it('accepts what has no effect here, and says so', async () => {
+    const config = await load(`layered_runtime: { layers: [{ name: a, static_layer: { x: 1 } }] }
+stats_config: { use_all_default_tags: true }
+stats_sinks: [{ name: x }]
+`);
+    assert.deepEqual(config.warnings, ['stats_sinks: is not supported and has no effect']);
+  });
+
+  it('resolves a name to a DNS target, and a pipe to a Unix socket', async () => {
+    const dns = DYNAMIC.replace('type: STATIC', 'type: STRICT_DNS').replaceAll('127.0.0.1', 'cp.example');
+    assert.equal((await load(dns)).ads?.target.uri, 'dns:///cp.example:15010');
+    const pipe = DYNAMIC.replace(
+      '{ socket_address: { address: 127.0.0.1, port_value: 15010 } }',
+      '{ pipe: { path: /run/cp } }',
+    );
+    assert.equal((await load(pipe)).ads?.target.uri, 'unix:/run/cp');
+  });
+});
