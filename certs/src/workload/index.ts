@@ -1,0 +1,18 @@
+export {
+  CertificateRotator,
+  type CertificateRotationState,
+  type CertificateRotatorOptions,
+  type SignCertificateRequest,
+} from './certificate-rotator.js';
+export { createCertificateRequest } from './create-certificate-request.js';
+export { readJoinToken } from './join-token-file.js';
+export { RENEWAL_ALARMS, type RenewalAlarm, type RenewalWindow } from './renewal-schedule.js';
+export { formatSpiffeBundle, parseSpiffeBundle } from './spiffe-bundle.js';
+export { TrustBundle, type TrustBundleOptions, type TrustedRoot } from './trust-bundle.js';
+export { verifySvid, type SvidProblem, type SvidVerdict, type VerifySvidOptions } from './verify-svid.js';
+export {
+  WorkloadCertificate,
+  acceptCertificate,
+  type AcceptCertificateOptions,
+} from './workload-certificate.js';
+export { generateWorkloadKeyPair, type WorkloadKeyPair } from './workload-key-pair.js';
