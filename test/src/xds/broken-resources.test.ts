@@ -85,7 +85,7 @@ for (const variant of ['sotw', 'delta'] as const) {
 
         assert.ok(nack !== undefined, 'it was accepted');
         // Nothing more is said about what nobody can refer to.
-        if (broken.name === '') assert.match(nack, /a resource has no name/);
+        if (broken.name === '') assert.match(nack, /a resource has no name|must not be empty/);
         for (const problem of broken.name === '' ? [] : broken.problems) {
           assert.ok(nack.includes(problem.message), `${JSON.stringify(problem)} is not in\n${nack}`);
           assert.ok(nack.includes(problem.path), `the path of ${JSON.stringify(problem)} is not in\n${nack}`);
