@@ -51,7 +51,7 @@ export function startDiscovery(
         options,
       );
     case 'eds':
-      return new EdsDiscovery(discovery.serviceName, receiver, options);
+      return new EdsDiscovery(discovery.serviceName, discovery.initialFetchTimeoutMs, receiver, options);
   }
 }
 
@@ -59,7 +59,12 @@ export function startDiscovery(
 class EdsDiscovery implements EndpointDiscovery {
   readonly #subscription: ResourceSubscription | undefined;
 
-  constructor(serviceName: string, receiver: EndpointReceiver, options: DiscoveryOptions) {
+  constructor(
+    serviceName: string,
+    initialFetchTimeoutMs: number,
+    receiver: EndpointReceiver,
+    options: DiscoveryOptions,
+  ) {
     const { stats } = options;
     let warm = false;
     const warmUp = (): void => {
@@ -68,18 +73,22 @@ class EdsDiscovery implements EndpointDiscovery {
       receiver.onWarm();
     };
     stats.updateAttempt.inc();
-    this.#subscription = options.configSource?.watchEndpoints(serviceName, {
-      onUpdate: (endpoints) => {
-        stats.updateSuccess.inc();
-        if (endpoints.localities.every((one) => one.endpoints.length === 0)) stats.updateEmpty.inc();
-        receiver.onEndpoints(endpoints);
-        warmUp();
+    this.#subscription = options.configSource?.watchEndpoints(
+      serviceName,
+      {
+        onUpdate: (endpoints) => {
+          stats.updateSuccess.inc();
+          if (endpoints.localities.every((one) => one.endpoints.length === 0)) stats.updateEmpty.inc();
+          receiver.onEndpoints(endpoints);
+          warmUp();
+        },
+        onAbsent: () => {
+          stats.updateFailure.inc();
+          warmUp();
+        },
       },
-      onAbsent: () => {
-        stats.updateFailure.inc();
-        warmUp();
-      },
-    });
+      initialFetchTimeoutMs,
+    );
   }
 
   close(): void {

@@ -95,11 +95,15 @@ export class ConnectionManagerRuntime {
       this.#useRoutes(routes.config);
       return;
     }
-    this.#subscription = this.#configSource?.watchRoutes(routes.name, {
-      onUpdate: (config) => this.#useRoutes(config),
-      // The last good routes stay when there are any.
-      onAbsent: () => this.#warmUp(),
-    });
+    this.#subscription = this.#configSource?.watchRoutes(
+      routes.name,
+      {
+        onUpdate: (config) => this.#useRoutes(config),
+        // The last good routes stay when there are any.
+        onAbsent: () => this.#warmUp(),
+      },
+      routes.initialFetchTimeoutMs,
+    );
     if (this.#subscription === undefined) this.#warmUp();
   }
 

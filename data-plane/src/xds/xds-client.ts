@@ -45,7 +45,7 @@ export interface XdsClientOptions {
   /** Whether listeners and clusters are fetched, or only what static ones refer to. */
   readonly listeners: boolean;
   readonly clusters: boolean;
-  /** How long endpoints, routes and the first clusters are waited for. Default 15 s; 0: without end. */
+  /** How long listeners wait for the first clusters. Default 15 s; 0: without end. */
   readonly initialFetchTimeoutMs?: number;
   /** Without one nothing is kept. */
   readonly lastGood?: LastGoodStore | undefined;
@@ -53,6 +53,8 @@ export interface XdsClientOptions {
   readonly lastGoodDelayMs?: number;
 }
 
+/** Envoy's default. */
+const INITIAL_FETCH_TIMEOUT_MS = 15_000;
 const BACKOFF = { baseMs: 500, maxMs: 30_000, minMs: 20 };
 const MAX_WAITING_ANSWERS = 16;
 /** Warnings of one answer that are written to the log. */
@@ -130,7 +132,7 @@ export class XdsClient implements ConfigSource {
     if (this.#options.lastGood !== undefined) {
       this.#setTimer(this.#options.lastGoodDelayMs ?? 1000, () => this.#useLastGood('no answer in time'));
     }
-    const timeoutMs = this.#options.initialFetchTimeoutMs ?? 15_000;
+    const timeoutMs = this.#options.initialFetchTimeoutMs ?? INITIAL_FETCH_TIMEOUT_MS;
     if (timeoutMs > 0 && this.#options.clusters) {
       this.#setTimer(timeoutMs, () => {
         if (this.#clusters.answered) return;
@@ -215,7 +217,7 @@ export class XdsClient implements ConfigSource {
   #watchesOf<T>(type: DiscoveredType<T>): NamedWatches<T> {
     return new NamedWatches({
       clock: this.#options.clock,
-      defaultTimeoutMs: this.#options.initialFetchTimeoutMs ?? 15_000,
+      defaultTimeoutMs: INITIAL_FETCH_TIMEOUT_MS,
       current: (name) => type.resources.get(name)?.value,
       onNamesChanged: () => this.#planFlush(),
     });
