@@ -37,7 +37,9 @@ program
   .description('run the sample application in a mesh and tell its story')
   .option('--check', 'without a person: assert every step, print one line each, end with 0 or 1', false)
   .action(async (options: { check: boolean }) => {
-    process.exitCode = await runDemo({ check: options.check, terminal, environment: process.env });
+    const code = await runDemo({ check: options.check, terminal, environment: process.env });
+    // An interrupted story still waits for answers that nobody needs any more.
+    process.exit(code);
   });
 
 await program.parseAsync();

@@ -34,9 +34,9 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     );
     return 1;
   }
-  const { interrupted, dispose } = untilInterrupted();
-  const folder = await mkdtemp(join(tmpdir(), 'heddle-demo-'));
   let launcher: Launcher | undefined;
+  const { interrupted, dispose } = untilInterrupted(systemClock, () => launcher?.kill());
+  const folder = await mkdtemp(join(tmpdir(), 'heddle-demo-'));
   let client: ShopClient | undefined;
   try {
     // A copy, for the story edits it. The programs come along: commands are relative to the YAML.

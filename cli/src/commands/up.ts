@@ -20,7 +20,6 @@ const PROBLEM_POLL_MS = 300;
 /** Runs a mesh on this machine until it is interrupted. Resolves with the exit code. */
 export async function runUp(options: UpOptions): Promise<number> {
   const { terminal } = options;
-  const { interrupted, dispose } = untilInterrupted();
   const stateFolder = resolve(options.stateFolder);
   await mkdir(stateFolder, { recursive: true, mode: 0o700 });
   const launcher = new Launcher({
@@ -36,6 +35,7 @@ export async function runUp(options: UpOptions): Promise<number> {
       if (event.kind === 'control-plane-ready') terminal.note(`token for writes: ${event.token}`);
     },
   });
+  const { interrupted, dispose } = untilInterrupted(systemClock, () => launcher.kill());
   let watching: { cancel(): void } | undefined;
   try {
     const running = launcher.start().then((mesh) => {

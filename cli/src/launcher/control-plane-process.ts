@@ -88,4 +88,8 @@ export class ControlPlaneProcess {
   async stop(): Promise<void> {
     await this.#process?.stop(5_000);
   }
+
+  kill(): void {
+    this.#process?.kill();
+  }
 }

@@ -117,6 +117,12 @@ export class Instance {
     this.#environment.report({ kind: 'instance-stopped', name: this.name });
   }
 
+  kill(): void {
+    this.#stopped.abort();
+    this.#application?.kill();
+    this.#sidecar?.kill();
+  }
+
   async #port(): Promise<number> {
     const port = await this.#environment.ports.take();
     this.#taken.push(port);

@@ -164,6 +164,15 @@ export class Launcher {
     await this.#controlPlane.stop();
   }
 
+  /** Ends everything at once, whatever is lost. */
+  kill(): void {
+    this.#stopping = true;
+    this.#source?.close();
+    for (const instance of this.instances) instance.kill();
+    for (const { sidecar } of this.#gateways.values()) sidecar.kill();
+    this.#controlPlane.kill();
+  }
+
   /** Works towards the newest model; changes that come meanwhile are taken up after. */
   #reconcile(): void {
     if (this.#reconciling !== undefined) return;

@@ -75,6 +75,11 @@ export class Sidecar {
     this.#environment.ports.release(this.#adminPort);
   }
 
+  kill(): void {
+    this.#stopped.abort();
+    this.#process.kill();
+  }
+
   async #awaitReady(logFile: string): Promise<void> {
     const { clock, report } = this.#environment;
     const check = (): Promise<boolean> => answersOk(this.#adminPort, '/ready');

@@ -81,6 +81,13 @@ export class SupervisedProcess {
     kill.cancel();
   }
 
+  /** Ends it at once, without waiting. */
+  kill(): void {
+    this.#stopping = true;
+    this.#restart?.cancel();
+    if (this.#child !== undefined) this.#signal(this.#child, 'SIGKILL');
+  }
+
   #onEnd(how: string): void {
     const child = this.#child;
     if (child === undefined) return;
