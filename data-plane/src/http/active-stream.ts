@@ -106,6 +106,7 @@ export class ActiveStream extends StreamState implements RequestReceiver, Filter
       return;
     }
     prepareRequestHeaders(head, this, config, runtime.internalOnlyHeaders);
+    if (!endStream && !config.proxy100Continue) this.#answerExpectation(head);
     this.#findRoute(head);
     if (head.upgrade !== '' && !this.#mayUpgrade(head.upgrade)) {
       this.sendLocalReply(LOCAL_REPLY.upgradeRefused);
@@ -113,6 +114,16 @@ export class ActiveStream extends StreamState implements RequestReceiver, Filter
     }
     this.#startTimeouts();
     this.#chain.decodeHeaders(head, endStream);
+  }
+
+  /** Nobody behind this proxy is asked whether the body may come: it may. */
+  #answerExpectation(head: RequestHead): void {
+    const { headers } = head;
+    if (headers.get('expect')?.toLowerCase() !== '100-continue') return;
+    headers.remove('expect');
+    if (this.protocol !== 'HTTP/1.0') {
+      this.#sender.sendInformational({ status: 100, headers: new HeaderMap(), upgrade: '' });
+    }
   }
 
   onRequestData(chunk: Buffer, endStream: boolean): void {
@@ -364,10 +375,14 @@ export class ActiveStream extends StreamState implements RequestReceiver, Filter
     const headers = new HeaderMap();
     for (const [name, value] of reply.headers) headers.append(name, value);
     const isConfigured = reply.details === 'direct_response';
-    if ((this.#grpc && !isConfigured) || reply.grpcStatus !== undefined) {
+    this.responseCode = reply.status;
+    if (this.#grpc || reply.grpcStatus !== undefined) {
       headers.append('content-type', 'application/grpc');
       headers.append('grpc-status', String(reply.grpcStatus ?? grpcStatusOf(reply.status)));
       if (reply.body !== '') headers.append('grpc-message', encodeGrpcMessage(reply.body));
+      if (isConfigured && this.route !== undefined) {
+        applyHeaderChanges(this.route.responseHeaders, headers, this);
+      }
       return { head: { status: 200, headers, upgrade: '' }, body: undefined };
     }
     const head: ResponseHead = { status: reply.status, headers, upgrade: '' };

@@ -85,6 +85,8 @@ export function prepareRequestHeaders(
     if (!headers.has('x-forwarded-proto')) headers.append('x-forwarded-proto', scheme);
     headers.remove('x-envoy-internal');
   }
+  // Nothing but a certificate of this very connection may speak for the client.
+  headers.remove('x-forwarded-client-cert');
   for (let i = 0; i < INTERNAL_HEADERS.length; i++) headers.remove(INTERNAL_HEADERS[i] as string);
   for (let i = 0; i < internalOnlyHeaders.length; i++) headers.remove(internalOnlyHeaders[i] as string);
   const forwardedProto = headers.get('x-forwarded-proto');

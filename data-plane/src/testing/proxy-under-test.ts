@@ -142,6 +142,7 @@ export function managerConfig(
     serverName: 'heddle',
     serverHeaderTransformation: 'overwrite',
     generateRequestId: true,
+    proxy100Continue: false,
     preserveExternalRequestId: false,
     alwaysSetRequestIdInResponse: false,
     suppressEnvoyHeaders: false,

@@ -32,6 +32,8 @@ export interface HttpConnectionManagerConfig {
   readonly via: string;
   readonly serverName: string;
   readonly serverHeaderTransformation: 'overwrite' | 'append-if-absent' | 'pass-through';
+  /** Whether `Expect: 100-continue` is the upstream's to answer. */
+  readonly proxy100Continue: boolean;
   readonly generateRequestId: boolean;
   readonly preserveExternalRequestId: boolean;
   readonly alwaysSetRequestIdInResponse: boolean;

@@ -3,8 +3,11 @@ import { readRequestHeader } from '../format/operators.js';
 import type { RequestHead } from '../http/message-head.js';
 import { describeStringMatch, stringMatches } from './string-match.js';
 
+type ValueMatch = Exclude<HeaderMatchConfig['match'], { readonly kind: 'present' }>;
+
 /**
- * Whether the request's header matches. Repeated fields are seen joined, so that no value can hide behind another.
+ * Whether the request's header matches. Of repeated fields each value is looked at, and all of them joined, so that no value
+ * can hide behind another.
  *
  * Source: envoy.config.route.v3.HeaderMatcher. A header that is absent never matches, inverted or not, unless the matcher
  * asks for presence or treats a missing header as empty.
@@ -20,9 +23,28 @@ export function headerMatches(config: HeaderMatchConfig, head: RequestHead): boo
     if (!config.treatMissingAsEmpty) return false;
     value = '';
   }
-  const matches =
-    match.kind === 'string' ? stringMatches(match.matcher, value) : inRange(value, match.start, match.end);
+  const matches = valueMatches(match, value) || anyValueMatches(config.name, match, head);
   return matches !== config.invert;
+}
+
+function valueMatches(match: ValueMatch, value: string): boolean {
+  return match.kind === 'string'
+    ? stringMatches(match.matcher, value)
+    : inRange(value, match.start, match.end);
+}
+
+/** Of a field that is there more than once. */
+function anyValueMatches(name: string, match: ValueMatch, { headers }: RequestHead): boolean {
+  const { names, values } = headers;
+  const first = names.indexOf(name);
+  if (first === -1) return false;
+  let next = names.indexOf(name, first + 1);
+  if (next === -1) return false;
+  if (valueMatches(match, values[first] as string)) return true;
+  for (; next !== -1; next = names.indexOf(name, next + 1)) {
+    if (valueMatches(match, values[next] as string)) return true;
+  }
+  return false;
 }
 
 const INTEGER = /^[+-]?\d{1,19}$/;

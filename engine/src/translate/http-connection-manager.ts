@@ -174,6 +174,7 @@ function translateIdentification(
   | 'via'
   | 'serverName'
   | 'serverHeaderTransformation'
+  | 'proxy100Continue'
   | 'generateRequestId'
   | 'preserveExternalRequestId'
   | 'alwaysSetRequestIdInResponse'
@@ -193,6 +194,7 @@ function translateIdentification(
       `${path}.server_header_transformation`,
       findings,
     ),
+    proxy100Continue: manager.proxy_100Continue ?? false,
     generateRequestId: manager.generateRequestId?.value ?? true,
     preserveExternalRequestId: manager.preserveExternalRequestId,
     alwaysSetRequestIdInResponse: manager.alwaysSetRequestIdInResponse,

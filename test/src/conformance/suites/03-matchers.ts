@@ -62,6 +62,48 @@ const FIELDS: readonly (readonly Field[])[] = [
     ['x-b', '3'],
   ],
   [['x-scheme-test', '1']],
+  // Of repeated fields no value hides behind another.
+  [
+    ['x-on', '1'],
+    ['x-not', 'open'],
+    ['x-not', 'secret'],
+  ],
+  [
+    ['x-on', '1'],
+    ['x-not', 'secret'],
+    ['x-not', 'open'],
+  ],
+  [
+    ['x-on', '1'],
+    ['x-not', 'open'],
+    ['x-not', 'closed'],
+  ],
+  [
+    ['x-prefix', 'zz'],
+    ['x-prefix', 'ab'],
+  ],
+  [
+    ['x-suffix', 'yz'],
+    ['x-suffix', 'a'],
+  ],
+  [
+    ['x-range', '5'],
+    ['x-range', '15'],
+  ],
+  [
+    ['x-regex', 'abc'],
+    ['x-regex', 'zzz'],
+  ],
+  [
+    ['x-contains', 'a'],
+    ['x-contains', 'mid'],
+  ],
+  [['x-exact', 'Value,Value']],
+  [
+    ['x-a', '0'],
+    ['x-a', '1'],
+    ['x-b', '2'],
+  ],
 ];
 const TARGETS = [
   '/?q=one',

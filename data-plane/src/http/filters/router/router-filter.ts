@@ -168,6 +168,9 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
     info.upstreamServiceTimeMs = serviceMs;
     stats.rqTime.record(serviceMs);
     const { headers } = head;
+    // What is added to the response may be made of it.
+    info.response = head;
+    info.responseCode = head.status;
     if (!this.#shared.suppressEnvoyHeaders) {
       headers.set('x-envoy-upstream-service-time', String(Math.round(serviceMs)));
     }
@@ -304,7 +307,7 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
     const host = rewriteHost(action, head, info.weightedCluster?.hostRewriteLiteral);
     if (host !== undefined) this.#setHost(action, head, host);
     const path = rewritePath(match.route, action, head.path);
-    if (path !== undefined && path !== head.path) {
+    if (path !== undefined) {
       info.originalPath = head.path;
       if (!this.#shared.suppressEnvoyHeaders) headers.set('x-envoy-original-path', head.path);
       head.path = path;
@@ -320,6 +323,7 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
         before === undefined ? head.authority : `${before},${head.authority}`,
       );
     }
+    if (!this.#shared.suppressEnvoyHeaders) head.headers.set('x-envoy-original-host', head.authority);
     head.authority = host;
   }
 
