@@ -37,6 +37,8 @@ export interface ForgeOptions {
   readonly notBeforeMs?: number;
   readonly notAfterMs?: number;
   readonly serial?: Uint8Array;
+  /** Default: a new one. */
+  readonly keyPair?: { readonly privateKey: KeyObject; readonly publicKey: KeyObject };
   readonly furtherExtensions?: readonly Buffer[];
 }
 
@@ -46,7 +48,7 @@ export interface ForgeOptions {
  * For tests only.
  */
 export function forgeCertificate(options: ForgeOptions = {}): ForgedCertificate {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const { privateKey, publicKey } = options.keyPair ?? generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const { ca = false, keyUsage, purposes = ['serverAuth', 'clientAuth'], names = [] } = options;
   const bits = keyUsage ?? (ca === true ? [KeyUsageBit.keyCertSign] : [KeyUsageBit.digitalSignature]);
   const name =
@@ -81,9 +83,15 @@ export function forgeCertificate(options: ForgeOptions = {}): ForgedCertificate 
   };
 }
 
-/** A root that forged certificates can be signed with. For tests only. */
+/** A root that forged certificates can be signed with, valid whatever a test's clock says. For tests only. */
 export function forgeRoot(commonName = 'forged root'): ForgedCertificate {
-  return forgeCertificate({ commonName, ca: true, purposes: 'left-out' });
+  return forgeCertificate({
+    commonName,
+    ca: true,
+    purposes: 'left-out',
+    notBeforeMs: Date.UTC(2000, 0, 1),
+    notAfterMs: Date.UTC(2100, 0, 1),
+  });
 }
 
 /** What an authority keeps to sign with, to forge in its name what it would not sign. For tests only. */
