@@ -1,0 +1,69 @@
+import { parseDurationMs } from '@heddle/common';
+import { parse } from 'yaml';
+import { isJsonObject } from './json-value.js';
+
+const NAME = 'proxy.istio.io/config';
+const MAX_CHARACTERS = 64 * 1024;
+/** Of Istio's ProxyConfig; the rest of it is either Envoy's or set for the whole mesh. */
+const USED = ['holdApplicationUntilProxyStarts', 'terminationDrainDuration', 'proxyMetadata'];
+
+/** What is used of Istio's ProxyConfig. */
+export interface ProxyConfigAnnotation {
+  readonly holdApplicationUntilProxyStarts?: boolean;
+  readonly terminationDrainSeconds?: number;
+  readonly dnsCapture?: boolean;
+}
+
+/**
+ * Reads the annotation `proxy.istio.io/config`, YAML of Istio's ProxyConfig.
+ *
+ * Errors: appended to `problems`; fields without an effect here are named in `warnings`.
+ */
+export function readProxyConfig(text: string, problems: string[], warnings: string[]): ProxyConfigAnnotation {
+  const problem = (message: string): void => void problems.push(`annotation ${NAME}: ${message}`);
+  if (text.length > MAX_CHARACTERS) {
+    problem(`is longer than ${MAX_CHARACTERS} characters`);
+    return {};
+  }
+  let value: unknown;
+  try {
+    value = parse(text, { maxAliasCount: 0 });
+  } catch (cause) {
+    problem(`is not YAML: ${String((cause as Error).message).split('\n')[0]}`);
+    return {};
+  }
+  if (value === null) return {};
+  if (!isJsonObject(value)) {
+    problem('expected fields of a ProxyConfig');
+    return {};
+  }
+  const unused = Object.keys(value).filter((name) => !USED.includes(name));
+  if (unused.length > 0) warnings.push(`annotation ${NAME}: ${unused.join(', ')}: no effect here`);
+
+  const result: { -readonly [Key in keyof ProxyConfigAnnotation]: ProxyConfigAnnotation[Key] } = {};
+  const hold = value['holdApplicationUntilProxyStarts'];
+  if (typeof hold === 'boolean') result.holdApplicationUntilProxyStarts = hold;
+  else if (hold !== undefined) problem('holdApplicationUntilProxyStarts: expected true or false');
+
+  const drain = value['terminationDrainDuration'];
+  if (drain !== undefined) {
+    const milliseconds = typeof drain === 'string' ? parseDurationMs(drain) : undefined;
+    if (milliseconds === undefined || milliseconds < 1000) {
+      problem('terminationDrainDuration: expected a duration of at least 1s, such as 30s');
+    } else {
+      result.terminationDrainSeconds = Math.floor(milliseconds / 1000);
+    }
+  }
+  const metadata = value['proxyMetadata'];
+  if (isJsonObject(metadata)) {
+    const capture = metadata['ISTIO_META_DNS_CAPTURE'];
+    if (capture !== undefined) result.dnsCapture = String(capture) === 'true';
+    const others = Object.keys(metadata).filter((name) => name !== 'ISTIO_META_DNS_CAPTURE');
+    if (others.length > 0) {
+      warnings.push(`annotation ${NAME}: proxyMetadata ${others.join(', ')}: no effect here`);
+    }
+  } else if (metadata !== undefined) {
+    problem('proxyMetadata: expected an object');
+  }
+  return result;
+}
