@@ -195,8 +195,13 @@ class Checks {
 
   /** An edit was just made: callers must see it in time. */
   async takesEffect(stage: Stage, isSeen: () => Promise<boolean>): Promise<void> {
-    const seen = await stage.eventually(isSeen, 10_000);
-    const afterMs = Math.round(stage.sinceEditMs());
+    // A look takes a while itself: what counts is when the first look that saw nothing but the new state began.
+    let afterMs = 0;
+    const look = (): Promise<boolean> => {
+      afterMs = Math.round(stage.sinceEditMs());
+      return isSeen();
+    };
+    const seen = await stage.eventually(look, 10_000);
     this.that(seen, 'the edit was not seen within 10 s');
     this.that(
       afterMs <= EFFECT_WITHIN_MS,
