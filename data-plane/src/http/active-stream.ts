@@ -97,7 +97,7 @@ export class ActiveStream extends StreamState implements RequestReceiver, Filter
       this.#requestTimeout = new StreamTimeout(this, REQUEST);
       runtime.deadlines.set(this.#requestTimeout, config.requestTimeoutMs);
     }
-    const refused = normalizeRequest(head, config);
+    const refused = normalizeRequest(head, this, config);
     if (refused !== undefined) {
       if (refused === LOCAL_REPLY.relativePath) stats.rqNonRelativePath.inc();
       else if (refused === LOCAL_REPLY.invalidPath) stats.rqFailedPathNormalization.inc();

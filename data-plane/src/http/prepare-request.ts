@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { isIP } from 'node:net';
 import type { HeaderMap, HttpConnectionManagerConfig, RequestHead } from '@heddle/engine';
 import { EDGE_HEADERS, INTERNAL_HEADERS } from './header-names.js';
 import { LOCAL_REPLY, redirect, type LocalReply } from './local-reply.js';
@@ -12,11 +13,13 @@ import type { StreamState } from './stream-state.js';
  */
 export function normalizeRequest(
   head: RequestHead,
+  info: StreamState,
   config: HttpConnectionManagerConfig,
 ): LocalReply | undefined {
+  if (head.authority === '' && info.protocol === 'HTTP/1.0') head.authority = config.defaultHostForHttp10;
   if (head.authority === '') return LOCAL_REPLY.missingHost;
   if (config.stripAnyHostPort || config.stripMatchingHostPort || config.stripTrailingHostDot) {
-    head.authority = stripHost(head.authority, head.scheme, config);
+    head.authority = stripHost(head.authority, info.connectionInfo.localAddress, config);
   }
   if (head.path.charCodeAt(0) !== 0x2f) {
     return head.method === 'CONNECT' || (head.method === 'OPTIONS' && head.path === '*')
@@ -41,12 +44,12 @@ export function normalizeRequest(
 
 const PORT = /:(\d+)$/;
 
-function stripHost(authority: string, scheme: string, config: HttpConnectionManagerConfig): string {
+function stripHost(authority: string, localAddress: string, config: HttpConnectionManagerConfig): string {
   const found = PORT.exec(authority);
   let host = found === null ? authority : authority.slice(0, found.index);
   let port = found === null ? '' : (found[0] as string);
-  const isDefault = port === (scheme === 'https' ? ':443' : ':80');
-  if (config.stripAnyHostPort || (config.stripMatchingHostPort && isDefault)) port = '';
+  if (config.stripAnyHostPort || (config.stripMatchingHostPort && port !== '' && localAddress.endsWith(port)))
+    port = '';
   if (config.stripTrailingHostDot && host.endsWith('.')) host = host.slice(0, -1);
   return host + port;
 }
@@ -100,12 +103,13 @@ function forwardedAddress(headers: HeaderMap, fromLast: number): string | undefi
   const value = headers.joined('x-forwarded-for');
   if (value === undefined) return undefined;
   const comma = value.indexOf(',');
-  if (comma === -1) return fromLast === 0 ? value.trim() : undefined;
-  const address = value
-    .split(',')
-    .at(-1 - fromLast)
-    ?.trim();
-  return address === '' ? undefined : address;
+  if (comma === -1) return fromLast === 0 ? addressOf(value) : undefined;
+  return addressOf(value.split(',').at(-1 - fromLast));
+}
+
+function addressOf(text: string | undefined): string | undefined {
+  const address = text?.trim();
+  return address === undefined || isIP(address) === 0 ? undefined : address;
 }
 
 function appendForwardedFor(headers: HeaderMap, address: string): void {

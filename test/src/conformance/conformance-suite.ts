@@ -15,13 +15,4 @@ export interface ConformanceRow {
   readonly title: string;
   /** JSON-like: compared with what was recorded from Envoy. */
   readonly observe: (context: RowContext) => Promise<Observation>;
-  /** Where heddle-proxy answers in another way on purpose. */
-  readonly differs?: DeliberateDifference;
-}
-
-export interface DeliberateDifference {
-  /** A heading of docs/differences.md, as an anchor. */
-  readonly why: string;
-  /** What heddle-proxy has to show, from what Envoy shows. */
-  readonly heddle: (envoy: Observation) => Observation;
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { networkInterfaces } from 'node:os';
 import type { Http1Message } from '../support/http1-reader.js';
 import { rawExchange, type RawExchange, type RawExchangeOptions } from '../support/raw-exchange.js';
 import type { RecordingUpstream } from '../support/recording-upstream.js';
@@ -6,6 +7,13 @@ import type { RecordingUpstream } from '../support/recording-upstream.js';
 /** What was seen: only what JSON can hold, so that it can be recorded. */
 export type Observation =
   string | number | boolean | null | readonly Observation[] | { readonly [key: string]: Observation };
+
+/** This machine's addresses, apart from loopback. */
+const OWN_ADDRESSES = new Set(
+  Object.values(networkInterfaces()).flatMap((addresses) =>
+    (addresses ?? []).filter(({ internal }) => !internal).map(({ address }) => address),
+  ),
+);
 
 /** Longer bodies are recorded by length and hash. */
 const LONGEST_SHOWN_BODY = 1500;
@@ -149,6 +157,10 @@ export class RowContext {
   #shownValue(name: string, value: string): string {
     if (name === 'date') return Number.isNaN(Date.parse(value)) ? value : '<date>';
     if (name === 'x-envoy-upstream-service-time') return /^\d+$/.test(value) ? '<ms>' : value;
+    // In place of loopback Envoy names an address of the machine: docs/differences.md#loopback-in-x-forwarded-for.
+    if (name === 'x-forwarded-for' && OWN_ADDRESSES.has(value.split(',').at(-1) ?? '')) {
+      return value.replace(/[^,]*$/, '127.0.0.1');
+    }
     return this.normalised(value);
   }
 

@@ -69,7 +69,10 @@ export const accessLogs: ConformanceSuite = {
         const found = await lines(proxy, 'default', (line) => line.includes('/at-the-end'));
         // Durations: of the request, and of the upstream.
         return found.map((line) =>
-          proxy.normalised(line).replace(/ (\d+) (\d+) (\d+) (\d+|-) "/, ' $2 $3 <ms> "'),
+          proxy
+            .normalised(line)
+            .replace(/ (\d+) (\d+) (\d+) (\d+|-) "/, ' $2 <ms> <ms> "')
+            .replaceAll(/_?(?:duration|time)":\d+(?:\.\d+)?/g, (text) => text.replace(/[\d.]+$/, '"<ms>"')),
         );
       },
     },

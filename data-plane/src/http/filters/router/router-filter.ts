@@ -294,7 +294,9 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
       headers.remove('x-envoy-upstream-rq-timeout-ms');
     }
     if (!this.#shared.suppressEnvoyHeaders && this.#timeoutMs > 0) {
-      headers.set('x-envoy-expected-rq-timeout-ms', String(this.#timeoutMs));
+      const perTryMs = action.retry?.perTryTimeoutMs ?? 0;
+      const expectedMs = perTryMs > 0 ? Math.min(perTryMs, this.#timeoutMs) : this.#timeoutMs;
+      headers.set('x-envoy-expected-rq-timeout-ms', String(expectedMs));
     }
     if (match.virtualHost.includeRequestAttemptCount) headers.set('x-envoy-attempt-count', '1');
     if (this.#weighted !== undefined && match.weightedFirst) {
@@ -315,6 +317,7 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
   }
 
   #setHost(action: ForwardAction, head: RequestHead, host: string): void {
+    const { info } = this.#stream;
     if (host === head.authority) return;
     if (action.appendXForwardedHost) {
       const before = head.headers.joined('x-forwarded-host');
@@ -323,7 +326,10 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
         before === undefined ? head.authority : `${before},${head.authority}`,
       );
     }
-    if (!this.#shared.suppressEnvoyHeaders) head.headers.set('x-envoy-original-host', head.authority);
+    // As Envoy: not where the rewrite is one of a weighted cluster.
+    if (!this.#shared.suppressEnvoyHeaders && (info.weightedCluster?.hostRewriteLiteral ?? '') === '') {
+      head.headers.set('x-envoy-original-host', head.authority);
+    }
     head.authority = host;
   }
 
