@@ -59,6 +59,9 @@ export class AccessLogFiles {
   }
 }
 
+/** Lines are joined as strings up to this length. */
+const GATHERED_CHARACTERS = 4096;
+
 class AccessLogFile implements LineWriter {
   readonly #path: string;
   readonly #clock: Clock;
@@ -71,7 +74,16 @@ class AccessLogFile implements LineWriter {
   readonly #failed: Counter;
   /** Undefined while the file is being opened, or when it cannot be. */
   #descriptor: number | undefined = undefined;
+  /** Lines that are not in a buffer yet: a few are put there at once. */
   #text = '';
+  /** Where lines are gathered; made with the first line. */
+  #buffer: Buffer | undefined = undefined;
+  #filled = 0;
+  /** A buffer that was written, for the next lines. */
+  #spare: Buffer | undefined = undefined;
+  /** Full buffers that wait for the write under way, oldest first. */
+  #full: Buffer[] = [];
+  #fullBytes = 0;
   /** Bytes handed to the kernel and not yet written. */
   #writing = 0;
   #timer: Timer | undefined = undefined;
@@ -94,12 +106,13 @@ class AccessLogFile implements LineWriter {
   }
 
   write(line: string): void {
-    if (this.#closed || this.#text.length + this.#writing > this.#maxBufferedBytes) {
+    if (this.#closed || this.#waitingBytes + this.#writing > this.#maxBufferedBytes) {
       this.#dropped.inc();
       return;
     }
     this.#text += line;
-    if (this.#text.length >= this.#flushBytes) this.#flush();
+    if (this.#text.length >= GATHERED_CHARACTERS) this.#gather();
+    if (this.#waitingBytes >= this.#flushBytes) this.#flush();
     else this.#timer ??= this.#clock.setTimer(this.#flushIntervalMs, this.#onTimer);
   }
 
@@ -126,7 +139,44 @@ class AccessLogFile implements LineWriter {
   }
 
   get #isIdle(): boolean {
-    return this.#writing === 0 && !this.#opening && (this.#text === '' || this.#descriptor === undefined);
+    return (
+      this.#writing === 0 && !this.#opening && (this.#waitingBytes === 0 || this.#descriptor === undefined)
+    );
+  }
+
+  /** What was logged and not handed to the kernel. Units: bytes, characters for what is not gathered yet. */
+  get #waitingBytes(): number {
+    return this.#text.length + this.#filled + this.#fullBytes;
+  }
+
+  /** Puts the text into the buffer: strings that are joined for longer cost more to flatten and to keep. */
+  #gather(): void {
+    const text = this.#text;
+    this.#text = '';
+    if (this.#buffer !== undefined && this.#filled + 3 * text.length > this.#buffer.length) this.#setAside();
+    if (3 * text.length > this.#bufferBytes) {
+      const bytes = Buffer.from(text);
+      this.#full.push(bytes);
+      this.#fullBytes += bytes.length;
+      return;
+    }
+    if (this.#buffer === undefined) {
+      this.#buffer = this.#spare ?? Buffer.allocUnsafeSlow(this.#bufferBytes);
+      this.#spare = undefined;
+    }
+    this.#filled += this.#buffer.write(text, this.#filled);
+  }
+
+  #setAside(): void {
+    if (this.#buffer === undefined || this.#filled === 0) return;
+    this.#full.push(this.#buffer.subarray(0, this.#filled));
+    this.#fullBytes += this.#filled;
+    this.#buffer = undefined;
+    this.#filled = 0;
+  }
+
+  get #bufferBytes(): number {
+    return this.#flushBytes + 3 * 2 * GATHERED_CHARACTERS;
   }
 
   readonly #onTimer = (): void => {
@@ -136,9 +186,12 @@ class AccessLogFile implements LineWriter {
 
   /** One write at a time, so that lines stay in order; what comes meanwhile waits. */
   #flush(): void {
-    if (this.#text === '' || this.#writing > 0 || this.#descriptor === undefined) return;
-    const bytes = Buffer.from(this.#text);
-    this.#text = '';
+    if (this.#writing > 0 || this.#descriptor === undefined) return;
+    if (this.#text !== '') this.#gather();
+    if (this.#full.length === 0) this.#setAside();
+    const bytes = this.#full.shift();
+    if (bytes === undefined) return;
+    this.#fullBytes -= bytes.length;
     this.#writeAll(this.#descriptor, bytes);
   }
 
@@ -150,18 +203,26 @@ class AccessLogFile implements LineWriter {
         return;
       }
       this.#writing = 0;
+      this.#keepSpare(bytes);
       if (error === null) this.#written.inc();
       else {
         this.#failed.inc();
         this.#log.warn('access log cannot be written', { path: this.#path, error: error.message });
       }
       this.#reopenWhenIdle();
-      if (this.#text.length >= this.#flushBytes || this.#waiting.length > 0) this.#flush();
-      else if (this.#text !== '') {
+      const mustGoOn = this.#full.length > 0 || this.#waiting.length > 0;
+      if (mustGoOn || this.#waitingBytes >= this.#flushBytes) this.#flush();
+      else if (this.#waitingBytes > 0) {
         this.#timer ??= this.#clock.setTimer(this.#flushIntervalMs, this.#onTimer);
       }
       this.#settle();
     });
+  }
+
+  /** Memory of the size that is gathered into is used again. */
+  #keepSpare(written: Buffer): void {
+    const { buffer } = written;
+    if (buffer.byteLength === this.#bufferBytes) this.#spare = Buffer.from(buffer);
   }
 
   #open(): void {
@@ -179,7 +240,7 @@ class AccessLogFile implements LineWriter {
       } else if (this.#closed) close(descriptor, () => undefined);
       else {
         this.#descriptor = descriptor;
-        if (this.#text.length >= this.#flushBytes || this.#waiting.length > 0) this.#flush();
+        if (this.#waitingBytes >= this.#flushBytes || this.#waiting.length > 0) this.#flush();
       }
       this.#settle();
     });

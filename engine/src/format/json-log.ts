@@ -1,10 +1,11 @@
 import type { JsonLogFields, JsonLogValue } from '../config/access-log-config.js';
 import type { StreamInfo } from '../http/stream-info.js';
 import { jsonText } from './json-text.js';
-import type { FormatContext } from './operators.js';
-import { compileTemplate } from './template.js';
+import type { FormatContext, OperatorReader } from './operators.js';
+import { compileTemplate, type Template } from './template.js';
 
-type Part = string | ((info: StreamInfo) => string);
+/** A literal, a leaf that is one operator, or a leaf of several parts whose value is always a string. */
+type Part = string | OperatorReader | Template;
 type Omitting = (info: StreamInfo) => string | undefined;
 
 /**
@@ -34,7 +35,14 @@ export function compileJsonLog(
   return {
     format: (info) => {
       let line = '';
-      for (const part of merged) line += typeof part === 'string' ? part : part(info);
+      for (let i = 0; i < merged.length; i++) {
+        const part = merged[i] as Part;
+        if (typeof part === 'string') line += part;
+        else if (typeof part === 'function') {
+          const value = part(info);
+          line += typeof value === 'string' ? jsonText(value) : value === undefined ? 'null' : value;
+        } else line += jsonText(part.format(info));
+      }
       return line;
     },
   };
@@ -50,13 +58,7 @@ function mergeLiterals(parts: readonly Part[]): readonly Part[] {
   return merged;
 }
 
-/** The writer of one leaf; undefined means that it has no value. */
-function compileLeaf(
-  text: string,
-  path: string,
-  context: FormatContext,
-  problems: string[],
-): string | Omitting {
+function compileLeaf(text: string, path: string, context: FormatContext, problems: string[]): Part {
   const compiled = compileTemplate(text, context);
   if ('problem' in compiled) {
     problems.push(`${path}: ${compiled.problem}`);
@@ -64,14 +66,19 @@ function compileLeaf(
   }
   const { template } = compiled;
   const { single } = template;
-  if (single === undefined) {
-    if (template.parts.every((part) => typeof part === 'string')) return jsonText(template.parts.join(''));
-    return (info) => jsonText(template.format(info));
-  }
+  if (single !== undefined) return single;
+  return template.parts.every((part) => typeof part === 'string')
+    ? jsonText(template.parts.join(''))
+    : template;
+}
+
+/** The writer of one leaf; undefined means that it has no value. */
+function omittingLeaf(leaf: Part): Omitting {
+  if (typeof leaf === 'string') return () => leaf;
+  if (typeof leaf !== 'function') return (info) => jsonText(leaf.format(info));
   return (info) => {
-    const value = single(info);
-    if (value === undefined) return undefined;
-    return typeof value === 'number' ? String(value) : jsonText(value);
+    const value = leaf(info);
+    return typeof value === 'string' ? jsonText(value) : value === undefined ? undefined : String(value);
   };
 }
 
@@ -83,8 +90,7 @@ function collect(
   problems: string[],
 ): void {
   if (typeof value === 'string') {
-    const leaf = compileLeaf(value, path, context, problems);
-    parts.push(typeof leaf === 'string' ? leaf : (info) => leaf(info) ?? 'null');
+    parts.push(compileLeaf(value, path, context, problems));
     return;
   }
   if (value === null || typeof value !== 'object') {
@@ -115,8 +121,7 @@ function compileOmitting(
   problems: string[],
 ): Omitting {
   if (typeof value === 'string') {
-    const leaf = compileLeaf(value, path, context, problems);
-    return typeof leaf === 'string' ? () => leaf : leaf;
+    return omittingLeaf(compileLeaf(value, path, context, problems));
   }
   if (value === null || typeof value !== 'object') {
     const literal = JSON.stringify(value);
