@@ -10,8 +10,11 @@ import type { ResourceManager } from '../resource-manager.js';
 import type { PoolObserver } from './pool-observer.js';
 
 export interface Http1PoolOptions {
-  /** Starts connecting. `connectEvent` of the options says when the socket is ready. */
-  readonly connect: () => Socket;
+  /**
+   * Starts connecting. `connectEvent` of the options says when the socket is ready. A socket that reads into memory of its
+   * maker hands what it read to `onBytes`, and emits no `data`; others ignore it.
+   */
+  readonly connect: (onBytes: (chunk: Buffer) => void) => Socket;
   /** `secureConnect` for TLS. Default `connect`. */
   readonly connectEvent?: 'connect' | 'secureConnect';
   readonly resources: ResourceManager;
@@ -183,8 +186,9 @@ export class Http1Pool implements ConnectionPool, ClientConnectionCallbacks {
   #connect(): void {
     const { deadlines, connectTimeoutMs, resources, observer, connectEvent = 'connect' } = this.#options;
     let socket: Socket;
+    let codec: ClientCodecHttp1 | undefined;
     try {
-      socket = this.#options.connect();
+      socket = this.#options.connect((chunk) => (codec ??= connection.codec)?.receiveBorrowed(chunk));
     } catch (error) {
       observer?.onConnectFailure?.(false);
       this.#failPending('connection-failure', error instanceof Error ? error.message : String(error));
@@ -285,9 +289,9 @@ export class Http1Pool implements ConnectionPool, ClientConnectionCallbacks {
   }
 
   #assign(connection: PooledConnection, callbacks: PoolCallbacks): void {
-    const { resources, deadlines, maxRequestsPerConnection, observer } = this.#options;
+    const { resources, maxRequestsPerConnection, observer } = this.#options;
     const codec = connection.codec as ClientCodecHttp1;
-    deadlines.clear(connection.waiting);
+    // The idle deadline stays where it is: it does nothing while the connection is busy, and is set anew afterwards.
     connection.isBusy = true;
     this.#active++;
     resources.requests.inc();
