@@ -113,22 +113,22 @@ export class ClientStream implements RequestSender {
     let framing = '';
     if (this.#wantsTunnel) {
       if (contentLength !== undefined) headers.remove('content-length');
-      if (!isConnect) framing = `connection: upgrade\r\nupgrade: ${head.upgrade}\r\n`;
+      if (!isConnect) framing = `\r\nconnection: upgrade\r\nupgrade: ${head.upgrade}`;
       body.begin(BodyFraming.Raw);
     } else if (endStream) {
       if (contentLength !== undefined && length !== 0) headers.remove('content-length');
-      if (length !== 0 && !BODILESS.has(method)) framing = 'content-length: 0\r\n';
+      if (length !== 0 && !BODILESS.has(method)) framing = '\r\ncontent-length: 0';
       body.begin(BodyFraming.None);
     } else if (length >= 0 && Number.isSafeInteger(length)) {
       body.begin(BodyFraming.Length, length);
     } else {
       if (contentLength !== undefined) headers.remove('content-length');
-      framing = 'transfer-encoding: chunked\r\n';
+      framing = '\r\ntransfer-encoding: chunked';
       body.begin(BodyFraming.Chunked);
     }
-    if (headers.has('te')) framing += 'connection: te\r\n';
+    if (headers.has('te')) framing += '\r\nconnection: te';
     const fields = fieldText(headers, options.preserveHeaderCase);
-    const text = `${method} ${target} HTTP/1.1\r\nhost: ${authority}\r\n${fields}${framing}\r\n`;
+    const text = `${method} ${target} HTTP/1.1\r\nhost: ${authority}${fields}${framing}\r\n\r\n`;
     if (endStream || this.#wantsTunnel) {
       this.#requestEnded = endStream && !this.#wantsTunnel;
       this.#earlyEnd = endStream && this.#wantsTunnel;

@@ -18,12 +18,14 @@ export function createDeadline(onDeadline: () => void): Deadline {
  * Deadlines that all lie the same time ahead, so that they fall due in the order in which they were set.
  *
  * Units: ms. Deadlines fire up to a sixteenth of the timeout late, at most a second: one timer serves all of them.
- * Cost: setting and clearing are a few assignments and one look at the clock.
+ * Cost: setting and clearing are a few assignments and one look at the clock. A deadline lies half of that grace further
+ * ahead than asked, so that setting it anew within the grace need not move it.
  */
 export class DeadlineQueue {
   readonly timeoutMs: number;
   readonly #clock: Clock;
-  readonly #slackMs: number;
+  /** Half of what a deadline may be late: the one half for setting anew, the other for the timer. */
+  readonly #graceMs: number;
   #first: Deadline | undefined;
   #last: Deadline | undefined;
   #timer: Timer | undefined;
@@ -31,19 +33,23 @@ export class DeadlineQueue {
   constructor(clock: Clock, timeoutMs: number) {
     this.#clock = clock;
     this.timeoutMs = timeoutMs;
-    this.#slackMs = Math.min(1000, timeoutMs / 16);
+    this.#graceMs = Math.min(1000, timeoutMs / 16) / 2;
   }
 
   /** Sets the deadline, or sets it anew. */
   set(deadline: Deadline): void {
-    deadline.queue?.clear(deadline);
+    const dueMs = this.#clock.monotonicMs() + this.timeoutMs;
+    if (deadline.queue !== undefined) {
+      if (deadline.queue === this && dueMs <= deadline.dueMs) return;
+      deadline.queue.clear(deadline);
+    }
     deadline.queue = this;
-    deadline.dueMs = this.#clock.monotonicMs() + this.timeoutMs;
+    deadline.dueMs = dueMs + this.#graceMs;
     deadline.previous = this.#last;
     if (this.#last === undefined) this.#first = deadline;
     else this.#last.next = deadline;
     this.#last = deadline;
-    this.#timer ??= this.#clock.setTimer(this.timeoutMs + this.#slackMs, this.#onTimer);
+    this.#timer ??= this.#clock.setTimer(this.timeoutMs + 2 * this.#graceMs, this.#onTimer);
   }
 
   clear(deadline: Deadline): void {
@@ -73,7 +79,7 @@ export class DeadlineQueue {
       due.onDeadline();
     }
     if (this.#first !== undefined) {
-      this.#timer ??= this.#clock.setTimer(this.#first.dueMs - nowMs + this.#slackMs, this.#onTimer);
+      this.#timer ??= this.#clock.setTimer(this.#first.dueMs - nowMs + this.#graceMs, this.#onTimer);
     }
   };
 }

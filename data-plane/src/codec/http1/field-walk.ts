@@ -1,10 +1,14 @@
 import { HeaderMap } from '@heddle/engine';
 import type { HeadScan } from './head-scan.js';
-import { FieldKind, headerName } from './header-name.js';
+import { FieldKind, headerName, type HeaderName } from './header-name.js';
 import { badRequest, type ParseFailure } from './parse-failure.js';
 
 /** Envoy's HttpProtocolOptions.headers_with_underscores_action. */
 export type UnderscoresAction = 'allow' | 'reject-request' | 'drop-header';
+
+/** How many places of a message remember the name they had. */
+const MOST_PLACES = 32;
+const NO_NAME = headerName('host');
 
 /** No Content-Length was given. */
 export const NO_LENGTH = -1;
@@ -28,6 +32,8 @@ export class FieldWalk {
   connectionKeepAlive = false;
   /** Lower-case token of an Upgrade field that Connection names too, or empty. */
   upgrade = '';
+  /** The names of the message before, by their place: the next message nearly always has the same ones there. */
+  readonly #names: HeaderName[] = [];
 
   /** Walks the fields of `scan`. Returns why the message must not be passed on, or undefined. */
   walk(scan: HeadScan, underscores: UnderscoresAction, isRequest: boolean): ParseFailure | undefined {
@@ -46,7 +52,14 @@ export class FieldWalk {
     let http2Settings = '';
     const { offsets, text, fieldCount } = scan;
     for (let i = 0, at = 0; i < fieldCount; i++, at += 4) {
-      const field = headerName(text.substring(offsets[at] as number, offsets[at + 1] as number));
+      const start = offsets[at] as number;
+      const length = (offsets[at + 1] as number) - start;
+      let field = this.#names[i] ?? NO_NAME;
+      if (field.raw.length !== length || !text.startsWith(field.raw, start)) {
+        field = headerName(text.substring(start, start + length));
+        // Others hold on to the message that they were cut from.
+        if (field.isKept && i < MOST_PLACES) this.#names[i] = field;
+      }
       const value = text.substring(offsets[at + 2] as number, offsets[at + 3] as number);
       if (field.hasUnderscore && underscores !== 'allow') {
         if (underscores === 'drop-header') continue;
@@ -103,6 +116,11 @@ export class FieldWalk {
   }
 
   #applyConnection(connection: string, upgrade: string): void {
+    // What nearly every server says, told apart without cutting the list up.
+    if (connection === 'keep-alive') {
+      this.connectionKeepAlive = true;
+      return;
+    }
     for (const option of connection.split(',')) {
       const token = option.trim().toLowerCase();
       switch (token) {

@@ -8,18 +8,18 @@ const UNSAFE = /[^\t\x20-\x7e\x80-\xff]/;
 const CONTROL = /[\x00-\x08\x0a-\x1f\x7f]/g;
 const NAME = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/i;
 
-/** Field names that were found to be safe to write; bounded. */
-const safeNames = new Set<string>();
+/** Field names that were found to be safe, as they are written after the line before them; bounded. */
+const safeNames = new Map<string, string>();
 const MOST_SAFE_NAMES = 2048;
 
 /** A status line for each status code that has been written. */
 const statusLines = new Map<number, string>();
 
-/** The first line of a response. */
+/** The first line of a response, without its end. */
 export function statusLine(status: number): string {
   let line = statusLines.get(status);
   if (line === undefined) {
-    line = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Unknown'}\r\n`;
+    line = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Unknown'}`;
     statusLines.set(status, line);
   }
   return line;
@@ -38,7 +38,7 @@ export function isSafeAuthority(authority: string): boolean {
 /**
  * The fields as HTTP/1.1 writes them, without those that the codec writes itself.
  *
- * Shape: latin1. Characters above U+00FF become UTF-8; control bytes become spaces (RFC 9110 section 5.5); a field whose
+ * Shape: latin1; each field begins with the end of the line before it. Characters above U+00FF become UTF-8; control bytes become spaces (RFC 9110 section 5.5); a field whose
  * name is not a token is left out.
  */
 export function fieldText(headers: HeaderMap, preserveCase: boolean): string {
@@ -47,10 +47,11 @@ export function fieldText(headers: HeaderMap, preserveCase: boolean): string {
   let text = '';
   for (let i = 0; i < names.length; i++) {
     const name = written[i] as string;
-    if (!safeNames.has(name) && !isSafeName(name)) continue;
+    const start = safeNames.get(name) ?? fieldStart(name);
+    if (start === '') continue;
     let value = values[i] as string;
     if (UNSAFE.test(value)) value = safeValue(value);
-    text += name + ': ' + value + '\r\n';
+    text += start + value;
   }
   return text;
 }
@@ -66,10 +67,13 @@ export function isFramingField(name: string): boolean {
   );
 }
 
-function isSafeName(name: string): boolean {
-  if (!NAME.test(name) || isFramingField(name.toLowerCase())) return false;
-  if (safeNames.size < MOST_SAFE_NAMES) safeNames.add(name);
-  return true;
+/** Empty for a name that is not written. */
+function fieldStart(name: string): string {
+  if (!NAME.test(name) || isFramingField(name.toLowerCase())) return '';
+  // Copied, so that it is one flat string and keeps no message alive.
+  const start = Buffer.from(`\r\n${name}: `, 'latin1').toString('latin1');
+  if (safeNames.size < MOST_SAFE_NAMES) safeNames.set(name, start);
+  return start;
 }
 
 function safeValue(value: string): string {

@@ -21,6 +21,8 @@ export interface HeaderName {
   readonly name: string;
   readonly kind: number;
   readonly hasUnderscore: boolean;
+  /** Whether it is in the table, and holds on to nothing but itself. */
+  readonly isKept: boolean;
 }
 
 const KINDS: ReadonlyMap<string, number> = new Map([
@@ -63,7 +65,7 @@ export function headerName(raw: string): HeaderName {
   if (known !== undefined) return known;
   const lower = raw.toLowerCase();
   const described = describe(raw, names.get(lower)?.name ?? lower);
-  if (names.size < MOST_NAMES && raw.length <= LONGEST_KEPT_NAME) keep(described);
+  if (names.size < MOST_NAMES && raw.length <= LONGEST_KEPT_NAME) return keep(described);
   return described;
 }
 
@@ -73,16 +75,25 @@ export function keptHeaderNames(): number {
 }
 
 function describe(raw: string, name: string): HeaderName {
-  return { raw, name, kind: KINDS.get(name) ?? FieldKind.Ordinary, hasUnderscore: raw.includes('_') };
+  return {
+    raw,
+    name,
+    kind: KINDS.get(name) ?? FieldKind.Ordinary,
+    hasUnderscore: raw.includes('_'),
+    isKept: false,
+  };
 }
 
-function keep(described: HeaderName): void {
+function keep(described: HeaderName): HeaderName {
   // A substring would keep the whole head it was cut from alive.
   const raw = Buffer.from(described.raw, 'latin1').toString('latin1');
   const name = raw === described.name ? raw : described.name;
-  names.set(raw, {
+  const kept = {
     ...described,
     raw,
     name: names.get(name)?.name ?? Buffer.from(name, 'latin1').toString('latin1'),
-  });
+    isKept: true,
+  };
+  names.set(raw, kept);
+  return kept;
 }

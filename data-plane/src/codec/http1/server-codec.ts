@@ -165,8 +165,8 @@ export class ServerCodecHttp1 implements DownstreamConnection, MessageSink, Wate
     }
     const { head, bodyLength } = headReader;
     if (head === undefined) return STOP;
-    this.#deadlines.clear(this.#idle);
-    this.#deadlines.clear(this.#headDeadline);
+    // The idle deadline stays where it is: it does nothing while there is a stream, and is set anew after it.
+    if (this.#headDeadline.queue !== undefined) this.#deadlines.clear(this.#headDeadline);
     this.#requests++;
     const { maxRequestsPerConnection } = this.config;
     if (maxRequestsPerConnection > 0 && this.#requests >= maxRequestsPerConnection) this.#isDraining = true;
@@ -258,7 +258,7 @@ export class ServerCodecHttp1 implements DownstreamConnection, MessageSink, Wate
   #answer(status: number): void {
     const text = STATUS_CODES[status] ?? 'Bad Request';
     this.writer.write(
-      `${statusLine(status)}content-length: ${text.length}\r\ncontent-type: text/plain\r\n` +
+      `${statusLine(status)}\r\ncontent-length: ${text.length}\r\ncontent-type: text/plain\r\n` +
         `date: ${new Date(this.#deadlines.clock.nowMs()).toUTCString()}\r\nconnection: close\r\n\r\n${text}`,
     );
   }

@@ -72,7 +72,7 @@ export class ServerStream implements ResponseSender {
   sendInformational(head: ResponseHead): void {
     if (this.#isHttp10 || this.#responseBegun || this.#responseEnded) return;
     head.headers.remove('content-length');
-    this.#codec.writer.hold(`${statusLine(head.status)}${this.#fields(head)}\r\n`);
+    this.#codec.writer.hold(`${statusLine(head.status)}${this.#fields(head)}\r\n\r\n`);
   }
 
   sendResponseHeaders(head: ResponseHead, endStream: boolean): void {
@@ -95,7 +95,7 @@ export class ServerStream implements ResponseSender {
       body.begin(BodyFraming.None);
     } else if (endStream) {
       if (contentLength !== undefined && length !== 0) head.headers.remove('content-length');
-      if (length !== 0) framing = 'content-length: 0\r\n';
+      if (length !== 0) framing = '\r\ncontent-length: 0';
       body.begin(BodyFraming.None);
     } else if (length >= 0 && Number.isSafeInteger(length)) {
       body.begin(BodyFraming.Length, length);
@@ -105,13 +105,13 @@ export class ServerStream implements ResponseSender {
         this.#keepAlive = false;
         body.begin(BodyFraming.Raw);
       } else {
-        framing = 'transfer-encoding: chunked\r\n';
+        framing = '\r\ntransfer-encoding: chunked';
         body.begin(BodyFraming.Chunked);
       }
     }
-    if (!this.#keepAlive) framing += 'connection: close\r\n';
-    else if (this.#isHttp10) framing += 'connection: keep-alive\r\n';
-    const text = `${statusLine(status)}${this.#fields(head)}${framing}\r\n`;
+    if (!this.#keepAlive) framing += '\r\nconnection: close';
+    else if (this.#isHttp10) framing += '\r\nconnection: keep-alive';
+    const text = `${statusLine(status)}${this.#fields(head)}${framing}\r\n\r\n`;
     if (endStream) {
       writer.write(text);
       this.#endResponse(true);
@@ -168,8 +168,8 @@ export class ServerStream implements ResponseSender {
     this.#isTunnel = true;
     head.headers.remove('content-length');
     const upgrade = head.upgrade === '' ? this.#upgrade : head.upgrade;
-    const framing = this.#isConnect ? '' : `connection: upgrade\r\nupgrade: ${upgrade}\r\n`;
-    writer.hold(`${statusLine(head.status)}${this.#fields(head)}${framing}\r\n`);
+    const framing = this.#isConnect ? '' : `\r\nconnection: upgrade\r\nupgrade: ${upgrade}`;
+    writer.hold(`${statusLine(head.status)}${this.#fields(head)}${framing}\r\n\r\n`);
     body.begin(BodyFraming.Raw);
     if (endStream) {
       writer.flush();
