@@ -202,21 +202,21 @@ function readExtendedKeyUsage(value: Buffer): { serverAuth: boolean; clientAuth:
 function readTime(reader: DerReader): number {
   const { tag, content } = reader.readElement();
   const text = content.toString('latin1');
-  let digits: string;
-  if (tag === DerTag.utcTime && /^[0-9]{12}Z$/.test(text)) {
-    digits = (Number(text.slice(0, 2)) >= 50 ? '19' : '20') + text;
-  } else if (tag === DerTag.generalizedTime && /^[0-9]{14}Z$/.test(text)) {
-    digits = text;
-  } else {
-    throw new EncodingError('a certificate has a bad time');
-  }
-  const iso =
-    `${digits.slice(0, 4)}-${digits.slice(4, 6)}-${digits.slice(6, 8)}` +
-    `T${digits.slice(8, 10)}:${digits.slice(10, 12)}:${digits.slice(12, 14)}.000Z`;
-  const atMs = Date.parse(iso);
-  // Date takes some days that do not exist for the days after them.
-  if (Number.isNaN(atMs) || new Date(atMs).toISOString() !== iso) {
-    throw new EncodingError('a certificate has a bad time');
-  }
+  let yearDigits: number;
+  if (tag === DerTag.utcTime && /^[0-9]{12}Z$/.test(text)) yearDigits = 2;
+  else if (tag === DerTag.generalizedTime && /^[0-9]{14}Z$/.test(text)) yearDigits = 4;
+  else throw new EncodingError('a certificate has a bad time');
+  const part = (index: number): number => {
+    const at = yearDigits + 2 * index;
+    return Number(text.slice(at, at + 2));
+  };
+  const written = Number(text.slice(0, yearDigits));
+  const year = yearDigits === 4 ? written : written >= 50 ? 1900 + written : 2000 + written;
+  const [month, day, hour, minute, second] = [part(0), part(1), part(2), part(3), part(4)];
+  const atMs = Date.UTC(year, month - 1, day, hour, minute, second);
+  // Date takes days and hours that do not exist for later ones, and years of one or two digits for others.
+  const exists =
+    year >= 100 && month >= 1 && month <= 12 && hour <= 23 && minute <= 59 && second <= 59 && day >= 1;
+  if (!exists || new Date(atMs).getUTCDate() !== day) throw new EncodingError('a certificate has a bad time');
   return atMs;
 }
