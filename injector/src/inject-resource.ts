@@ -91,7 +91,7 @@ function visit(value: unknown, path: string, depth: number, work: Work): void {
     return;
   }
   const metadata = isJsonObject(value['metadata']) ? value['metadata'] : {};
-  const name = textOf(metadata['name']) || textOf(metadata['generateName']);
+  const name = textOf(metadata['name']) || textOf(metadata['generateName']).replace(/-$/, '');
   const namespace = work.options.namespace || textOf(metadata['namespace']) || 'default';
   const described = { kind, name, namespace };
   const templatePath = templatePathOf(apiVersion, kind);

@@ -60,7 +60,7 @@ export function injectYaml(
   for (const document of documents) {
     const end = document.range[2];
     const source = text.slice(start, end);
-    const line = lines.linePos(document.range[0]).line;
+    const line = lines.linePos(document.contents?.range?.[0] ?? document.range[0]).line;
     start = end;
     try {
       const { changed, results: ofDocument } = injectDocument(
@@ -98,7 +98,11 @@ function injectDocument(
   if (value === null || value === undefined) return { changed: undefined, results: [] };
   const { resource, patch, results } = injectResource(value, config, options);
   if (patch.length === 0) return { changed: undefined, results };
-  const layout = { lineWidth: 0, indentSeq: indentsLists(source) };
+  const layout = {
+    lineWidth: 0,
+    indentSeq: indentsLists(source),
+    flowCollectionPadding: !/[[{][^\s\]}]/.test(source),
+  };
   if (!hasAliases(document)) {
     for (const operation of patch) applyToDocument(document, operation);
     const text = document.toString(layout);
@@ -179,7 +183,7 @@ function applyToDocument(document: Document.Parsed, operation: JsonPatchOperatio
     document.deleteIn(tokens);
     return;
   }
-  const node = document.createNode(operation.value);
+  const node = document.createNode(operation.value, { aliasDuplicateObjects: false });
   quoteAmbiguous(node);
   if (operation.op === 'add' && isSeq(parent)) parent.items.splice(Number(last), 0, node);
   else if (isMap(parent)) setKeepingComment(parent, last, node);
@@ -198,7 +202,7 @@ function setKeepingComment(parent: YAMLMap, name: string, node: Node): void {
 }
 
 /** What YAML 1.1, which Kubernetes' tools read, would not take as a string. */
-const AMBIGUOUS = /^(y|n|yes|no|on|off|true|false|null|~|[-+.]?\d.*|0x.*)$/i;
+const AMBIGUOUS = /^(|y|n|yes|no|on|off|true|false|null|~|[-+]?[\d.][-+\d.:_a-fox]*)$/i;
 
 function quoteAmbiguous(root: Node | Document): void {
   visit(root, {

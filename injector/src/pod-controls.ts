@@ -2,7 +2,6 @@ import { closestName } from '@heddle/common';
 import {
   LOG_LEVELS,
   isImageName,
-  resourceProblems,
   type InjectorConfig,
   type LogLevel,
   type ProxyResources,
@@ -12,6 +11,7 @@ import { type InterceptionOptions } from './interception-rules/interception-conf
 import { listEntries, parseNumberRanges } from './interception-rules/number-ranges.js';
 import { type ObjectMeta } from './kubernetes-pod.js';
 import { readProxyConfig } from './proxy-config-annotation.js';
+import { parseQuantity } from './resource-quantity.js';
 
 /** How one pod is injected: the mesh's configuration, changed by the pod's annotations. */
 export interface PodControls {
@@ -96,7 +96,12 @@ const truth: Reader<boolean | undefined> = (value, problem) => {
   return undefined;
 };
 
-const asGiven: Reader<string> = (value) => value;
+const quantity: Reader<string> = (value, problem) => {
+  if (parseQuantity(value) === undefined) {
+    problem(`${JSON.stringify(value)} is not a quantity such as 100m or 128Mi`);
+  }
+  return value;
+};
 
 const image: Reader<string> = (value, problem) => {
   if (!isImageName(value)) problem(`${JSON.stringify(value)} is not the name of an image`);
@@ -147,10 +152,10 @@ const CONTROLS = {
     truth,
   ),
   mergeMetrics: control(['heddle.dev/merge-metrics', 'prometheus.istio.io/merge-metrics'], truth),
-  cpu: control(['heddle.dev/proxy-cpu', 'sidecar.istio.io/proxyCPU'], asGiven),
-  memory: control(['heddle.dev/proxy-memory', 'sidecar.istio.io/proxyMemory'], asGiven),
-  cpuLimit: control(['heddle.dev/proxy-cpu-limit', 'sidecar.istio.io/proxyCPULimit'], asGiven),
-  memoryLimit: control(['heddle.dev/proxy-memory-limit', 'sidecar.istio.io/proxyMemoryLimit'], asGiven),
+  cpu: control(['heddle.dev/proxy-cpu', 'sidecar.istio.io/proxyCPU'], quantity),
+  memory: control(['heddle.dev/proxy-memory', 'sidecar.istio.io/proxyMemory'], quantity),
+  cpuLimit: control(['heddle.dev/proxy-cpu-limit', 'sidecar.istio.io/proxyCPULimit'], quantity),
+  memoryLimit: control(['heddle.dev/proxy-memory-limit', 'sidecar.istio.io/proxyMemoryLimit'], quantity),
   logLevel: control(['heddle.dev/log-level', 'sidecar.istio.io/logLevel'], oneOf(LOG_LEVELS)),
 } as const satisfies Record<string, Control<unknown>>;
 
@@ -260,10 +265,16 @@ function readResources(
     }),
   ) as ProxyResources;
   if (Object.keys(resources).length === 0) return config.resources;
-  const names = Object.values(given).flatMap((fields) =>
-    Object.values(fields).flatMap((field) => (field ? [field.name] : [])),
-  );
-  problems.push(...resourceProblems(resources, `annotations ${names.join(', ')}`));
+  for (const name of ['cpu', 'memory']) {
+    const request = given.requests[name];
+    const limit = given.limits[name];
+    if (request === undefined || limit === undefined) continue;
+    if ((parseQuantity(request.value) ?? 0) > (parseQuantity(limit.value) ?? Infinity)) {
+      problems.push(
+        `annotations ${request.name} and ${limit.name}: ${request.value} requested is more than the limit, ${limit.value}`,
+      );
+    }
+  }
   return resources;
 }
 
@@ -283,9 +294,12 @@ function warnAboutNames(metadata: ObjectMeta, warnings: string[]): void {
   }
 }
 
+/** Only what comes after the prefix is compared: long prefixes would make any two names alike. */
 function suggestion(name: string, known: readonly string[]): string {
-  const close = closestName(name, known);
-  return close === undefined ? '' : `: did you mean ${close}?`;
+  const prefix = name.slice(0, name.indexOf('/') + 1);
+  const candidates = known.filter((item) => item.startsWith(prefix)).map((item) => item.slice(prefix.length));
+  const close = closestName(name.slice(prefix.length), candidates);
+  return close === undefined ? '' : `: did you mean ${prefix}${close}?`;
 }
 
 function definedOnly<T extends object>(object: T): { [Key in keyof T]?: NonNullable<T[Key]> } {

@@ -146,6 +146,20 @@ function probesOf(pod: Pod, controls: PodControls, warnings: string[]): Probes {
   if (!controls.rewriteAppProbes || controls.interceptionMode === 'NONE') return unchanged;
   const all = allContainers(pod);
   const ordinary = rewriteProbes(containers, all, warnings);
+  if (!controls.nativeSidecar) {
+    // They start before the sidecar: nobody would answer, and the pod would wait for them for ever.
+    warnings.push(
+      ...unchanged.initContainers.flatMap(({ name, ...container }) =>
+        ['livenessProbe', 'readinessProbe', 'startupProbe']
+          .filter((field) => (container as Readonly<Record<string, unknown>>)[field])
+          .map(
+            (field) =>
+              `init container ${name}: its ${field} stays as it is, for it starts before the sidecar`,
+          ),
+      ),
+    );
+    return { ...unchanged, ...ordinary };
+  }
   const native = rewriteProbes(unchanged.initContainers, all, warnings);
   return {
     containers: ordinary.containers,

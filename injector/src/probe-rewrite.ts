@@ -18,7 +18,7 @@ export interface RewrittenProbes {
 
 /**
  * Leads the kubelet's HTTP, TCP and gRPC probes through the sidecar's port 15020, for the kubelet speaks no mTLS and is
- * no workload. Everything else of a probe stays: its times, thresholds, headers.
+ * no workload. Everything else of a probe stays: its times and thresholds.
  *
  * Source: Istio's `/app-health/CONTAINER/livez|readyz|startupz`.
  * Errors: none; what cannot be led there stays as it is, with a warning.
@@ -71,10 +71,10 @@ function originalProbe(probe: Probe, port: number): AppProbe {
   };
 }
 
+/** Headers are the sidecar's to send, to the application; a `Host` among them is not the sidecar's own. */
 function sidecarProbe(probe: Probe, path: string): Probe {
-  const { httpGet, tcpSocket: _tcpSocket, grpc: _grpc, ...rest } = probe;
-  const { scheme: _scheme, ...kept }: Readonly<Record<string, unknown>> = httpGet ?? {};
-  return { ...rest, httpGet: { ...kept, path, port: SIDECAR_PORTS.status } };
+  const { httpGet: _httpGet, tcpSocket: _tcpSocket, grpc: _grpc, ...rest } = probe;
+  return { ...rest, httpGet: { path, port: SIDECAR_PORTS.status } };
 }
 
 function portNumber(
