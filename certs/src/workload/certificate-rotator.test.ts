@@ -117,6 +117,23 @@ describe('CertificateRotator', () => {
     assert.ok(Math.max(...delays) > 800 && Math.max(...delays) <= 1000, String(Math.max(...delays)));
   });
 
+  it('begins with short pauses again after it has recovered', async () => {
+    const { rotator, clock, authority } = setup({ random: () => 0.999 });
+    authority.fail = new Error('down');
+    rotator.start();
+    await settled();
+    await pass(clock, 600_000);
+    assert.ok(rotator.state.consecutiveFailures > 8);
+    authority.fail = undefined;
+    await pass(clock, 60_000);
+    authority.fail = new Error('down again');
+    rotator.renewNow();
+    await settled();
+    assert.equal(rotator.state.phase, 'retrying');
+    assert.ok((clock.nextTimerInMs ?? Infinity) <= 1000);
+    rotator.stop();
+  });
+
   it('tries several times within what is left of a short certificate', async () => {
     const { rotator, clock, authority } = setup({ random: () => 0.999 }, [], 10_000);
     rotator.start();

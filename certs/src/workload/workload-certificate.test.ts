@@ -103,6 +103,12 @@ describe('acceptCertificate', () => {
     });
   }
 
+  it('refuses a chain through what is no authority, also where its key usage does not forbid it', () => {
+    const between = forgeCertificate({ commonName: 'x', issuer: root, keyUsage: 'left-out', ca: false });
+    const chainPem = leaf({ issuer: between }).certificatePem + between.certificatePem;
+    assert.throws(() => acceptCertificate({ ...options(), chainPem }), /not a chain/);
+  });
+
   it('answers any damage with a certificate or a CertificateChainError', () => {
     const { certificatePem } = leaf();
     const damage = fc.record({
