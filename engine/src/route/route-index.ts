@@ -1,9 +1,10 @@
 import type { RouteEntryConfig } from '../config/route-config.js';
 import type { RequestHead } from '../http/message-head.js';
 import { PrefixNode } from './prefix-tree.js';
-import { mismatch } from './route-mismatch.js';
+import { asksForPathAlone, mismatch } from './route-mismatch.js';
 
 const NONE = -1;
+const NONE_PLAIN = new Uint8Array(0);
 
 /** Routes by path, in one case: exact paths hashed, prefixes in a radix tree. */
 class PathIndex {
@@ -25,18 +26,19 @@ class PathIndex {
   /** The first route that matches and comes before `best`, else `best`. `key` is the path in this index's case. */
   first(
     routes: readonly RouteEntryConfig[],
+    plain: Uint8Array,
     head: RequestHead,
     path: string,
     key: string,
     randomValue: number,
     best: number,
   ): number {
-    const exact = this.#exact.get(key);
-    if (exact !== undefined) best = firstOf(exact, routes, head, path, randomValue, best);
+    const exact = this.#exact.size === 0 ? undefined : this.#exact.get(key);
+    if (exact !== undefined) best = firstOf(exact, routes, plain, head, path, randomValue, best);
     let node: PrefixNode | undefined = this.#prefixes;
     let at = 0;
     while (node !== undefined && node.least < best) {
-      if (node.routes.length > 0) best = firstOf(node.routes, routes, head, path, randomValue, best);
+      if (node.routes.length > 0) best = firstOf(node.routes, routes, plain, head, path, randomValue, best);
       node = node.step(key, at);
       if (node !== undefined) at += node.label.length;
     }
@@ -47,6 +49,7 @@ class PathIndex {
 function firstOf(
   candidates: readonly number[],
   routes: readonly RouteEntryConfig[],
+  plain: Uint8Array,
   head: RequestHead,
   path: string,
   randomValue: number,
@@ -55,7 +58,12 @@ function firstOf(
   for (let i = 0; i < candidates.length; i++) {
     const candidate = candidates[i] as number;
     if (candidate >= best) return best;
-    if (mismatch(routes[candidate] as RouteEntryConfig, head, path, randomValue) === 0) return candidate;
+    if (
+      plain[candidate] === 1 ||
+      mismatch(routes[candidate] as RouteEntryConfig, head, path, randomValue) === 0
+    ) {
+      return candidate;
+    }
   }
   return best;
 }
@@ -63,7 +71,8 @@ function firstOf(
 /**
  * Finds the first matching route of one virtual host, without walking them all.
  *
- * The index only proposes candidates; `mismatch` decides, so an index that proposes too many is slow and never wrong.
+ * The index only proposes candidates; `mismatch` decides, so an index that proposes too many is slow and never wrong. Routes
+ * that ask for nothing but their exact path or prefix are decided by the index: it has compared every character of it.
  * Cost: flat in the number of exact and prefix routes; linear in those that match by regular expression, by CONNECT, and
  * in routes that share one path.
  */
@@ -72,9 +81,12 @@ export class RouteIndex {
   readonly #cased = new PathIndex();
   readonly #caseless = new PathIndex();
   readonly #linear: number[] = [];
+  /** By route: 1 when a path that the index proposes it for is all that it asks. */
+  readonly #plain: Uint8Array;
 
   constructor(routes: readonly RouteEntryConfig[]) {
     this.#routes = routes;
+    this.#plain = Uint8Array.from(routes, (route) => (asksForPathAlone(route) ? 1 : 0));
     routes.forEach((route, i) => {
       const { path, caseSensitive } = route.match;
       if (path.kind === 'regex' || path.kind === 'connect') {
@@ -90,13 +102,14 @@ export class RouteIndex {
   /** The number of the first matching route, or -1. */
   find(head: RequestHead, path: string, randomValue: number): number {
     const routes = this.#routes;
+    const plain = path === '' ? NONE_PLAIN : this.#plain;
     const unset = routes.length;
     let best = unset;
-    if (!this.#cased.empty) best = this.#cased.first(routes, head, path, path, randomValue, best);
+    if (!this.#cased.empty) best = this.#cased.first(routes, plain, head, path, path, randomValue, best);
     if (!this.#caseless.empty) {
-      best = this.#caseless.first(routes, head, path, path.toLowerCase(), randomValue, best);
+      best = this.#caseless.first(routes, plain, head, path, path.toLowerCase(), randomValue, best);
     }
-    if (this.#linear.length > 0) best = firstOf(this.#linear, routes, head, path, randomValue, best);
+    if (this.#linear.length > 0) best = firstOf(this.#linear, routes, plain, head, path, randomValue, best);
     return best === unset ? NONE : best;
   }
 }

@@ -56,6 +56,18 @@ export function mismatch(
     : MISMATCH.none;
 }
 
+/** Whether a route asks for an exact path or a prefix and nothing more: `mismatch` can then only be of the path. */
+export function asksForPathAlone({ match }: RouteEntryConfig): boolean {
+  const { kind } = match.path;
+  return (
+    (kind === 'exact' || kind === 'prefix') &&
+    match.headers.length === 0 &&
+    match.queryParameters.length === 0 &&
+    !match.grpcOnly &&
+    match.runtimeFraction >= 1
+  );
+}
+
 function pathMatches(route: RouteEntryConfig, path: string): boolean {
   const wanted = route.match.path;
   if (wanted.kind === 'connect') return true;

@@ -80,8 +80,15 @@ export function translateVirtualHost(
         route.perRequestBufferLimitBytes !== null,
         'warning',
       );
+      // Spelled out: spread, each virtual host's routes would get a hidden class of their own, and every look slow.
       return {
-        ...entry,
+        name: entry.name,
+        match: entry.match,
+        action: entry.action,
+        requestHeaders: entry.requestHeaders,
+        responseHeaders: entry.responseHeaders,
+        perFilterConfig: entry.perFilterConfig,
+        decoratorOperation: entry.decoratorOperation,
         effectiveRequestHeaders: effectiveHeaderChanges(table, changes, entry, 'requestHeaders'),
         effectiveResponseHeaders: effectiveHeaderChanges(table, changes, entry, 'responseHeaders'),
       };
