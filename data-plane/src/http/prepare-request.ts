@@ -1,9 +1,9 @@
-import { randomUUID } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { HeaderMap, HttpConnectionManagerConfig, RequestHead } from '@heddle/engine';
 import { EDGE_HEADERS, INTERNAL_HEADERS } from './header-names.js';
 import { LOCAL_REPLY, redirect, type LocalReply } from './local-reply.js';
 import { normalizePath } from './path-normalization.js';
+import { newRequestId } from './request-id.js';
 import type { StreamState } from './stream-state.js';
 
 /**
@@ -123,7 +123,7 @@ function prepareRequestId(headers: HeaderMap, info: StreamState, config: HttpCon
     config.generateRequestId &&
     (id === undefined || (config.useRemoteAddress && !config.preserveExternalRequestId))
   ) {
-    id = randomUUID();
+    id = newRequestId();
     headers.set('x-request-id', id);
   }
   info.requestId = id ?? '';

@@ -16,14 +16,17 @@ const DAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 
 
 let cachedSecond = Number.NaN;
 let cachedPrefix = '';
+let cachedWhole = Number.NaN;
+let cachedText = '';
 
 /**
  * A wall-clock time as `2026-11-21T08:22:04.123Z`.
  *
- * Cost: the part up to the second is remembered, because consecutive log lines share it.
+ * Cost: the last time and the part up to the second are remembered, because consecutive log lines share them.
  */
 export function formatIsoTime(timeMs: number): string {
   const whole = Math.floor(timeMs);
+  if (whole === cachedWhole) return cachedText;
   const second = Math.floor(whole / 1000);
   if (second !== cachedSecond) {
     const date = new Date(second * 1000);
@@ -32,11 +35,10 @@ export function formatIsoTime(timeMs: number): string {
     cachedSecond = second;
   }
   const ms = whole - second * 1000;
-  return ms < 10
-    ? `${cachedPrefix}.00${ms}Z`
-    : ms < 100
-      ? `${cachedPrefix}.0${ms}Z`
-      : `${cachedPrefix}.${ms}Z`;
+  cachedWhole = whole;
+  cachedText =
+    ms < 10 ? `${cachedPrefix}.00${ms}Z` : ms < 100 ? `${cachedPrefix}.0${ms}Z` : `${cachedPrefix}.${ms}Z`;
+  return cachedText;
 }
 
 type TimePart = (date: Date) => string;
