@@ -10,9 +10,21 @@ export class HeaderMap {
   readonly names: string[] = [];
   readonly rawNames: string[] = [];
   readonly values: string[] = [];
+  /** How many values at the start a parser has checked byte by byte, and nobody has replaced since. */
+  #checked = 0;
 
   get length(): number {
     return this.names.length;
+  }
+
+  /** For parsers: the values that are here now hold no byte that a header value may not hold. */
+  markChecked(): void {
+    this.#checked = this.values.length;
+  }
+
+  /** Values before this place need no check when they are written. */
+  get checked(): number {
+    return this.#checked;
   }
 
   /** Adds at the end. `name` must be lower case. */
@@ -56,6 +68,7 @@ export class HeaderMap {
     }
     this.rawNames[first] = rawName;
     this.values[first] = value;
+    if (first < this.#checked) this.#checked = first;
     if (this.names.indexOf(name, first + 1) !== -1) this.#removeFrom(name, first + 1);
   }
 
@@ -78,6 +91,7 @@ export class HeaderMap {
 
   #removeFrom(name: string, start: number): void {
     let kept = start;
+    if (start < this.#checked) this.#checked = start;
     for (let i = start; i < this.names.length; i++) {
       if (this.names[i] === name) continue;
       this.names[kept] = this.names[i] as string;

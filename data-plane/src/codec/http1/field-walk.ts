@@ -109,6 +109,7 @@ export class FieldWalk {
           break;
       }
     }
+    headers.markChecked();
     if (connection !== '') this.#applyConnection(connection, upgrade);
     if (te !== '' && listHas(te, 'trailers')) headers.append('te', 'trailers');
     if (http2Settings !== '' && this.upgrade !== '') headers.append('http2-settings', http2Settings);

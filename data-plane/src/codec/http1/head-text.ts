@@ -42,7 +42,7 @@ export function isSafeAuthority(authority: string): boolean {
  * name is not a token is left out.
  */
 export function fieldText(headers: HeaderMap, preserveCase: boolean): string {
-  const { names, values } = headers;
+  const { names, values, checked } = headers;
   const written = preserveCase ? headers.rawNames : names;
   let text = '';
   for (let i = 0; i < names.length; i++) {
@@ -50,7 +50,7 @@ export function fieldText(headers: HeaderMap, preserveCase: boolean): string {
     const start = safeNames.get(name) ?? fieldStart(name);
     if (start === '') continue;
     let value = values[i] as string;
-    if (UNSAFE.test(value)) value = safeValue(value);
+    if (i >= checked && UNSAFE.test(value)) value = safeValue(value);
     text += start + value;
   }
   return text;

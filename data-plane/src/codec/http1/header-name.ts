@@ -86,14 +86,19 @@ function describe(raw: string, name: string): HeaderName {
 
 function keep(described: HeaderName): HeaderName {
   // A substring would keep the whole head it was cut from alive.
-  const raw = Buffer.from(described.raw, 'latin1').toString('latin1');
+  const raw = internalized(Buffer.from(described.raw, 'latin1').toString('latin1'));
   const name = raw === described.name ? raw : described.name;
   const kept = {
     ...described,
     raw,
-    name: names.get(name)?.name ?? Buffer.from(name, 'latin1').toString('latin1'),
+    name: names.get(name)?.name ?? internalized(Buffer.from(name, 'latin1').toString('latin1')),
     isKept: true,
   };
   names.set(raw, kept);
   return kept;
+}
+
+/** The engine's one string of that text, as literals are: two of these are told apart without a look at their letters. */
+function internalized(text: string): string {
+  return Object.keys({ [text]: 0 })[0] ?? text;
 }

@@ -12,7 +12,9 @@ export interface Flushable {
  */
 export class WriteBatch {
   #depth = 0;
-  #dirty: Flushable[] = [];
+  /** The first `#count` are waiting; the rest is room for others. */
+  readonly #dirty: (Flushable | undefined)[] = [];
+  #count = 0;
   #isScheduled = false;
   readonly #flushLater = (): void => {
     this.#isScheduled = false;
@@ -24,12 +26,12 @@ export class WriteBatch {
   }
 
   leave(): void {
-    if (--this.#depth === 0 && this.#dirty.length > 0) this.#flush();
+    if (--this.#depth === 0 && this.#count > 0) this.#flush();
   }
 
   /** `holder` will be flushed at the end of the batch; it adds itself once. */
   add(holder: Flushable): void {
-    this.#dirty.push(holder);
+    this.#dirty[this.#count++] = holder;
     if (this.#depth === 0 && !this.#isScheduled) {
       this.#isScheduled = true;
       process.nextTick(this.#flushLater);
@@ -38,8 +40,12 @@ export class WriteBatch {
 
   #flush(): void {
     const dirty = this.#dirty;
-    for (let i = 0; i < dirty.length; i++) (dirty[i] as Flushable).flush();
-    dirty.length = 0;
+    for (let i = 0; i < this.#count; i++) {
+      const holder = dirty[i];
+      dirty[i] = undefined;
+      holder?.flush();
+    }
+    this.#count = 0;
   }
 }
 
