@@ -30,8 +30,10 @@ function connect({ to, port, from, udp }) {
 
 function runAs(user) {
   const own = calls.filter((call) => (call.uid ?? 0) === user);
+  const outside = user === 'outside' ? ['nsenter', '-t', process.env.OUTSIDE, '-n'] : [];
   const args = ['-e', process.argv[2], JSON.stringify({ uid: user, calls: own })];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [command, ...words] = [...outside, process.execPath, ...args];
+  const child = spawn(command, words, { stdio: ['ignore', 'pipe', 'inherit'] });
   let text = '';
   child.stdout.on('data', (part) => { text += part; });
   return new Promise((end) => child.on('close', () => end(new Map(own.map((call, at) => [call, JSON.parse(text)[at]])))));
@@ -43,7 +45,7 @@ async function main() {
     process.stdout.write(JSON.stringify(await Promise.all(calls.map(connect))), () => process.exit(0));
     return;
   }
-  const ready = [15001, 15006, 8080, 8090, 15008, 15053].map((port) => new Promise((done) => {
+  const ready = [15001, 15006, 8080, 8090, 9090, 15008, 15020, 15053].map((port) => new Promise((done) => {
     net.createServer((socket) => socket.on('error', () => {}).end(String(port))).listen(port, '::', done);
   }));
   for (const [family, address] of [['udp4', '127.0.0.1'], ['udp6', '::1']]) {
@@ -60,13 +62,23 @@ async function main() {
 void main();
 `;
 
-/** A link on which nobody answers, with two addresses of each family; the second one is the sidecar's. */
+/**
+ * A link with two addresses of each family, the second one the sidecar's; its other end is in a network namespace of
+ * its own, which forwards nothing.
+ */
 const NETWORK = [
   'set -e',
   'ip link set lo up',
   'ip link add pod0 type veth peer name far0',
   'ip link set pod0 up',
-  'ip link set far0 up',
+  'unshare -n sleep 60 & export OUTSIDE=$!',
+  'trap "kill $OUTSIDE" EXIT',
+  'until [ "$(readlink /proc/$OUTSIDE/ns/net)" != "$(readlink /proc/$$/ns/net)" ]; do sleep 0.02; done',
+  'ip link set far0 netns $OUTSIDE',
+  'outside() { nsenter -t $OUTSIDE -n "$@"; }',
+  'outside ip link set far0 up',
+  'outside ip addr add 10.9.0.2/24 dev far0',
+  'outside ip -6 addr add fd09::2/64 dev far0 nodad',
   'ip addr add 10.9.0.1/24 dev pod0',
   'ip addr add 10.9.0.254/32 dev pod0',
   'ip -6 addr add fd09::1/64 dev pod0 nodad',
@@ -78,7 +90,8 @@ const NETWORK = [
 interface Call {
   readonly to: string;
   readonly port: number;
-  readonly uid?: number;
+  /** `outside`: from another network namespace, a neighbour on the link. Default 0. */
+  readonly uid?: number | 'outside';
   readonly from?: string;
   readonly udp?: true;
   /** The port that was reached. */
@@ -87,6 +100,7 @@ interface Call {
 
 const common: InterceptionOptions = {
   dnsCapture: true,
+  excludeInboundPorts: '9090',
   excludeOutboundPorts: '8090',
   excludeOutboundIpRanges: '203.0.113.0/24,2001:db8:1::/48',
   includeOutboundIpRanges: '198.51.100.0/24,203.0.113.0/24,10.9.0.0/24,2001:db8::/32',
@@ -116,6 +130,14 @@ const byUser: readonly Call[] = [
   { to: '10.9.0.1', port: 8080, uid: 1337, from: '127.0.0.6', reaches: '8080' },
   { to: '127.0.0.1', port: 8080, uid: 1337, reaches: '8080' },
 ];
+const inbound: readonly Call[] = [
+  { to: '10.9.0.1', port: 8080, uid: 'outside', reaches: '15006' },
+  { to: 'fd09::1', port: 8080, uid: 'outside', reaches: '15006' },
+  { to: '10.9.0.1', port: 9090, uid: 'outside', reaches: '9090' },
+  { to: 'fd09::1', port: 9090, uid: 'outside', reaches: '9090' },
+  { to: '10.9.0.1', port: 15_020, uid: 'outside', reaches: '15020' },
+  { to: '10.9.0.1', port: 15_008, uid: 'outside', reaches: '15008' },
+];
 const byAddress: readonly Call[] = [
   { to: '198.51.100.7', port: 80, uid: 1337, reaches: '15001' },
   { to: '2001:db8::7', port: 80, reaches: '15001' },
@@ -133,7 +155,13 @@ describe('rules, applied in a network namespace', () => {
   for (const [variant, suffix] of Object.entries(variants)) {
     const skip = whyNot(suffix) ?? false;
     it(`lead connections as they should, the sidecar told by its user (${variant})`, { skip }, () => {
-      assertCalls(common, suffix, byUser);
+      assertCalls(common, suffix, [...byUser, ...inbound]);
+    });
+    it(`lead to the sidecar what comes in on chosen ports alone (${variant})`, { skip }, () => {
+      assertCalls({ includeInboundPorts: '8080,15020' }, suffix, [
+        ...inbound,
+        { to: '10.9.0.1', port: 8090, uid: 'outside', reaches: '8090' },
+      ]);
     });
     it(`lead connections as they should, the sidecar told by its address (${variant})`, { skip }, () => {
       assertCalls({ ...common, proxySource: { v4: '10.9.0.254', v6: 'fd09::254' } }, suffix, byAddress);
@@ -143,7 +171,7 @@ describe('rules, applied in a network namespace', () => {
 
 function assertCalls(options: InterceptionOptions, suffix: string, calls: readonly Call[]): void {
   const plan = interceptionPlan(parseInterceptionOptions(options), suffix === '' ? 'nftables' : 'iptables');
-  const script = `${NETWORK}\n${variantFunctions(suffix)}\n${formatPlan(plan)}\nexec "$0" -e "$1" "$2" "$1"`;
+  const script = `${NETWORK}\n${variantFunctions(suffix)}\n${formatPlan(plan)}\n"$0" -e "$1" "$2" "$1"`;
   const run = spawnSync(
     'unshare',
     ['-n', 'bash', '-c', script, process.execPath, PROGRAM, JSON.stringify({ calls })],
