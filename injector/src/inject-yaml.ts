@@ -117,7 +117,13 @@ function injectDocument(
 }
 
 function documentsOf(text: string, lines: LineCounter): readonly Document.Parsed[] {
-  const parsed = parseAllDocuments(text, { merge: true, lineCounter: lines, prettyErrors: true });
+  const parsed = parseAllDocuments(text, {
+    merge: true,
+    lineCounter: lines,
+    prettyErrors: true,
+    // The parser would print warnings itself.
+    logLevel: 'error',
+  });
   if (!Array.isArray(parsed)) return [];
   if (parsed.length > MAX_DOCUMENTS) throw new InjectInputError(`more than ${MAX_DOCUMENTS} documents`);
   const error = parsed.flatMap(({ errors }) => errors)[0];
@@ -134,7 +140,7 @@ function asJavaScript(document: Document.Parsed): unknown {
 }
 
 function readBack(text: string): unknown {
-  const [document, ...more] = parseAllDocuments(text, { merge: true });
+  const [document, ...more] = parseAllDocuments(text, { merge: true, logLevel: 'error' });
   return document === undefined || more.length > 0 || document.errors.length > 0
     ? undefined
     : document.toJS();

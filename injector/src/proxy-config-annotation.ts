@@ -27,7 +27,7 @@ export function readProxyConfig(text: string, problems: string[], warnings: stri
   }
   let value: unknown;
   try {
-    value = parse(text, { maxAliasCount: 0 });
+    value = parse(text, { maxAliasCount: 0, logLevel: 'error' });
   } catch (cause) {
     problem(`is not YAML: ${String((cause as Error).message).split('\n')[0]}`);
     return {};
