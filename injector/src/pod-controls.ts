@@ -159,6 +159,11 @@ const CONTROLS = {
   logLevel: control(['heddle.dev/log-level', 'sidecar.istio.io/logLevel'], oneOf(LOG_LEVELS)),
 } as const satisfies Record<string, Control<unknown>>;
 
+/** Every annotation that changes how a pod is injected: ours first, then Istio's where there is one. */
+export const CONTROL_NAMES: readonly (readonly string[])[] = Object.values(CONTROLS).map(
+  ({ names }) => names,
+);
+
 /** Names of ours that mean something, though they are read elsewhere. */
 const OTHER_OWN_NAMES = ['heddle.dev/inject', 'heddle.dev/rev', 'heddle.dev/status'];
 
@@ -279,7 +284,7 @@ function readResources(
 }
 
 function warnAboutNames(metadata: ObjectMeta, warnings: string[]): void {
-  const known: readonly string[] = Object.values(CONTROLS).flatMap(({ names }): readonly string[] => names);
+  const known = CONTROL_NAMES.flat();
   const own = [...known.filter((name) => name.startsWith('heddle.dev/')), ...OTHER_OWN_NAMES];
   const istios = [...known.filter((name) => !name.startsWith('heddle.dev/')), ...OTHER_ISTIO_NAMES];
   for (const name of Object.keys(metadata.annotations ?? {})) {
