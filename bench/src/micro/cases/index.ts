@@ -1,6 +1,7 @@
 import type { MicroCase } from '../micro-case.js';
 import { accessLog } from './access-log.js';
 import { calibration } from './calibration.js';
+import { certificateSigning } from './certificate-signing.js';
 import { codecHttp1 } from './codec-http1.js';
 import { loadBalancer } from './load-balancer.js';
 import { matcher } from './matcher.js';
@@ -12,4 +13,5 @@ export const MICRO_CASES: readonly MicroCase[] = [
   ...loadBalancer,
   ...accessLog,
   ...codecHttp1,
+  ...certificateSigning,
 ];
