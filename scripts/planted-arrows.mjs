@@ -68,7 +68,7 @@ export const ALLOWED = [
   ['engine/src/route/j.ts', './i.js'],
   ['common/src/errors.ts', 'node:util'],
   ['common/src/errors.test.ts', 'fast-check'],
-  ['xds-protos/src/codec.ts', 'protobufjs'],
+  ['engine/src/route/linear-regex.ts', 're2js'],
   ['engine/src/translate/listener.ts', '@heddle/xds-protos'],
   ['engine/src/http-filters/fault/config.ts', '@heddle/xds-protos'],
   ['engine/src/route/match.ts', '@heddle/common'],
