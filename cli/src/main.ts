@@ -1,14 +1,23 @@
 #!/usr/bin/env node
+import { resolve } from 'node:path';
 import { HEDDLE_VERSION } from '@heddle/control-plane';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { runAnalyze } from './commands/analyze.js';
 import { runDemo } from './commands/demo.js';
+import { runProxyStatus } from './commands/proxy-status.js';
 import { runUp } from './commands/up.js';
 import { Terminal } from './terminal.js';
+
+const DEFAULT_API_PORT = 15_080;
 
 const terminal = new Terminal({
   out: process.stdout,
   err: process.stderr,
   noColor: (process.env['NO_COLOR'] ?? '') !== '',
+});
+// A reader that has seen enough (`| head`) is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
 });
 
 const program = new Command('heddle')
@@ -19,17 +28,35 @@ const program = new Command('heddle')
 program
   .command('up')
   .description('run the workloads of a folder in a mesh on this machine, and follow its edits')
-  .requiredOption('-f, --filename <folder>', 'a folder of YAML; may be given more than once', collect, [])
+  .requiredOption('-f, --filename <folder>', 'a folder of YAML; may be given more than once', collect)
   .option('--state-dir <folder>', 'where logs, bootstraps and last good configurations are kept', '.heddle')
-  .option('--api-port <port>', "the port of heddled's API, if it is free", parsePort, 15_080)
+  .option('--api-port <port>', "the port of heddled's API, if it is free", parsePort, DEFAULT_API_PORT)
   .action(async (options: { filename: string[]; stateDir: string; apiPort: number }) => {
     process.exitCode = await runUp({
       folders: options.filename,
-      stateFolder: options.stateDir,
+      stateFolder: fromWhereTyped(options.stateDir),
       apiPort: options.apiPort,
       terminal,
       environment: process.env,
     });
+  });
+
+program
+  .command('analyze')
+  .description('check a folder of YAML without running anything; ends with 1 when there are errors')
+  .requiredOption('-f, --filename <folder>', 'a folder of YAML; may be given more than once', collect)
+  .addOption(outputOption(['text', 'json']))
+  .action(async (options: { filename: string[]; output: 'text' | 'json' }) => {
+    process.exitCode = await runAnalyze({ folders: options.filename, output: options.output, terminal });
+  });
+
+program
+  .command('proxy-status')
+  .description('show which proxies are connected to a running heddled, and how far each is')
+  .option('--api-port <port>', "the port of heddled's API", parsePort, DEFAULT_API_PORT)
+  .addOption(outputOption(['text', 'json', 'yaml']))
+  .action(async (options: { apiPort: number; output: 'text' | 'json' | 'yaml' }) => {
+    process.exitCode = await runProxyStatus({ ...options, terminal });
   });
 
 program
@@ -44,8 +71,18 @@ program
 
 await program.parseAsync();
 
-function collect(value: string, before: string[]): string[] {
-  return [...before, value];
+function collect(value: string, before: readonly string[] | undefined): string[] {
+  return [...(before ?? []), fromWhereTyped(value)];
+}
+
+/** npm runs scripts in the repository's root; a relative path means the folder in which it was typed. */
+function fromWhereTyped(path: string): string {
+  const { npm_lifecycle_event: script, INIT_CWD: typedIn } = process.env;
+  return script === 'heddle' && typedIn !== undefined ? resolve(typedIn, path) : path;
+}
+
+function outputOption(choices: readonly string[]): Option {
+  return new Option('-o, --output <format>', 'how it is printed').choices([...choices]).default('text');
 }
 
 function parsePort(value: string): number {

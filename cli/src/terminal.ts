@@ -59,3 +59,15 @@ export class Terminal {
     return this.#color ? `\x1b[${code}m${text}\x1b[0m` : text;
   }
 }
+
+/** Rows as lines, each column as wide as its widest cell. */
+export function table(rows: readonly (readonly string[])[]): readonly string[] {
+  const widths: number[] = [];
+  for (const row of rows) row.forEach((cell, i) => (widths[i] = Math.max(widths[i] ?? 0, cell.length)));
+  return rows.map((row) =>
+    row
+      .map((cell, i) => cell.padEnd((widths[i] ?? 0) + 2))
+      .join('')
+      .trimEnd(),
+  );
+}

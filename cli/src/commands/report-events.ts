@@ -1,6 +1,6 @@
 import type { LaunchEvent } from '../launcher/launch-event.js';
 
-/** One line for a person about something that happened; undefined when it is not worth a line. */
+/** What a person is told about something that happened; undefined when it is not worth a line. */
 export function describeEvent(event: LaunchEvent): string | undefined {
   switch (event.kind) {
     case 'control-plane-ready':
@@ -8,9 +8,14 @@ export function describeEvent(event: LaunchEvent): string | undefined {
     case 'gateway-ready':
       return `gateway ${event.name} is ready: ${Object.entries(event.ports)
         .map(
-          ([port, real]) => `http://127.0.0.1:${real}${String(real) === port ? '' : ` (for port ${port})`}`,
+          ([port, real]) =>
+            `http://127.0.0.1:${real}${String(real) === port ? '' : ` (port ${port} was taken)`}`,
         )
         .join(', ')}`;
+    case 'gateway-port-added':
+      return `gateway ${event.name} also serves http://127.0.0.1:${event.port}`;
+    case 'gateway-stopped':
+      return `gateway ${event.name} was stopped`;
     case 'instance-starting':
       return undefined;
     case 'instance-ready':
@@ -18,10 +23,18 @@ export function describeEvent(event: LaunchEvent): string | undefined {
     case 'instance-stopped':
       return `${event.name} was stopped`;
     case 'crashed':
-      return `${event.name} ended by itself (${event.how}), starting it again in ${Math.ceil(event.restartInMs)} ms; see ${event.logFile}`;
+      return [
+        `${event.name} ended by itself: ${event.how}; starting it again in ${inSeconds(event.restartInMs)}`,
+        ...event.lastWords.map((line) => `    ${line}`),
+        `    (all of it: ${event.logFile})`,
+      ].join('\n');
     case 'not-ready':
-      return `${event.name} does not become ready: ${event.what}; see ${event.logFile}`;
+      return `${event.name} is not ready yet: ${event.what}; see ${event.logFile}`;
     case 'problem':
       return event.text;
   }
+}
+
+function inSeconds(ms: number): string {
+  return `${(Math.max(ms, 100) / 1000).toFixed(1)} s`;
 }

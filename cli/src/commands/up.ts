@@ -1,11 +1,13 @@
-import { mkdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { describeError, systemClock, systemRandom } from '@heddle/common';
 import { HeddledClient } from '../launcher/heddled-client.js';
 import { Launcher } from '../launcher/launcher.js';
+import { lockStateFolder } from '../launcher/state-folder-lock.js';
 import type { Terminal } from '../terminal.js';
+import { checkFolders } from './check-folders.js';
 import { describeEvent } from './report-events.js';
 import { untilInterrupted } from './until-interrupted.js';
+import { watchProblems } from './watch-problems.js';
 
 export interface UpOptions {
   readonly folders: readonly string[];
@@ -15,15 +17,21 @@ export interface UpOptions {
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
-const PROBLEM_POLL_MS = 300;
-
 /** Runs a mesh on this machine until it is interrupted. Resolves with the exit code. */
 export async function runUp(options: UpOptions): Promise<number> {
   const { terminal } = options;
+  const folders = checkFolders(options.folders, terminal);
+  if (folders === undefined) return 1;
   const stateFolder = resolve(options.stateFolder);
-  await mkdir(stateFolder, { recursive: true, mode: 0o700 });
+  let lock: { release(): void };
+  try {
+    lock = lockStateFolder(stateFolder);
+  } catch (cause) {
+    terminal.error(describeError(cause));
+    return 1;
+  }
   const launcher = new Launcher({
-    folders: options.folders.map((folder) => resolve(folder)),
+    folders,
     stateFolder,
     apiPort: options.apiPort,
     clock: systemClock,
@@ -37,13 +45,21 @@ export async function runUp(options: UpOptions): Promise<number> {
   });
   const { interrupted, dispose } = untilInterrupted(systemClock, () => launcher.kill());
   let watching: { cancel(): void } | undefined;
+  let isInterrupted = false;
   try {
     const running = launcher.start().then((mesh) => {
-      watching = watchProblems(new HeddledClient(mesh.controlPlane.apiPort), terminal);
+      if (isInterrupted) return;
+      watching = watchProblems(new HeddledClient(mesh.controlPlane.apiPort), terminal, systemClock);
+      if (launcher.instances.length === 0)
+        terminal.note(
+          `there is no Workload with a command in ${options.folders.join(', ')} yet; what you add is started`,
+        );
       terminal.note(`logs, bootstraps and state are in ${stateFolder}; press Ctrl-C to end everything`);
     });
     await Promise.race([running, interrupted]);
     await interrupted;
+    isInterrupted = true;
+    running.catch(() => undefined);
     return 0;
   } catch (cause) {
     terminal.error(describeError(cause));
@@ -52,36 +68,7 @@ export async function runUp(options: UpOptions): Promise<number> {
     watching?.cancel();
     terminal.note('stopping everything');
     await launcher.stop();
+    lock.release();
     dispose();
   }
-}
-
-/** Shows each mistake in the YAML once, and says when all are mended. */
-function watchProblems(heddled: HeddledClient, terminal: Terminal): { cancel(): void } {
-  let shown = new Set<string>();
-  let cancelled = false;
-  let timer: { cancel(): void } | undefined;
-  const look = async (): Promise<void> => {
-    const problems = await heddled.problems().catch(() => undefined);
-    if (cancelled) return;
-    if (problems !== undefined) {
-      const texts = problems.map(
-        ({ severity, file, line, column, field, message, expected, suggestion }) =>
-          `${severity}: ${file}:${line}:${column}: ${field === '' ? '' : `${field}: `}${message}` +
-          `${expected === undefined ? '' : `; expected ${expected}`}` +
-          `${suggestion === undefined ? '' : `; did you mean ${suggestion}?`}`,
-      );
-      for (const text of texts) if (!shown.has(text)) terminal.say(text);
-      if (texts.length === 0 && shown.size > 0) terminal.say('all mistakes are mended');
-      shown = new Set(texts);
-    }
-    timer = systemClock.setTimer(PROBLEM_POLL_MS, () => void look());
-  };
-  void look();
-  return {
-    cancel: () => {
-      cancelled = true;
-      timer?.cancel();
-    },
-  };
 }

@@ -1,7 +1,8 @@
 import { copyFile, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '@heddle/common';
-import type { HeddledClient, ReportedProblem } from '../launcher/heddled-client.js';
+import type { SourceProblem } from '@heddle/control-plane';
+import type { HeddledClient } from '../launcher/heddled-client.js';
 import type { Launcher } from '../launcher/launcher.js';
 import { waitUntil } from '../launcher/readiness.js';
 import type { ShopClient } from './shop-client.js';
@@ -52,7 +53,7 @@ export class Stage {
     return waitUntil(check, this.#options.clock, timeoutMs);
   }
 
-  problems(): Promise<readonly ReportedProblem[]> {
+  problems(): Promise<readonly SourceProblem[]> {
     return this.#options.heddled.problems();
   }
 

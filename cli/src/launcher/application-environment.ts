@@ -26,7 +26,8 @@ export interface ApplicationEnvironmentOptions {
  *
  * Shape: `PORT` (its first port) and `PORT_<NAME>` for each; `<SERVICE>_URL` for the first HTTP port of each service,
  * `<SERVICE>_<PORT NAME>_URL` for each HTTP port and `<SERVICE>_<PORT NAME>_ADDRESS` (`host:port`) for all; `HTTP_PROXY` for programs
- * that mind it, with `NO_PROXY` for loopback, where the addresses above are.
+ * that mind it, with `NO_PROXY` for loopback, where the addresses above are. Of equal names the first service wins: the
+ * caller puts those of the application's own namespace first.
  */
 export function applicationEnvironment(options: ApplicationEnvironmentOptions): Record<string, string> {
   const environment: Record<string, string> = { INSTANCE: options.instance };
@@ -37,9 +38,9 @@ export function applicationEnvironment(options: ApplicationEnvironmentOptions): 
   for (const service of options.services) {
     for (const port of service.ports) {
       const prefix = `${variableName(service.name)}_${variableName(port.name === '' ? String(port.number) : port.name)}`;
-      environment[`${prefix}_ADDRESS`] = `127.0.0.1:${port.local}`;
+      environment[`${prefix}_ADDRESS`] ??= `127.0.0.1:${port.local}`;
       if (!port.isHttp) continue;
-      environment[`${prefix}_URL`] = `http://127.0.0.1:${port.local}`;
+      environment[`${prefix}_URL`] ??= `http://127.0.0.1:${port.local}`;
       environment[`${variableName(service.name)}_URL`] ??= `http://127.0.0.1:${port.local}`;
     }
   }

@@ -32,6 +32,7 @@ export interface RunningControlPlane {
 /** heddled as a process of its own, on ports that stay the same when it is restarted. */
 export class ControlPlaneProcess {
   readonly #options: ControlPlaneProcessOptions;
+  readonly #stopped = new AbortController();
   #process: SupervisedProcess | undefined;
 
   constructor(options: ControlPlaneProcessOptions) {
@@ -42,7 +43,7 @@ export class ControlPlaneProcess {
     return this.#process?.pid;
   }
 
-  /** Resolves when it listens. Errors: it did not within 30 s; the message names its log. */
+  /** Resolves when it listens. Errors: it did not within 30 s, and the message names its log; it was stopped meanwhile. */
   async start(): Promise<RunningControlPlane> {
     const { ports, stateFolder, logsFolder, clock, report } = this.#options;
     const portsFile = join(stateFolder, 'heddled.json');
@@ -50,6 +51,7 @@ export class ControlPlaneProcess {
     await rm(portsFile, { force: true });
     const xdsPort = await ports.take();
     const apiPort = await ports.prefer(this.#options.apiPort);
+    this.#stopped.signal.throwIfAborted();
     this.#process = new SupervisedProcess({
       name: 'heddled',
       command: process.execPath,
@@ -66,7 +68,7 @@ export class ControlPlaneProcess {
       clock,
       random: this.#options.random,
       onStart: () => undefined,
-      onCrash: (how, restartInMs) => report({ kind: 'crashed', name: 'heddled', how, restartInMs, logFile }),
+      onCrash: (crash) => report({ kind: 'crashed', name: 'heddled', ...crash, logFile }),
     });
     this.#process.start();
     let written = '';
@@ -77,7 +79,9 @@ export class ControlPlaneProcess {
       },
       clock,
       READY_TIMEOUT_MS,
+      this.#stopped.signal,
     );
+    this.#stopped.signal.throwIfAborted();
     if (!isReady)
       throw new Error(`heddled did not start within ${READY_TIMEOUT_MS / 1000} s; see ${logFile}`);
     const { token } = JSON.parse(written) as { token: string };
@@ -86,10 +90,12 @@ export class ControlPlaneProcess {
   }
 
   async stop(): Promise<void> {
+    this.#stopped.abort();
     await this.#process?.stop(5_000);
   }
 
   kill(): void {
+    this.#stopped.abort();
     this.#process?.kill();
   }
 }

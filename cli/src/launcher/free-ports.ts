@@ -26,14 +26,19 @@ export class FreePorts {
 
   /** `wanted` when it is free, else some other port. */
   async prefer(wanted: number): Promise<number> {
-    if (this.#given.has(wanted)) return this.take();
+    return (await this.claim(wanted)) ? wanted : this.take();
+  }
+
+  /** Whether `wanted` was free; it is given away then. */
+  async claim(wanted: number): Promise<boolean> {
+    if (this.#given.has(wanted)) return false;
     try {
       await this.#probe(wanted);
     } catch {
-      return this.take();
+      return false;
     }
     this.#given.add(wanted);
-    return wanted;
+    return true;
   }
 
   release(port: number): void {

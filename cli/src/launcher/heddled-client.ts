@@ -1,4 +1,5 @@
 import { request } from 'node:http';
+import type { SourceProblem } from '@heddle/control-plane';
 
 /** Whether every proxy has what it was sent, as heddled's API says. */
 export interface Convergence {
@@ -8,16 +9,20 @@ export interface Convergence {
   readonly waiting: readonly { readonly id: string; readonly typeUrl: string; readonly state: string }[];
 }
 
-/** A mistake in the sources, as heddled's API says. */
-export interface ReportedProblem {
-  readonly severity: 'error' | 'warning';
-  readonly file: string;
-  readonly line: number;
-  readonly column: number;
-  readonly field: string;
-  readonly message: string;
-  readonly expected?: string;
-  readonly suggestion?: string;
+/** A connected proxy, as heddled's API says. */
+export interface ReportedProxy {
+  readonly id: string;
+  readonly role: string;
+  readonly namespace: string;
+  readonly workload: string;
+  readonly version: string;
+  readonly protocol: string;
+  readonly types: readonly {
+    readonly typeUrl: string;
+    readonly state: string;
+    /** Why the proxy refused what it was sent last. */
+    readonly nack?: string;
+  }[];
 }
 
 /** Calls the HTTP API of heddled. */
@@ -64,7 +69,12 @@ export class HeddledClient {
     return new Set(entries.map(({ namespace, name }) => `${namespace}/${name}`));
   }
 
-  async problems(): Promise<readonly ReportedProblem[]> {
-    return (await this.get<{ problems: readonly ReportedProblem[] }>('/api/v1/problems')).problems;
+  /** Every mistake in the sources, without the text of its line. */
+  async problems(): Promise<readonly SourceProblem[]> {
+    return (await this.get<{ problems: readonly SourceProblem[] }>('/api/v1/problems')).problems;
+  }
+
+  async proxies(): Promise<readonly ReportedProxy[]> {
+    return (await this.get<{ proxies: readonly ReportedProxy[] }>('/api/v1/proxies')).proxies;
   }
 }

@@ -3,12 +3,14 @@ import { dirname, join, resolve } from 'node:path';
 import type { Workload } from '@heddle/control-plane';
 import { stringify } from 'yaml';
 import { applicationEnvironment, type ReachableService } from './application-environment.js';
+import { fileStem } from './file-stem.js';
 import type { LaunchEnvironment } from './launch-environment.js';
 import { acceptsConnections, waitUntil } from './readiness.js';
 import { Sidecar } from './sidecar.js';
 import { SupervisedProcess } from './supervised-process.js';
 
-const READY_TIMEOUT_MS = 30_000;
+/** When it is told that a program does not listen; it is waited for longer. */
+const SAY_LATE_AFTER_MS = 5_000;
 const STOP_GRACE_MS = 15_000;
 
 /** A service and its ports, as the mesh names them; each gets a local port at every instance. */
@@ -37,6 +39,8 @@ export class Instance {
   #sidecarUp = false;
   #recorded = false;
   #reported = false;
+  /** Counts starts and ends of the program, so that what waits for one run ends with it. */
+  #run = 0;
   #writing: Promise<void> = Promise.resolve();
   readonly #stopped = new AbortController();
 
@@ -44,7 +48,7 @@ export class Instance {
     this.name = name;
     this.workload = workload;
     this.#environment = environment;
-    this.#recordFile = join(environment.folders.instances, `${workload.namespace}.${name}.yaml`);
+    this.#recordFile = join(environment.folders.instances, `${fileStem(name, workload.namespace)}.yaml`);
   }
 
   /** `NAMESPACE/NAME` of its WorkloadEntry. */
@@ -132,7 +136,7 @@ export class Instance {
   #createApplication(services: readonly ReachableService[], httpProxy: number): SupervisedProcess {
     const { name, workload } = this;
     const { clock, random, environment, folders, report } = this.#environment;
-    const logFile = join(folders.logs, `${name}.log`);
+    const logFile = join(folders.logs, `${fileStem(name, workload.namespace)}.log`);
     const [command = '', ...args] = workload.command;
     return new SupervisedProcess({
       name,
@@ -153,25 +157,38 @@ export class Instance {
       clock,
       random,
       onStart: () => void this.#awaitApplication(logFile),
-      onCrash: (how, restartInMs) => {
+      onCrash: (crash) => {
+        this.#run++;
         this.#onChange('application', false);
-        report({ kind: 'crashed', name, how, restartInMs, logFile });
+        report({ kind: 'crashed', name, ...crash, logFile });
       },
     });
   }
 
+  /** Waits as long as this run of the program lasts. */
   async #awaitApplication(logFile: string): Promise<void> {
     const { clock, report } = this.#environment;
-    const check = async (): Promise<boolean> => {
-      for (const { application } of this.#inbound) if (!(await acceptsConnections(application))) return false;
-      return true;
-    };
-    if (await waitUntil(check, clock, READY_TIMEOUT_MS, this.#stopped.signal)) {
-      this.#application?.markHealthy();
-      this.#onChange('application', true);
-    } else if (!this.#stopped.signal.aborted) {
-      report({ kind: 'not-ready', name: this.name, what: 'it does not listen on PORT', logFile });
-    }
+    const run = ++this.#run;
+    const ports = this.#inbound.map(({ application }) => application);
+    const late = clock.setTimer(SAY_LATE_AFTER_MS, () => {
+      if (run !== this.#run || this.#stopped.signal.aborted) return;
+      const what = `nothing listens on its PORT, 127.0.0.1:${ports.join(' and ')}`;
+      report({ kind: 'not-ready', name: this.name, what, logFile });
+    });
+    let isListening = false;
+    await waitUntil(
+      async () => {
+        if (run !== this.#run) return true;
+        for (const port of ports) if (!(await acceptsConnections(port))) return false;
+        return (isListening = run === this.#run);
+      },
+      clock,
+      Infinity,
+      this.#stopped.signal,
+    );
+    late.cancel();
+    if (!isListening) return;
+    this.#onChange('application', true);
   }
 
   #onChange(what: 'application' | 'sidecar', isUp: boolean): void {
@@ -179,6 +196,8 @@ export class Instance {
     if (what === 'application') this.#applicationUp = isUp;
     else this.#sidecarUp = isUp;
     this.#record();
+    // After a crash it is told again that it is ready.
+    if (!isUp) this.#reported = false;
     if (this.isReady && !this.#reported) {
       this.#reported = true;
       this.#environment.report({ kind: 'instance-ready', name: this.name, adminPort: this.adminPort });

@@ -11,6 +11,8 @@ export type LaunchEvent =
       readonly name: string;
       readonly ports: Readonly<Record<string, number>>;
     }
+  | { readonly kind: 'gateway-port-added'; readonly name: string; readonly port: number }
+  | { readonly kind: 'gateway-stopped'; readonly name: string }
   | { readonly kind: 'instance-starting'; readonly name: string }
   | { readonly kind: 'instance-ready'; readonly name: string; readonly adminPort: number }
   | { readonly kind: 'instance-stopped'; readonly name: string }
@@ -19,6 +21,7 @@ export type LaunchEvent =
       readonly name: string;
       readonly how: string;
       readonly restartInMs: number;
+      readonly lastWords: readonly string[];
       readonly logFile: string;
     }
   | { readonly kind: 'not-ready'; readonly name: string; readonly what: string; readonly logFile: string }

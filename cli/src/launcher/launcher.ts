@@ -1,15 +1,17 @@
 import { mkdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createLogger, describeError, type Clock, type Random } from '@heddle/common';
 import {
   buildModel,
   createFileSource,
   type FileSource,
+  type GatewayConfig,
   type MeshModel,
   type Workload,
 } from '@heddle/control-plane';
 import { ControlPlaneProcess, type RunningControlPlane } from './control-plane-process.js';
+import { shortened } from './file-stem.js';
 import { FreePorts } from './free-ports.js';
 import { HeddledClient } from './heddled-client.js';
 import { Instance, type MeshService } from './instance.js';
@@ -31,6 +33,17 @@ export interface LauncherOptions {
 /** How long a change may take to reach every proxy before the launcher goes on without it. */
 const SETTLE_TIMEOUT_MS = 3_000;
 
+/** Of a workload's name, which gets a number at its end. */
+const MAX_NAME_LENGTH = 200;
+
+interface LaunchedGateway {
+  readonly sidecar: Sidecar;
+  readonly name: string;
+  readonly namespace: string;
+  /** Real ports by the port that Gateways name. */
+  readonly ports: Record<string, number>;
+}
+
 /** What a running mesh tells about itself, for the demo and for tests. */
 export interface RunningMesh {
   readonly controlPlane: RunningControlPlane;
@@ -49,11 +62,14 @@ export class Launcher {
   readonly #ports = new FreePorts();
   readonly #controlPlane: ControlPlaneProcess;
   readonly #instances = new Map<string, Instance[]>();
-  readonly #gateways = new Map<
-    string,
-    { readonly sidecar: Sidecar; readonly ports: Record<string, number> }
-  >();
+  readonly #gateways = new Map<string, LaunchedGateway>();
   readonly #counters = new Map<string, number>();
+  /** By workload: the wait for new instances before the old ones may leave. */
+  readonly #handovers = new Map<string, AbortController>();
+  /** On their way out. */
+  readonly #leaving = new Set<Instance>();
+  readonly #retiring = new Set<Promise<void>>();
+  #starting: Promise<RunningMesh> | undefined;
   #environment: LaunchEnvironment | undefined;
   #client: HeddledClient | undefined;
   #source: FileSource | undefined;
@@ -73,16 +89,22 @@ export class Launcher {
     });
   }
 
+  /** Everything that was launched and has not ended. */
   get instances(): readonly Instance[] {
-    return [...this.#instances.values()].flat();
+    return [...this.#wantedInstances(), ...this.#leaving];
   }
 
   get controlPlanePid(): number | undefined {
     return this.#controlPlane.pid;
   }
 
-  /** Resolves when everything was started; the events tell what became ready. Errors: heddled cannot start. */
-  async start(): Promise<RunningMesh> {
+  /** Resolves when everything was started; the events tell what became ready. Errors: heddled cannot start, or `stop` came. */
+  start(): Promise<RunningMesh> {
+    this.#starting = this.#start();
+    return this.#starting;
+  }
+
+  async #start(): Promise<RunningMesh> {
     const { stateFolder, clock, random, environment, report } = this.#options;
     const folders = {
       bootstraps: join(stateFolder, 'bootstraps'),
@@ -96,6 +118,7 @@ export class Launcher {
     await mkdir(join(stateFolder, 'applied'), { recursive: true, mode: 0o700 });
 
     const controlPlane = await this.#controlPlane.start();
+    if (this.#stopping) throw new Error('stopped');
     this.#client = new HeddledClient(controlPlane.apiPort);
     this.#environment = {
       clock,
@@ -133,13 +156,18 @@ export class Launcher {
   untilReady(timeoutMs: number): Promise<boolean> {
     return waitUntil(
       async () => {
-        if (this.instances.some((instance) => !instance.isReady)) return false;
-        const proxies = this.instances.length + this.#gateways.size;
-        return this.#isSettled((known) => this.instances.every(({ key }) => known.has(key)), proxies);
+        const instances = this.#wantedInstances();
+        if (instances.some((instance) => !instance.isReady)) return false;
+        const proxies = instances.length + this.#gateways.size;
+        return this.#isSettled((known) => instances.every(({ key }) => known.has(key)), proxies);
       },
       this.#options.clock,
       timeoutMs,
     );
+  }
+
+  #wantedInstances(): readonly Instance[] {
+    return [...this.#instances.values()].flat();
   }
 
   /** Whether heddled has seen what `seen` asks of the instances it knows, and every proxy has what follows from it. */
@@ -158,7 +186,12 @@ export class Launcher {
   async stop(): Promise<void> {
     this.#stopping = true;
     this.#source?.close();
+    for (const handover of this.#handovers.values()) handover.abort();
+    // What is still starting heddled must not go on after it was ended.
+    if (this.#client === undefined) await this.#controlPlane.stop();
+    await this.#starting?.catch(() => undefined);
     while (this.#reconciling !== undefined) await this.#reconciling;
+    await Promise.all(this.#retiring);
     await Promise.all(this.instances.map((instance) => instance.stop()));
     await Promise.all([...this.#gateways.values()].map(({ sidecar }) => sidecar.stop()));
     await this.#controlPlane.stop();
@@ -193,78 +226,151 @@ export class Launcher {
     const services = servicesOf(model);
     const leaving: Instance[] = [];
     for (const [key, instances] of this.#instances) {
-      if (model.workloads.has(key)) continue;
+      const workload = model.workloads.get(key);
+      if (workload !== undefined && workload.address === undefined) continue;
+      this.#handovers.get(key)?.abort();
       leaving.push(...instances);
       this.#instances.delete(key);
     }
-    const replaced: { readonly old: Instance[]; readonly fresh: Instance[] }[] = [];
     for (const [key, workload] of model.workloads) {
       if (workload.address !== undefined) continue;
+      if (this.#stopping) return;
       const current = this.#instances.get(key) ?? [];
-      const same = current.filter((instance) => isSameLaunch(instance.workload, workload));
-      const old = current.filter((instance) => !same.includes(instance));
-      leaving.push(...same.splice(workload.replicas));
-      const fresh: Instance[] = [];
-      while (same.length + fresh.length < workload.replicas)
-        fresh.push(await this.#launch(key, workload, services));
-      this.#instances.set(key, [...same, ...fresh]);
-      if (old.length > 0) replaced.push({ old, fresh });
+      const kept = current.filter((instance) => isSameLaunch(instance.workload, workload));
+      const old = current.filter((instance) => !kept.includes(instance));
+      leaving.push(...kept.splice(workload.replicas));
+      // Known before it runs, so that whatever ends everything finds it.
+      const instances = [...kept, ...old];
+      this.#instances.set(key, instances);
+      while (kept.length < workload.replicas && !this.#stopping) {
+        const instance = this.#createInstance(key, workload);
+        kept.push(instance);
+        instances.push(instance);
+        await instance.start(services.get(workload.namespace) ?? []);
+      }
+      this.#handOver(key, kept, old);
     }
-    for (const { old, fresh } of replaced) {
-      await waitUntil(async () => fresh.every((instance) => instance.isReady), this.#options.clock, 30_000);
-      leaving.push(...old);
-    }
-    if (leaving.length > 0) await this.#retire(leaving);
+    this.#retire(leaving);
   }
 
-  async #launch(key: string, workload: Workload, services: readonly MeshService[]): Promise<Instance> {
+  #createInstance(key: string, workload: Workload): Instance {
     const number = this.#counters.get(key) ?? 0;
     this.#counters.set(key, number + 1);
-    const instance = new Instance(`${workload.name}-${number}`, workload, this.#launchEnvironment());
-    await instance.start(services);
-    return instance;
+    // A WorkloadEntry's name has at most 253 characters, too.
+    const name = `${shortened(workload.name, MAX_NAME_LENGTH)}-${number}`;
+    return new Instance(name, workload, this.#launchEnvironment());
+  }
+
+  /** The old instances of a workload leave when all that replace them are up and every proxy knows them; else they stay. */
+  #handOver(key: string, fresh: readonly Instance[], old: readonly Instance[]): void {
+    this.#handovers.get(key)?.abort();
+    this.#handovers.delete(key);
+    if (old.length === 0) return;
+    const superseded = new AbortController();
+    this.#handovers.set(key, superseded);
+    void waitUntil(
+      async () =>
+        fresh.every((instance) => instance.isReady) &&
+        this.#isSettled((known) => fresh.every((instance) => known.has(instance.key))),
+      this.#options.clock,
+      Infinity,
+      superseded.signal,
+    ).then((isUp) => {
+      if (!isUp || superseded.signal.aborted) return;
+      this.#handovers.delete(key);
+      this.#instances.set(key, [...fresh]);
+      this.#retire(old);
+    });
   }
 
   /** Out of the endpoints of every proxy first, then stopped: nobody calls what is about to end. */
-  async #retire(leaving: readonly Instance[]): Promise<void> {
-    await Promise.all(leaving.map((instance) => instance.withdraw()));
-    await waitUntil(
-      () => this.#isSettled((known) => !leaving.some(({ key }) => known.has(key))),
-      this.#options.clock,
-      SETTLE_TIMEOUT_MS,
-    );
-    await Promise.all(leaving.map((instance) => instance.stop()));
+  #retire(leaving: readonly Instance[]): void {
+    if (leaving.length === 0) return;
+    for (const instance of leaving) this.#leaving.add(instance);
+    const retired = (async () => {
+      await Promise.all(leaving.map((instance) => instance.withdraw()));
+      if (!this.#stopping)
+        await waitUntil(
+          () => this.#isSettled((known) => !leaving.some(({ key }) => known.has(key))),
+          this.#options.clock,
+          SETTLE_TIMEOUT_MS,
+        );
+      await Promise.all(leaving.map((instance) => instance.stop()));
+    })().finally(() => {
+      for (const instance of leaving) this.#leaving.delete(instance);
+      this.#retiring.delete(retired);
+    });
+    this.#retiring.add(retired);
   }
 
   async #followGateways(model: MeshModel): Promise<void> {
+    const wanted = new Map<string, GatewayConfig[]>();
     for (const gateway of model.gateways.values()) {
       const key = `${gateway.namespace}/${JSON.stringify(gateway.selector)}`;
-      if (this.#gateways.has(key)) continue;
-      const ports: Record<string, number> = {};
-      for (const { port } of gateway.servers) ports[String(port)] = await this.#ports.prefer(port);
-      const name = Object.values(gateway.selector)[0] ?? gateway.name;
-      const sidecar = new Sidecar(
-        {
-          role: 'router',
-          name,
-          namespace: gateway.namespace,
-          workloadName: name,
-          labels: gateway.selector,
-          serviceAccount: name,
-          explicit: {
-            bindAddress: '127.0.0.1',
-            inbound: [],
-            outbound: {},
-            httpProxy: 0,
-            gatewayPorts: ports,
-          },
+      wanted.set(key, [...(wanted.get(key) ?? []), gateway]);
+    }
+    for (const [key, { sidecar, name, ports }] of this.#gateways) {
+      if (wanted.has(key)) continue;
+      this.#gateways.delete(key);
+      const stopped = sidecar.stop().finally(() => {
+        this.#retiring.delete(stopped);
+        for (const port of Object.values(ports)) this.#ports.release(port);
+        this.#options.report({ kind: 'gateway-stopped', name });
+      });
+      this.#retiring.add(stopped);
+    }
+    for (const [key, gateways] of wanted) {
+      if (this.#stopping) return;
+      const ports = [...new Set(gateways.flatMap(({ servers }) => servers.map(({ port }) => port)))];
+      const running = this.#gateways.get(key);
+      if (running === undefined) await this.#launchGateway(key, gateways[0] as GatewayConfig, ports);
+      else await this.#addGatewayPorts(running, ports);
+    }
+  }
+
+  async #launchGateway(key: string, gateway: GatewayConfig, wanted: readonly number[]): Promise<void> {
+    const ports: Record<string, number> = {};
+    for (const port of wanted) ports[String(port)] = await this.#ports.prefer(port);
+    const { namespace, selector } = gateway;
+    const base = Object.values(selector)[0] ?? gateway.name;
+    const taken = new Set([...this.#gateways.values()].map((other) => `${other.namespace}/${other.name}`));
+    let name = base;
+    for (let number = 2; taken.has(`${namespace}/${name}`); number++) name = `${base}-${number}`;
+    const sidecar = new Sidecar(
+      {
+        role: 'router',
+        name,
+        namespace,
+        workloadName: name,
+        labels: selector,
+        serviceAccount: name,
+        explicit: {
+          bindAddress: '127.0.0.1',
+          inbound: [],
+          outbound: {},
+          httpProxy: 0,
+          gatewayPorts: { ...ports },
         },
-        this.#launchEnvironment(),
-        () => this.#options.report({ kind: 'gateway-ready', name, ports }),
-        () => undefined,
-      );
-      this.#gateways.set(key, { sidecar, ports });
-      await sidecar.start();
+      },
+      this.#launchEnvironment(),
+      () => this.#options.report({ kind: 'gateway-ready', name, ports }),
+      () => undefined,
+    );
+    this.#gateways.set(key, { sidecar, name, namespace, ports });
+    await sidecar.start();
+  }
+
+  /** A port that a running gateway has no other number for is served as written; there is no second choice then. */
+  async #addGatewayPorts(running: LaunchedGateway, wanted: readonly number[]): Promise<void> {
+    for (const port of wanted) {
+      if (running.ports[String(port)] !== undefined) continue;
+      running.ports[String(port)] = port;
+      if (await this.#ports.claim(port)) {
+        this.#options.report({ kind: 'gateway-port-added', name: running.name, port });
+      } else {
+        const text = `gateway ${running.name} cannot serve port ${port}: another program has it. Choose another port, or start again: a port that is taken at the start gets a substitute.`;
+        this.#options.report({ kind: 'problem', text });
+      }
     }
   }
 
@@ -274,19 +380,35 @@ export class Launcher {
   }
 }
 
-function servicesOf(model: MeshModel): MeshService[] {
-  return [...model.services.values()].map(({ name, hostname, ports }) => ({
-    name,
-    hostname,
-    ports: ports.map((port) => ({
-      name: port.name,
-      number: port.number,
-      isHttp: port.protocol === 'http' || port.protocol === 'http2' || port.protocol === 'grpc',
-    })),
+/** What an application of each namespace can reach: its own namespace's services first, for their names are the short ones. */
+function servicesOf(model: MeshModel): ReadonlyMap<string, readonly MeshService[]> {
+  const all = [...model.services.values()].map(({ name, namespace, hostname, ports }) => ({
+    namespace,
+    service: {
+      name,
+      hostname,
+      ports: ports.map((port) => ({
+        name: port.name,
+        number: port.number,
+        isHttp: port.protocol === 'http' || port.protocol === 'http2' || port.protocol === 'grpc',
+      })),
+    },
   }));
+  const namespaces = new Set([...model.workloads.values()].map(({ namespace }) => namespace));
+  return new Map(
+    [...namespaces].map((own) => [
+      own,
+      [
+        ...all.filter(({ namespace }) => namespace === own),
+        ...all.filter(({ namespace }) => namespace !== own),
+      ].map(({ service }) => service),
+    ]),
+  );
 }
 
-/** Whether a running instance is what the workload asks for; the number of replicas is not its business. */
+/** Whether a running instance is what the workload asks for: neither the number of replicas nor the file's name counts. */
 function isSameLaunch(running: Workload, wanted: Workload): boolean {
-  return JSON.stringify({ ...running, replicas: 0 }) === JSON.stringify({ ...wanted, replicas: 0 });
+  const launchOf = (workload: Workload): string =>
+    JSON.stringify({ ...workload, replicas: 0, file: dirname(resolve(workload.file)) });
+  return launchOf(running) === launchOf(wanted);
 }

@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileStem } from './file-stem.js';
 import type { LaunchEnvironment } from './launch-environment.js';
 import { proxyBootstrap, type ProxyBootstrapOptions } from './proxy-bootstrap.js';
 import { answersOk, waitUntil } from './readiness.js';
@@ -15,6 +16,7 @@ export class Sidecar {
   readonly #options: SidecarOptions;
   readonly #environment: LaunchEnvironment;
   readonly #process: SupervisedProcess;
+  readonly #stem: string;
   readonly #bootstrapFile: string;
   readonly #onUp: () => void;
   readonly #onDown: () => void;
@@ -28,21 +30,24 @@ export class Sidecar {
     this.#onUp = onUp;
     this.#onDown = onDown;
     const { folders, proxy } = environment;
-    this.#bootstrapFile = join(folders.bootstraps, `${options.name}.json`);
-    const logFile = join(folders.logs, `${options.name}.proxy.log`);
+    this.#stem = fileStem(options.name, options.namespace);
+    this.#bootstrapFile = join(folders.bootstraps, `${this.#stem}.json`);
+    const logFile = join(folders.logs, `${this.#stem}.proxy.log`);
     this.#process = new SupervisedProcess({
       name: `sidecar of ${options.name}`,
       command: proxy.command,
-      args: [...proxy.args, '-c', this.#bootstrapFile, '--state-dir', join(folders.proxyState, options.name)],
+      args: [...proxy.args, '-c', this.#bootstrapFile, '--state-dir', join(folders.proxyState, this.#stem)],
       workingDirectory: process.cwd(),
       environment: environment.environment,
       logFile,
       clock: environment.clock,
       random: environment.random,
       onStart: () => void this.#awaitReady(logFile),
-      onCrash: (how, restartInMs) => {
+      onCrash: (crash) => {
         this.#onDown();
-        environment.report({ kind: 'crashed', name: `${options.name} (sidecar)`, how, restartInMs, logFile });
+        const what =
+          options.role === 'sidecar' ? `the sidecar of ${options.name}` : `gateway ${options.name}`;
+        environment.report({ kind: 'crashed', name: what, ...crash, logFile });
       },
     });
   }
@@ -58,12 +63,12 @@ export class Sidecar {
   async start(): Promise<void> {
     const { ports, folders, xdsPort } = this.#environment;
     this.#adminPort = await ports.take();
-    await mkdir(join(folders.proxyState, this.#options.name), { recursive: true, mode: 0o700 });
+    await mkdir(join(folders.proxyState, this.#stem), { recursive: true, mode: 0o700 });
     const bootstrap = proxyBootstrap({
       ...this.#options,
       adminPort: this.#adminPort,
       xdsPort,
-      accessLog: join(folders.logs, `${this.#options.name}.access.log`),
+      accessLog: join(folders.logs, `${this.#stem}.access.log`),
     });
     await writeFile(this.#bootstrapFile, `${JSON.stringify(bootstrap, null, 2)}\n`, { mode: 0o600 });
     this.#process.start();
@@ -84,7 +89,6 @@ export class Sidecar {
     const { clock, report } = this.#environment;
     const check = (): Promise<boolean> => answersOk(this.#adminPort, '/ready');
     if (await waitUntil(check, clock, READY_TIMEOUT_MS, this.#stopped.signal)) {
-      this.#process.markHealthy();
       this.#onUp();
     } else if (!this.#stopped.signal.aborted) {
       report({

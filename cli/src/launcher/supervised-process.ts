@@ -1,6 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { Backoff, type Clock, type Random, type Timer } from '@heddle/common';
+import { logSize, logTail } from './log-tail.js';
+
+const LAST_WORDS_LINES = 3;
+/** After a run of this length a crash is answered quickly again. */
+const RAN_WELL_MS = 10_000;
 
 export interface SupervisedProcessOptions {
   /** For messages. */
@@ -15,8 +20,17 @@ export interface SupervisedProcessOptions {
   readonly random: Random;
   /** The process is up (again). Not yet ready: that is asked of its port. */
   readonly onStart: () => void;
-  /** It ended without being asked to. It is started again after `restartInMs`. */
-  readonly onCrash: (how: string, restartInMs: number) => void;
+  /** It ended without being asked to, or could not be started. It is started again after `restartInMs`. */
+  readonly onCrash: (crash: Crash) => void;
+}
+
+/** How a process ended that should have gone on. */
+export interface Crash {
+  /** `exit code 1`, `signal SIGKILL`, or why it could not be started. */
+  readonly how: string;
+  readonly restartInMs: number;
+  /** The last lines that it wrote in this run. */
+  readonly lastWords: readonly string[];
 }
 
 /**
@@ -31,6 +45,8 @@ export class SupervisedProcess {
   #child: ChildProcess | undefined;
   #restart: Timer | undefined;
   #stopping = false;
+  #logStart = 0;
+  #startedAtMs = 0;
   #ended: (() => void) | undefined;
 
   constructor(options: SupervisedProcessOptions) {
@@ -42,9 +58,13 @@ export class SupervisedProcess {
     return this.#child?.pid;
   }
 
+  /** Nothing is started any more after `stop` or `kill`. */
   start(): void {
-    const { command, args, workingDirectory, environment, logFile, name } = this.#options;
+    if (this.#stopping) return;
+    const { command, args, workingDirectory, environment, logFile } = this.#options;
     const log = openSync(logFile, 'a', 0o600);
+    this.#logStart = logSize(log);
+    this.#startedAtMs = this.#options.clock.monotonicMs();
     try {
       const child = spawn(command, args, {
         cwd: workingDirectory,
@@ -53,7 +73,7 @@ export class SupervisedProcess {
         detached: true,
       });
       this.#child = child;
-      child.once('error', (error) => this.#onEnd(`${name}: ${error.message}`));
+      child.once('error', (error) => this.#onEnd(this.#whyNotStarted(error)));
       child.once('exit', (code, signal) =>
         this.#onEnd(signal === null ? `exit code ${code}` : `signal ${signal}`),
       );
@@ -61,11 +81,6 @@ export class SupervisedProcess {
     } finally {
       closeSync(log);
     }
-  }
-
-  /** It ran well for a while: the next crash is answered quickly again. */
-  markHealthy(): void {
-    this.#backoff.reset();
   }
 
   /** SIGTERM, and SIGKILL after `graceMs`. Resolves when the process has ended. */
@@ -96,9 +111,22 @@ export class SupervisedProcess {
     this.#child = undefined;
     this.#ended?.();
     if (this.#stopping) return;
-    const delayMs = this.#backoff.nextDelayMs();
-    this.#options.onCrash(how, delayMs);
-    this.#restart = this.#options.clock.setTimer(delayMs, () => this.start());
+    if (this.#options.clock.monotonicMs() - this.#startedAtMs >= RAN_WELL_MS) this.#backoff.reset();
+    const restartInMs = this.#backoff.nextDelayMs();
+    this.#restart = this.#options.clock.setTimer(restartInMs, () => this.start());
+    const lastWords = logTail(this.#options.logFile, this.#logStart, LAST_WORDS_LINES);
+    this.#options.onCrash({ how, restartInMs, lastWords });
+  }
+
+  #whyNotStarted(error: Error): string {
+    const { command, workingDirectory } = this.#options;
+    const { code } = error as NodeJS.ErrnoException;
+    // The system says the same of both.
+    if (code === 'ENOENT' && !existsSync(workingDirectory))
+      return `its working directory ${workingDirectory} does not exist`;
+    if (code === 'ENOENT') return `there is no program ${JSON.stringify(command)}`;
+    if (code === 'EACCES') return `${JSON.stringify(command)} may not be run: it is not executable`;
+    return error.message;
   }
 
   #signal(child: ChildProcess, signal: NodeJS.Signals): void {

@@ -1,0 +1,53 @@
+import { describeError, systemClock, createLogger } from '@heddle/common';
+import { buildModel, createFileSource, formatProblem, type SourceProblem } from '@heddle/control-plane';
+import type { Terminal } from '../terminal.js';
+import { checkFolders } from './check-folders.js';
+
+export interface AnalyzeOptions {
+  readonly folders: readonly string[];
+  readonly output: 'text' | 'json';
+  readonly terminal: Terminal;
+}
+
+/** Checks folders of YAML as heddled would read them, without running anything. Resolves with 1 when there are errors. */
+export async function runAnalyze(options: AnalyzeOptions): Promise<number> {
+  const { terminal } = options;
+  const folders = checkFolders(options.folders, terminal);
+  if (folders === undefined) return 1;
+  let found: readonly SourceProblem[] = [];
+  let resources = 0;
+  const source = createFileSource({
+    folders,
+    log: createLogger({ component: 'analyze', level: 'error' }),
+    clock: systemClock,
+    onChange: (change) => {
+      resources = change.resources.size;
+      found = [...change.problems, ...buildModel(change.resources).problems];
+    },
+  });
+  try {
+    await source.ready;
+  } catch (cause) {
+    terminal.error(describeError(cause));
+    return 1;
+  } finally {
+    source.close();
+  }
+  const errors = found.filter(({ severity }) => severity === 'error').length;
+  const warnings = found.length - errors;
+  if (options.output === 'json') {
+    terminal.say(
+      JSON.stringify({ valid: errors === 0, resources, errors, warnings, problems: found }, null, 2),
+    );
+  } else {
+    for (const problem of found) terminal.say(`${formatProblem(problem, { color: terminal.color })}\n`);
+    terminal.say(
+      `${count(resources, 'resource')} in force, ${count(errors, 'error')}, ${count(warnings, 'warning')}`,
+    );
+  }
+  return errors === 0 ? 0 : 1;
+}
+
+function count(number: number, what: string): string {
+  return `${number} ${what}${number === 1 ? '' : 's'}`;
+}
