@@ -66,6 +66,7 @@ export async function loadBootstrap(
   }
   const { message } = bootstrap;
   const node = nodeOf(message.node, commandLine);
+  const encoded = Buffer.from(envoy.config.bootstrap.v3.Bootstrap.encode(message).finish());
   const fromMetadata = message.node?.metadata?.fields['HEDDLE_STATE_DIR']?.stringValue;
   return Object.freeze({
     node,
@@ -83,7 +84,10 @@ export async function loadBootstrap(
       environment: (name: string) => environment[name],
     }),
     source: Object.freeze({
-      bootstrap: message,
+      // As bytes it takes a fraction of the memory; only the admin pages ask for it.
+      get bootstrap(): envoy.config.bootstrap.v3.Bootstrap {
+        return envoy.config.bootstrap.v3.Bootstrap.decode(encoded);
+      },
       configPath: commandLine.configPath ?? '',
       configYaml: commandLine.configYaml ?? '',
       concurrency: commandLine.concurrency,

@@ -261,7 +261,7 @@ export class Server {
         clusters,
         listeners,
         discovered: (typeUrl) => this.#xds?.resources(typeUrl) ?? NOTHING_DISCOVERED,
-        bootstrap: source.bootstrap,
+        bootstrap: () => source.bootstrap,
         startedAtMs: this.#startedAtMs,
         isAddedByApi: (name) => this.#xds?.holds(typeUrls.cluster, name) ?? false,
         server: {

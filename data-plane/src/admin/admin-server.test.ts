@@ -107,7 +107,7 @@ describe('the admin server', () => {
         clusters: { status: () => [CLUSTER] },
         listeners: { status: () => LISTENERS },
         discovered: (typeUrl) => DISCOVERED[typeUrl] ?? { versionInfo: '', held: [], refused: [] },
-        bootstrap: envoy.config.bootstrap.v3.Bootstrap.create({ node: { id: 'written' } }),
+        bootstrap: () => envoy.config.bootstrap.v3.Bootstrap.create({ node: { id: 'written' } }),
         startedAtMs: 0,
         isAddedByApi: () => true,
         server: {

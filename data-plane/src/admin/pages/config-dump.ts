@@ -9,7 +9,8 @@ type RouteConfiguration = envoy.config.route.v3.RouteConfiguration;
 
 /** What the dump is made of. */
 export interface ConfigDumpSources {
-  readonly bootstrap: Bootstrap;
+  /** Read anew by each call. */
+  readonly bootstrap: () => Bootstrap;
   readonly node: envoy.config.core.v3.Node;
   /** Wall clock. */
   readonly startedAtMs: number;
@@ -61,7 +62,7 @@ function makeDumps(
   includeEds: boolean,
   matches: (name: string) => boolean,
 ): JsonValue[] {
-  const { bootstrap } = sources;
+  const bootstrap = sources.bootstrap();
   const lastUpdated = timestamp(sources.startedAtMs);
   const dumps = [
     packAny(admin.BootstrapConfigDump, {
@@ -94,7 +95,7 @@ function clusters(
   }));
   return {
     versionInfo: discovered.versionInfo,
-    staticClusters: (sources.bootstrap.staticResources?.clusters ?? [])
+    staticClusters: (sources.bootstrap().staticResources?.clusters ?? [])
       .filter((cluster) => matches(cluster.name))
       .map((cluster) => ({ cluster: packAny(envoy.config.cluster.v3.Cluster, cluster), lastUpdated })),
     dynamicActiveClusters: dynamic.filter((one) => !one.warming).map((one) => one.state),
@@ -110,7 +111,7 @@ function listeners(
   const discovered = sources.discovered(typeUrls.listener);
   return {
     versionInfo: discovered.versionInfo,
-    staticListeners: (sources.bootstrap.staticResources?.listeners ?? [])
+    staticListeners: (sources.bootstrap().staticResources?.listeners ?? [])
       .filter((listener) => matches(listener.name))
       .map((listener) => ({ listener: packAny(envoy.config.listener.v3.Listener, listener), lastUpdated })),
     dynamicListeners: dynamicStates(discovered, matches, typeUrls.listener).map((state) => {
@@ -139,7 +140,7 @@ function routes(
 ): envoy.admin.v3.IRoutesConfigDump {
   const { held } = sources.discovered(typeUrls.listener);
   const inline = [
-    ...(sources.bootstrap.staticResources?.listeners ?? []).map((listener) => ({ listener, lastUpdated })),
+    ...(sources.bootstrap().staticResources?.listeners ?? []).map((listener) => ({ listener, lastUpdated })),
     ...held.map((resource) => ({
       listener: envoy.config.listener.v3.Listener.decode(resource.bytes),
       lastUpdated: timestamp(resource.updatedAtMs),
@@ -170,7 +171,7 @@ function endpoints(
   lastUpdated: ProtoTimestamp,
   matches: (name: string) => boolean,
 ): envoy.admin.v3.IEndpointsConfigDump {
-  const fixed = (sources.bootstrap.staticResources?.clusters ?? []).flatMap((cluster) =>
+  const fixed = (sources.bootstrap().staticResources?.clusters ?? []).flatMap((cluster) =>
     cluster.loadAssignment === null ? [] : [cluster.loadAssignment],
   );
   return {

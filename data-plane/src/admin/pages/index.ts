@@ -17,7 +17,7 @@ export interface AdminPagesOptions {
   readonly clusters: Pick<ClusterManager, 'status'>;
   readonly listeners: Pick<ListenerManager, 'status'>;
   readonly discovered: (typeUrl: string) => DiscoveredResources;
-  readonly bootstrap: envoy.config.bootstrap.v3.Bootstrap;
+  readonly bootstrap: () => envoy.config.bootstrap.v3.Bootstrap;
   /** Wall clock. */
   readonly startedAtMs: number;
   readonly isAddedByApi: (clusterName: string) => boolean;
