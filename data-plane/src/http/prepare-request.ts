@@ -90,12 +90,22 @@ export function prepareRequestHeaders(
   }
   // Nothing but a certificate of this very connection may speak for the client.
   headers.remove('x-forwarded-client-cert');
-  for (let i = 0; i < INTERNAL_HEADERS.length; i++) headers.remove(INTERNAL_HEADERS[i] as string);
+  if (hasEnvoyHeader(headers)) {
+    for (let i = 0; i < INTERNAL_HEADERS.length; i++) headers.remove(INTERNAL_HEADERS[i] as string);
+  }
   for (let i = 0; i < internalOnlyHeaders.length; i++) headers.remove(internalOnlyHeaders[i] as string);
   const forwardedProto = headers.get('x-forwarded-proto');
   if (forwardedProto === 'https' || forwardedProto === 'http') head.scheme = forwardedProto;
   prepareRequestId(headers, info, config);
   if (config.via !== '') appendVia(headers, config.via);
+}
+
+/** One look at the names instead of one for each of `INTERNAL_HEADERS`, which all begin so. */
+function hasEnvoyHeader({ names }: HeaderMap): boolean {
+  for (let i = 0; i < names.length; i++) {
+    if ((names[i] as string).startsWith('x-envoy-')) return true;
+  }
+  return false;
 }
 
 /** The address that is `fromLast` places before the last of x-forwarded-for. */

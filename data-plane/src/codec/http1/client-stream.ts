@@ -98,7 +98,7 @@ export class ClientStream implements RequestSender {
       !isSafeWord(method) ||
       !isSafeWord(target) ||
       !isSafeAuthority(authority) ||
-      !isSafeAuthority(head.upgrade)
+      (head.upgrade !== '' && !isSafeAuthority(head.upgrade))
     ) {
       this.#codec.streamFailed(this, 'the request line would have a byte that HTTP/1.1 does not allow');
       return;
