@@ -1,7 +1,8 @@
 import type { Clock, Timer } from '@heddle/common';
 import { typeUrls, type envoy } from '@heddle/xds-protos';
+import { diffResources, NO_RESOURCES, type ResourcesByName } from '../snapshot/diff-resources.js';
 import type { EncodedResource, ProxySnapshot } from '../snapshot/encoded-resource.js';
-import { encodeDeltaResponse, encodeSotwResponse, versionOf } from './response-encoder.js';
+import { encodeDeltaResponse, encodeSotwResponse, versionOf, versionOfAll } from './response-encoder.js';
 import { TypeSubscription } from './type-subscription.js';
 
 type DiscoveryRequest = envoy.service.discovery.v3.DiscoveryRequest;
@@ -31,6 +32,10 @@ export interface SessionLimits {
   readonly maxNackBytes: number;
   /** How long listeners and routes wait for new clusters to have their endpoints. */
   readonly clusterGraceMs: number;
+  /** Endpoints do not wait for acknowledgements, up to this many; further changes are merged. */
+  readonly maxOutstandingEndpoints: number;
+  /** Removed clusters that are kept for a client that does not take its new routes; above it the oldest go. */
+  readonly maxRetainedClusters: number;
 }
 
 export const DEFAULT_SESSION_LIMITS: SessionLimits = {
@@ -38,6 +43,8 @@ export const DEFAULT_SESSION_LIMITS: SessionLimits = {
   maxNamesPerType: 100_000,
   maxNackBytes: 16_384,
   clusterGraceMs: 2_000,
+  maxOutstandingEndpoints: 16,
+  maxRetainedClusters: 10_000,
 };
 
 /** How far one type has come, for the API and `heddle proxy-status`. */
@@ -69,18 +76,23 @@ const ORDERED: ReadonlySet<string> = new Set([
  * one answer is under way; what changes meanwhile is merged into the next one.
  *
  * Source: the xDS protocol's description of nonces, ACK and NACK, and of eventual consistency.
+ * Cost: of a change, proportional to what changed; of a full state-of-the-world answer, to what it holds.
  */
 export class AdsSession {
   readonly #options: AdsSessionOptions;
   readonly #types = new Map<string, TypeSubscription>();
   /** Clusters that are gone but may still be named by routes the client holds; undefined: known by name only. */
   readonly #retained = new Map<string, EncodedResource | undefined>();
+  /** Clusters that the client was sent and that wait for endpoints which it has not acknowledged yet. */
+  readonly #warming = new Set<string>();
   #snapshot: ProxySnapshot = { resources: new Map() };
   #writable = true;
   #closed = false;
   #nonces = 0;
   #grace: Timer | undefined;
   #graceOver = false;
+  /** The client came back with state of an earlier stream: it holds listeners and routes before it asks for them. */
+  #resumed: Timer | undefined;
 
   constructor(options: AdsSessionOptions) {
     this.#options = options;
@@ -88,17 +100,18 @@ export class AdsSession {
 
   /** The view's resources changed (or are known for the first time). */
   onSnapshot(snapshot: ProxySnapshot): void {
-    const before = this.#snapshot.resources.get(typeUrls.cluster);
-    const after = snapshot.resources.get(typeUrls.cluster);
-    const sent = this.#types.get(typeUrls.cluster)?.sent;
-    if (sent !== undefined) {
-      for (const name of sent.keys()) {
-        if (after?.has(name)) this.#retained.delete(name);
-        else if (!this.#retained.has(name) && sent.get(name) !== '')
-          this.#retained.set(name, before?.get(name));
+    const before = this.#snapshot;
+    this.#snapshot = snapshot;
+    for (const type of this.#types.values()) {
+      const old = before.resources.get(type.typeUrl) ?? NO_RESOURCES;
+      const now = snapshot.resources.get(type.typeUrl) ?? NO_RESOURCES;
+      for (const name of diffResources(old, now)) {
+        if (!type.wants(name)) continue;
+        if (type.typeUrl === typeUrls.cluster)
+          this.#retainOrRelease(type, name, old.get(name), now.has(name));
+        if (!this.#isRetained(type, name)) type.pending.add(name);
       }
     }
-    this.#snapshot = snapshot;
     this.#pump();
   }
 
@@ -111,78 +124,69 @@ export class AdsSession {
   close(): void {
     this.#closed = true;
     this.#grace?.cancel();
+    this.#resumed?.cancel();
   }
 
   onSotwRequest(request: DiscoveryRequest): void {
+    if (this.#closed) return;
     const type = this.#typeOf(request.typeUrl);
     if (type === undefined) return;
-    // An answer to something older than our last word: the client will answer that one too.
-    if (request.responseNonce !== '' && request.responseNonce !== type.nonce) return;
-    if (request.resourceNames.length > this.#options.limits.maxNamesPerType) {
-      this.#options.transport.refuse(
-        `${request.typeUrl}: more than ${this.#options.limits.maxNamesPerType} names`,
-      );
-      return;
-    }
-    this.#acknowledge(type, request.responseNonce, request.errorDetail?.message);
+    const { maxNamesPerType } = this.#options.limits;
+    if (request.resourceNames.length > maxNamesPerType)
+      return this.#refuse(`${request.typeUrl}: more than ${maxNamesPerType} names`);
+    const nonce = request.responseNonce;
+    this.#acknowledge(type, nonce, request.errorDetail?.message);
+    // An answer to something older than our last word: the client will answer that one too, with all its names.
+    if (nonce !== '' && type.nonce !== '' && nonce !== type.nonce) return this.#pump();
 
     const names = new Set(request.resourceNames);
-    const wildcard = names.delete('*');
-    if (FULL_SET.has(type.typeUrl) && names.size === 0 && type.names.size === 0) type.wildcard = true;
-    else type.wildcard = wildcard;
+    if (names.size > 0) type.hasNamed = true;
+    const wasWildcard = type.wildcard;
+    type.wildcard = names.delete('*') || (!type.hasNamed && FULL_SET.has(type.typeUrl));
+    let isNarrower = wasWildcard && !type.wildcard;
     for (const name of type.names) {
       if (names.has(name)) continue;
       type.names.delete(name);
-      type.sent.delete(name);
+      isNarrower = true;
     }
-    for (const name of names) type.names.add(name);
-
-    // The client kept its state over a reconnect, and it is what we would send.
-    if (!type.answered && request.versionInfo !== '' && request.responseNonce === '') {
-      const desired = this.#desired(type);
-      if (desired.size > 0 && versionOf(desired.values()) === request.versionInfo) {
-        for (const resource of desired.values()) type.sent.set(resource.name, resource.version);
-        type.answered = true;
-        type.sentVersion = request.versionInfo;
-        type.ackedVersion = request.versionInfo;
-      }
+    if (isNarrower) this.#dropUnwanted(type);
+    if (type.wildcard && !wasWildcard) this.#wantAll(type);
+    for (const name of names) {
+      if (type.names.has(name)) continue;
+      type.subscribe(name);
+      // That a name is missing can be told by a full set only, and must be, for the client waits for it.
+      type.mustAnswer ||= FULL_SET.has(type.typeUrl);
     }
+    this.#resumeSotw(type, request.versionInfo);
     this.#pump();
   }
 
   onDeltaRequest(request: DeltaDiscoveryRequest): void {
-    const known = this.#types.has(request.typeUrl);
+    if (this.#closed) return;
+    const isFirst = !this.#types.has(request.typeUrl);
     const type = this.#typeOf(request.typeUrl);
     if (type === undefined) return;
     const { maxNamesPerType } = this.#options.limits;
-    const held = Object.entries(request.initialResourceVersions);
-    if (
-      type.names.size + request.resourceNamesSubscribe.length > maxNamesPerType ||
-      held.length > maxNamesPerType
-    ) {
-      this.#options.transport.refuse(`${request.typeUrl}: more than ${maxNamesPerType} names`);
-      return;
-    }
+    const subscribed = request.resourceNamesSubscribe;
+    const held = isFirst ? Object.entries(request.initialResourceVersions) : [];
+    if (type.names.size + subscribed.length > maxNamesPerType || held.length > maxNamesPerType)
+      return this.#refuse(`${request.typeUrl}: more than ${maxNamesPerType} names`);
     this.#acknowledge(type, request.responseNonce, request.errorDetail?.message);
 
-    if (!known) {
-      for (const [name, version] of held) type.sent.set(name, version);
-      if (FULL_SET.has(type.typeUrl) && request.resourceNamesSubscribe.length === 0) type.wildcard = true;
+    if (subscribed.includes('*') || (isFirst && FULL_SET.has(type.typeUrl) && subscribed.length === 0)) {
+      type.wildcard = true;
+      this.#wantAll(type);
     }
-    for (const name of request.resourceNamesSubscribe) {
-      if (name === '*') {
-        type.wildcard = true;
-        type.answered = false;
-        continue;
-      }
-      type.names.add(name);
-      // A new subscription is always answered, unless this very request says what the client already holds.
-      if (known || !(name in request.initialResourceVersions)) type.sent.delete(name);
-    }
+    for (const name of subscribed) if (name !== '*') type.subscribe(name);
+    if (held.length > 0) this.#resumeDelta(type, held);
     for (const name of request.resourceNamesUnsubscribe) {
-      if (name === '*') type.wildcard = false;
-      else type.names.delete(name);
-      if (!type.wants(name)) type.sent.delete(name);
+      if (name !== '*') {
+        type.unsubscribe(name);
+        if (!type.wants(name)) this.#forgetCluster(type, name);
+      } else if (type.wildcard) {
+        type.wildcard = false;
+        this.#dropUnwanted(type);
+      }
     }
     this.#pump();
   }
@@ -193,24 +197,17 @@ export class AdsSession {
       typeUrl: type.typeUrl,
       sentVersion: type.sentVersion,
       ackedVersion: type.ackedVersion,
-      state: this.#stateOf(type),
-      resources: [...type.sent.values()].filter((version) => version !== '').length,
+      state: stateOf(type),
+      resources: type.sent.size,
       nack: type.nack === undefined ? undefined : { message: type.nack.message, atMs: type.nack.atMs },
     }));
-  }
-
-  #stateOf(type: TypeSubscription): TypeStatus['state'] {
-    if (type.nack !== undefined) return 'nacked';
-    if (type.nonce === '' && type.sentVersion === '') return 'never-sent';
-    if (type.awaitingAck) return 'sent';
-    return this.#differs(type, this.#desired(type)) ? 'pending' : 'synced';
   }
 
   #typeOf(typeUrl: string): TypeSubscription | undefined {
     let type = this.#types.get(typeUrl);
     if (type === undefined) {
       if (typeUrl === '' || this.#types.size >= this.#options.limits.maxTypes) {
-        this.#options.transport.refuse(typeUrl === '' ? 'type_url is missing' : 'too many resource types');
+        this.#refuse(typeUrl === '' ? 'type_url is missing' : 'too many resource types');
         return undefined;
       }
       type = new TypeSubscription(typeUrl);
@@ -219,54 +216,173 @@ export class AdsSession {
     return type;
   }
 
+  #refuse(reason: string): void {
+    this.close();
+    this.#options.transport.refuse(reason);
+  }
+
   #acknowledge(type: TypeSubscription, nonce: string, error: string | undefined): void {
-    if (nonce === '' || nonce !== type.nonce || !type.awaitingAck) return;
-    type.awaitingAck = false;
-    if (error === undefined) {
-      type.ackedVersion = type.sentVersion;
-      type.nack = undefined;
+    const answers = type.settle(nonce);
+    const last = answers.at(-1);
+    if (last === undefined) return;
+    let isMended = false;
+    for (const { names } of answers) {
+      for (const name of names) {
+        isMended = type.refused.delete(name) || isMended;
+        if (type.typeUrl === typeUrls.clusterLoadAssignment) this.#warming.delete(name);
+      }
+    }
+    if (error !== undefined) {
+      for (const name of last.names) if (type.wants(name)) type.refuse(name);
+      const message = error.slice(0, this.#options.limits.maxNackBytes);
+      // What the client no longer asks for is reported, but holds nothing up.
+      if (last.names.length === 0 || type.refused.size > 0)
+        type.nack = { message, version: last.version, atMs: this.#options.clock.nowMs() };
+      this.#options.onNack(type.typeUrl, last.version, message);
       return;
     }
-    const message = error.slice(0, this.#options.limits.maxNackBytes);
-    type.nack = { message, version: type.sentVersion, atMs: this.#options.clock.nowMs() };
-    this.#options.onNack(type.typeUrl, type.sentVersion, message);
+    type.ackedVersion = last.version;
+    // A full set that was taken leaves nothing refused.
+    if (this.#options.variant === 'sotw' && FULL_SET.has(type.typeUrl)) type.refused.clear();
+    if (type.refused.size === 0) type.nack = undefined;
+    else if (isMended) type.resendRefused();
+  }
+
+  #all(typeUrl: string): ResourcesByName {
+    return this.#snapshot.resources.get(typeUrl) ?? NO_RESOURCES;
+  }
+
+  #wantAll(type: TypeSubscription): void {
+    type.mustAnswer = true;
+    for (const name of this.#all(type.typeUrl).keys()) type.pending.add(name);
+  }
+
+  #dropUnwanted(type: TypeSubscription): void {
+    type.forgetUnwanted();
+    if (type.typeUrl !== typeUrls.cluster) return;
+    for (const name of [...this.#retained.keys(), ...this.#warming]) {
+      if (!type.wants(name)) this.#forgetCluster(type, name);
+    }
+  }
+
+  #forgetCluster(type: TypeSubscription, name: string): void {
+    if (type.typeUrl !== typeUrls.cluster) return;
+    this.#retained.delete(name);
+    this.#warming.delete(name);
+  }
+
+  /** The client kept its full set over a reconnect, and it is what we would send. */
+  #resumeSotw(type: TypeSubscription, heldVersion: string): void {
+    // The version of a part says nothing: the client may have asked for other names when it got it.
+    if (type.nonce !== '' || heldVersion === '' || !type.wildcard || !FULL_SET.has(type.typeUrl)) return;
+    const all = this.#all(type.typeUrl);
+    if (all.size === 0 || versionOfAll(all) !== heldVersion) return;
+    for (const [name, { version }] of all) type.sent.set(name, version);
+    type.pending.clear();
+    type.mustAnswer = false;
+    type.sentVersion = heldVersion;
+    type.ackedVersion = heldVersion;
+  }
+
+  /** The client says what it holds of an earlier stream. */
+  #resumeDelta(type: TypeSubscription, held: readonly (readonly [string, string])[]): void {
+    this.#resumed ??= this.#options.clock.setTimer(this.#options.limits.clusterGraceMs, () => {
+      this.#resumed = RESUME_OVER;
+      this.#pump();
+    });
+    const all = this.#all(type.typeUrl);
+    for (const [name, version] of held) {
+      if (!type.wants(name) || version === '') continue;
+      // A cluster that was sent on this stream already waits for its endpoints, whatever the client holds of them.
+      if (type.typeUrl === typeUrls.clusterLoadAssignment && this.#warming.has(name)) continue;
+      type.sent.set(name, version);
+      if (type.typeUrl === typeUrls.cluster && !all.has(name)) this.#retain(type, name, undefined);
+      else type.pending.add(name);
+    }
+  }
+
+  /** A cluster changed: keeps it for the client if it is gone, and lets go of the kept one if it is back. */
+  #retainOrRelease(
+    clusters: TypeSubscription,
+    name: string,
+    old: EncodedResource | undefined,
+    exists: boolean,
+  ): void {
+    if (exists) {
+      this.#retained.delete(name);
+      return;
+    }
+    this.#warming.delete(name);
+    if (clusters.sent.has(name) && !this.#retained.has(name)) this.#retain(clusters, name, old);
+  }
+
+  #retain(clusters: TypeSubscription, name: string, old: EncodedResource | undefined): void {
+    clusters.pending.delete(name);
+    this.#retained.set(name, old);
+    if (this.#retained.size <= this.#options.limits.maxRetainedClusters) return;
+    for (const oldest of this.#retained.keys()) {
+      this.#release(oldest);
+      break;
+    }
+  }
+
+  #release(name: string): void {
+    this.#retained.delete(name);
+    for (const typeUrl of [typeUrls.cluster, typeUrls.clusterLoadAssignment]) {
+      const type = this.#types.get(typeUrl);
+      if (type?.sent.has(name)) type.pending.add(name);
+    }
+  }
+
+  #isRetained(type: TypeSubscription, name: string): boolean {
+    return (
+      (type.typeUrl === typeUrls.cluster || type.typeUrl === typeUrls.clusterLoadAssignment) &&
+      this.#retained.has(name)
+    );
   }
 
   /** Sends whatever may be sent now, in order. Called after everything that can change the answer. */
   #pump(): void {
     if (this.#closed) return;
-    const clusters = this.#types.get(typeUrls.cluster);
-    if (
-      this.#retained.size > 0 &&
-      this.#isSettled(typeUrls.listener) &&
-      this.#isSettled(typeUrls.routeConfiguration)
-    ) {
-      if (clusters !== undefined && !clusters.awaitingAck && !this.#isWaitingForClusters())
-        this.#retained.clear();
-    }
-    if (clusters !== undefined) this.#push(clusters);
-    const endpoints = this.#types.get(typeUrls.clusterLoadAssignment);
-    if (endpoints !== undefined) this.#push(endpoints);
+    this.#pushType(typeUrls.cluster);
+    this.#pushType(typeUrls.clusterLoadAssignment);
     for (const type of this.#types.values()) if (!ORDERED.has(type.typeUrl)) this.#push(type);
     if (this.#isWaitingForClusters()) return;
-    for (const typeUrl of [typeUrls.listener, typeUrls.routeConfiguration]) {
-      const type = this.#types.get(typeUrl);
-      if (type !== undefined) this.#push(type);
-    }
+    this.#pushType(typeUrls.listener);
+    this.#pushType(typeUrls.routeConfiguration);
+    if (this.#retained.size === 0 || !this.#hasNewRoutes()) return;
+    for (const name of [...this.#retained.keys()]) this.#release(name);
+    this.#pushType(typeUrls.cluster);
+    this.#pushType(typeUrls.clusterLoadAssignment);
   }
 
-  /** Nothing to tell about this type, and the client took the last word. */
+  #pushType(typeUrl: string): void {
+    const type = this.#types.get(typeUrl);
+    if (type !== undefined) this.#push(type);
+  }
+
   #isSettled(typeUrl: string): boolean {
     const type = this.#types.get(typeUrl);
-    if (type === undefined) return true;
-    return !type.awaitingAck && type.nack === undefined && !this.#differs(type, this.#desired(type));
+    if (type !== undefined) return type.isSettled;
+    return this.#resumed === undefined || this.#resumed === RESUME_OVER;
+  }
+
+  /** Whether no listener and no route that the client holds is older than the snapshot. */
+  #hasNewRoutes(): boolean {
+    if (!this.#isSettled(typeUrls.listener) || !this.#isSettled(typeUrls.routeConfiguration)) return false;
+    if (this.#types.get(typeUrls.listener)?.wildcard !== true) return true;
+    // A listener goes on with its old routes until it has those that its new form names.
+    const routes = this.#types.get(typeUrls.routeConfiguration);
+    for (const name of this.#all(typeUrls.routeConfiguration).keys())
+      if (routes?.sent.has(name) !== true) return false;
+    return true;
   }
 
   /** Whether listeners and routes should wait, because clusters that they may name are not ready in the client. */
   #isWaitingForClusters(): boolean {
     const clusters = this.#types.get(typeUrls.cluster);
     if (clusters === undefined || this.#graceOver) return false;
-    const waiting = clusters.awaitingAck || this.#lacksEndpoints(clusters);
+    const waiting = clusters.awaitingAck || this.#isWarming();
     if (waiting) {
       this.#grace ??= this.#options.clock.setTimer(this.#options.limits.clusterGraceMs, () => {
         this.#grace = undefined;
@@ -280,98 +396,119 @@ export class AdsSession {
     return waiting;
   }
 
-  #lacksEndpoints(clusters: TypeSubscription): boolean {
-    const assignments = this.#snapshot.resources.get(typeUrls.clusterLoadAssignment);
-    if (assignments === undefined) return false;
-    const endpoints = this.#types.get(typeUrls.clusterLoadAssignment);
-    if (endpoints?.awaitingAck) return true;
-    for (const name of clusters.sent.keys()) {
-      if (assignments.has(name) && !endpoints?.sent.has(name)) return true;
+  #isWarming(): boolean {
+    const assignments = this.#all(typeUrls.clusterLoadAssignment);
+    for (const name of this.#warming) {
+      if (assignments.has(name)) return true;
+      this.#warming.delete(name);
     }
     return false;
   }
 
-  /** What the client should hold of this type. */
-  #desired(type: TypeSubscription): Map<string, EncodedResource> {
-    const desired = new Map<string, EncodedResource>();
-    const all = this.#snapshot.resources.get(type.typeUrl);
-    if (all !== undefined) {
-      if (type.wildcard) for (const [name, resource] of all) desired.set(name, resource);
-      else {
-        for (const name of type.names) {
-          const resource = all.get(name);
-          if (resource !== undefined) desired.set(name, resource);
-        }
-      }
-    }
-    if (type.typeUrl === typeUrls.cluster) {
-      for (const [name, resource] of this.#retained) if (resource !== undefined) desired.set(name, resource);
-    }
-    return desired;
-  }
-
-  #differs(type: TypeSubscription, desired: ReadonlyMap<string, EncodedResource>): boolean {
-    for (const [name, resource] of desired) if (type.sent.get(name) !== resource.version) return true;
-    return this.#removals(type, desired).length > 0;
-  }
-
-  /** Names that the client must be told are gone. In state-of-the-world that can be said of full sets only. */
-  #removals(type: TypeSubscription, desired: ReadonlyMap<string, EncodedResource>): string[] {
-    const removed: string[] = [];
-    if (this.#options.variant === 'sotw' && !FULL_SET.has(type.typeUrl)) return removed;
-    const holdsRetained =
-      type.typeUrl === typeUrls.cluster || type.typeUrl === typeUrls.clusterLoadAssignment
-        ? this.#retained
-        : undefined;
-    for (const [name, version] of type.sent) {
-      if (version !== '' && !desired.has(name) && !holdsRetained?.has(name)) removed.push(name);
-    }
-    if (this.#options.variant === 'delta') {
-      for (const name of type.names) if (!desired.has(name) && !type.sent.has(name)) removed.push(name);
-    }
-    return removed;
+  /** What the client should hold under this name. */
+  #desired(type: TypeSubscription, name: string): EncodedResource | undefined {
+    return type.wants(name) ? this.#all(type.typeUrl).get(name) : undefined;
   }
 
   #push(type: TypeSubscription): void {
-    if (!this.#writable) return;
-    if (type.awaitingAck && type.typeUrl !== typeUrls.clusterLoadAssignment) return;
-    const desired = this.#desired(type);
-    const changed: EncodedResource[] = [];
-    for (const resource of desired.values()) {
-      if (type.sent.get(resource.name) !== resource.version) changed.push(resource);
-    }
-    const removed = this.#removals(type, desired);
-    const firstOfWildcard = type.wildcard && !type.answered;
-    if (changed.length === 0 && removed.length === 0 && !firstOfWildcard) return;
+    if (!this.#writable || (type.pending.size === 0 && !type.mustAnswer)) return;
+    const isEndpoints = type.typeUrl === typeUrls.clusterLoadAssignment;
+    if (type.outstanding.size >= (isEndpoints ? this.#options.limits.maxOutstandingEndpoints : 1)) return;
 
+    const { changed, removed } = this.#takePending(type);
+    if (changed.length === 0 && removed.length === 0 && !type.mustAnswer) return;
     if (type.typeUrl === typeUrls.cluster) this.#beforeClusters(changed);
-    type.answered = true;
+
+    type.mustAnswer = false;
     type.nonce = String(++this.#nonces);
-    type.awaitingAck = true;
-    type.nack = undefined;
-    type.sentAtMs = this.#options.clock.nowMs();
-    type.sentVersion = versionOf(desired.values());
-    for (const name of removed) {
-      if (type.names.has(name)) type.sent.set(name, '');
-      else type.sent.delete(name);
+    for (const resource of changed) {
+      type.sent.set(resource.name, resource.version);
+      type.absent.delete(resource.name);
     }
-    for (const resource of changed) type.sent.set(resource.name, resource.version);
-    const response =
-      this.#options.variant === 'delta'
-        ? encodeDeltaResponse(type.typeUrl, type.sentVersion, type.nonce, changed, removed)
-        : encodeSotwResponse(
-            type.typeUrl,
-            type.sentVersion,
-            type.nonce,
-            FULL_SET.has(type.typeUrl) ? [...desired.values()] : changed,
-          );
+    for (const name of removed) {
+      type.sent.delete(name);
+      if (type.names.has(name)) type.absent.add(name);
+    }
+    const response = this.#encode(type, changed, removed);
+    type.outstanding.set(type.nonce, {
+      version: type.sentVersion,
+      names: [...changed.map(({ name }) => name), ...removed],
+    });
     this.#writable = this.#options.transport.write(response);
+  }
+
+  /** What is new to the client among the pending names; what must wait stays pending. */
+  #takePending(type: TypeSubscription): { changed: EncodedResource[]; removed: string[] } {
+    const isDelta = this.#options.variant === 'delta';
+    const changed = new Set<EncodedResource>();
+    const removed = new Set<string>();
+    const mayRemove = type.typeUrl !== typeUrls.routeConfiguration || this.#isSettled(typeUrls.listener);
+    const waiting: string[] = [];
+    // What becomes pending on the way is visited too, a second time if need be.
+    for (const name of type.pending) {
+      type.pending.delete(name);
+      const resource = this.#desired(type, name);
+      if (resource !== undefined) {
+        if (type.sent.get(name) !== resource.version) changed.add(resource);
+      } else if (type.sent.has(name)) {
+        if (this.#isRetained(type, name)) continue;
+        if (!isDelta && !FULL_SET.has(type.typeUrl)) type.forget(name);
+        else if (mayRemove) removed.add(name);
+        else waiting.push(name);
+      } else if (isDelta && type.names.has(name) && !type.absent.has(name)) removed.add(name);
+    }
+    for (const name of waiting) type.pending.add(name);
+    return { changed: [...changed], removed: [...removed] };
   }
 
   /** A cluster that changes warms again in Envoy and waits for its endpoints, although those did not change. */
   #beforeClusters(changed: readonly EncodedResource[]): void {
     const endpoints = this.#types.get(typeUrls.clusterLoadAssignment);
-    for (const cluster of changed) endpoints?.sent.delete(cluster.name);
+    const assignments = this.#all(typeUrls.clusterLoadAssignment);
+    for (const { name } of changed) {
+      if (!assignments.has(name)) continue;
+      this.#warming.add(name);
+      if (endpoints?.wants(name) === true) {
+        endpoints.sent.delete(name);
+        endpoints.pending.add(name);
+      }
+    }
     this.#graceOver = false;
   }
+
+  #encode(type: TypeSubscription, changed: readonly EncodedResource[], removed: readonly string[]): Buffer {
+    const { typeUrl, nonce } = type;
+    const all = this.#all(typeUrl);
+    if (this.#options.variant === 'delta') {
+      type.sentVersion = versionOfAll(all);
+      return encodeDeltaResponse(typeUrl, type.sentVersion, nonce, changed, removed);
+    }
+    const full: EncodedResource[] = [];
+    for (const resource of type.wildcard ? all.values() : this.#named(type)) full.push(resource);
+    const kept = typeUrl === typeUrls.cluster ? this.#kept() : [];
+    type.sentVersion = type.wildcard && kept.length === 0 ? versionOfAll(all) : versionOf([...full, ...kept]);
+    const resources = FULL_SET.has(typeUrl) ? [...full, ...kept] : changed;
+    return encodeSotwResponse(typeUrl, type.sentVersion, nonce, resources);
+  }
+
+  *#named(type: TypeSubscription): Iterable<EncodedResource> {
+    for (const name of type.names) {
+      const resource = this.#desired(type, name);
+      if (resource !== undefined) yield resource;
+    }
+  }
+
+  #kept(): EncodedResource[] {
+    return [...this.#retained.values()].filter((resource) => resource !== undefined);
+  }
+}
+
+/** Stands for the timer of a resumption once it has fired. */
+const RESUME_OVER: Timer = Object.freeze({ cancel: () => undefined });
+
+function stateOf(type: TypeSubscription): TypeStatus['state'] {
+  if (type.awaitingAck) return 'sent';
+  if (type.nack !== undefined) return 'nacked';
+  if (type.pending.size > 0 || type.mustAnswer) return 'pending';
+  return type.sentVersion === '' ? 'never-sent' : 'synced';
 }

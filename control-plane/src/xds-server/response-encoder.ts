@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { ResourcesByName } from '../snapshot/diff-resources.js';
 import type { EncodedResource } from '../snapshot/encoded-resource.js';
 
 /**
@@ -28,10 +29,7 @@ export function encodeDeltaResponse(
   removed: readonly string[],
 ): Buffer {
   const parts: Uint8Array[] = [lengthDelimited(1, Buffer.from(systemVersionInfo))];
-  for (const resource of resources) {
-    const entry = deltaEntry(resource);
-    parts.push(header(2, entry.length), entry);
-  }
+  for (const resource of resources) parts.push(deltaEntry(resource));
   parts.push(lengthDelimited(4, Buffer.from(typeUrl)), lengthDelimited(5, Buffer.from(nonce)));
   for (const name of removed) parts.push(lengthDelimited(6, Buffer.from(name)));
   return Buffer.concat(parts);
@@ -44,17 +42,27 @@ export function versionOf(resources: Iterable<EncodedResource>): string {
   return createHash('sha256').update(lines.sort().join('\n')).digest('base64url').slice(0, 16);
 }
 
+const versions = new WeakMap<ResourcesByName, string>();
+
+/** The version of everything there is of a type; made once for each state of it. */
+export function versionOfAll(resources: ResourcesByName): string {
+  let version = versions.get(resources);
+  if (version === undefined) versions.set(resources, (version = versionOf(resources.values())));
+  return version;
+}
+
 const deltaEntries = new WeakMap<EncodedResource, Buffer>();
 
-/** Source: envoy.service.discovery.v3.Resource. Kept per resource: every delta proxy gets the same bytes. */
+/** One `resources` field of an incremental answer. Source: envoy.service.discovery.v3.Resource. Kept per resource: every delta proxy gets the same bytes. */
 function deltaEntry(resource: EncodedResource): Buffer {
   let entry = deltaEntries.get(resource);
   if (entry === undefined) {
-    entry = Buffer.concat([
+    const fields = Buffer.concat([
       lengthDelimited(1, Buffer.from(resource.version)),
       lengthDelimited(2, resource.any),
       lengthDelimited(3, Buffer.from(resource.name)),
     ]);
+    entry = lengthDelimited(2, fields);
     deltaEntries.set(resource, entry);
   }
   return entry;
