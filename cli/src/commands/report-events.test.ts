@@ -8,6 +8,7 @@ describe('describeEvent', () => {
       kind: 'crashed',
       name: 'cart-0',
       how: 'exit code 1',
+      wasStarted: true,
       restartInMs: 230,
       lastWords: ['Error: no PORT'],
       logFile: '/state/cart-0.log',

@@ -24,9 +24,11 @@ export function describeEvent(event: LaunchEvent): string | undefined {
       return `${event.name} was stopped`;
     case 'crashed':
       return [
-        `${event.name} ended by itself: ${event.how}; starting it again in ${inSeconds(event.restartInMs)}`,
+        event.wasStarted
+          ? `${event.name} ended by itself: ${event.how}; starting it again in ${inSeconds(event.restartInMs)}`
+          : `${event.name} cannot be started: ${event.how}; trying again in ${inSeconds(event.restartInMs)}`,
         ...event.lastWords.map((line) => `    ${line}`),
-        `    (all of it: ${event.logFile})`,
+        ...(event.lastWords.length === 0 ? [] : [`    (all of it: ${event.logFile})`]),
       ].join('\n');
     case 'not-ready':
       return `${event.name} is not ready yet: ${event.what}; see ${event.logFile}`;

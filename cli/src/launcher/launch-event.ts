@@ -20,6 +20,7 @@ export type LaunchEvent =
       readonly kind: 'crashed';
       readonly name: string;
       readonly how: string;
+      readonly wasStarted: boolean;
       readonly restartInMs: number;
       readonly lastWords: readonly string[];
       readonly logFile: string;

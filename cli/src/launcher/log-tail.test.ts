@@ -16,6 +16,14 @@ describe('logTail', () => {
     assert.deepEqual(logTail(file, 4, 9), ['one', 'two', 'three']);
   });
 
+  it('gives the line that names the error of a stack trace', () => {
+    const file = join(folder, 'trace.log');
+    writeFileSync(file, "node:internal\n\nError: Cannot find module 'x'\n    at y\n}\nNode.js v20\n");
+    assert.deepEqual(logTail(file, 0, 3), ["Error: Cannot find module 'x'"]);
+    writeFileSync(file, 'Traceback:\n  File "a.py"\nKeyError: PORT\n');
+    assert.deepEqual(logTail(file, 0, 3), ['KeyError: PORT']);
+  });
+
   it('is empty when nothing was written or there is no file', () => {
     const file = join(folder, 'b.log');
     writeFileSync(file, 'old\n');

@@ -28,8 +28,9 @@ export interface SupervisedProcessOptions {
 export interface Crash {
   /** `exit code 1`, `signal SIGKILL`, or why it could not be started. */
   readonly how: string;
+  readonly wasStarted: boolean;
   readonly restartInMs: number;
-  /** The last lines that it wrote in this run. */
+  /** The last lines that it wrote in this run; empty when it wrote nothing, or the same as in the run before. */
   readonly lastWords: readonly string[];
 }
 
@@ -47,6 +48,7 @@ export class SupervisedProcess {
   #stopping = false;
   #logStart = 0;
   #startedAtMs = 0;
+  #lastWords: readonly string[] = [];
   #ended: (() => void) | undefined;
 
   constructor(options: SupervisedProcessOptions) {
@@ -73,9 +75,9 @@ export class SupervisedProcess {
         detached: true,
       });
       this.#child = child;
-      child.once('error', (error) => this.#onEnd(this.#whyNotStarted(error)));
+      child.once('error', (error) => this.#onEnd(this.#whyNotStarted(error), false));
       child.once('exit', (code, signal) =>
-        this.#onEnd(signal === null ? `exit code ${code}` : `signal ${signal}`),
+        this.#onEnd(signal === null ? `exit code ${code}` : `signal ${signal}`, true),
       );
       child.once('spawn', () => this.#options.onStart());
     } finally {
@@ -103,7 +105,7 @@ export class SupervisedProcess {
     if (this.#child !== undefined) this.#signal(this.#child, 'SIGKILL');
   }
 
-  #onEnd(how: string): void {
+  #onEnd(how: string, wasStarted: boolean): void {
     const child = this.#child;
     if (child === undefined) return;
     // Whatever it started and left behind ends with it.
@@ -115,7 +117,9 @@ export class SupervisedProcess {
     const restartInMs = this.#backoff.nextDelayMs();
     this.#restart = this.#options.clock.setTimer(restartInMs, () => this.start());
     const lastWords = logTail(this.#options.logFile, this.#logStart, LAST_WORDS_LINES);
-    this.#options.onCrash({ how, restartInMs, lastWords });
+    const isRepeated = lastWords.join('\n') === this.#lastWords.join('\n');
+    this.#lastWords = lastWords;
+    this.#options.onCrash({ how, wasStarted, restartInMs, lastWords: isRepeated ? [] : lastWords });
   }
 
   #whyNotStarted(error: Error): string {
