@@ -5,10 +5,11 @@ import { createApiRoutes } from './api/api-routes.js';
 import { AppliedResources } from './api/applied-resources.js';
 import { createControlPlaneMetrics } from './control-plane-metrics.js';
 import { emptyMeshState, nextMeshState, type MeshState } from './mesh-state.js';
-import { encodeResources } from './snapshot/encode-resources.js';
+import { diffModels } from './model/diff-models.js';
+import { encodeLoadAssignments, encodeResources } from './snapshot/encode-resources.js';
 import { SnapshotCache } from './snapshot/snapshot-cache.js';
 import { createFileSource, type FileSource, type SourceChange } from './source/file-source.js';
-import { translateProxy } from './translate/translate-proxy.js';
+import { translateProxy, translateServiceEndpoints } from './translate/translate-proxy.js';
 import { proxyViewOf, viewKey, type ProxyView } from './translate/proxy-view.js';
 import { AdsService, bindPlaintext, createGrpcServer } from './xds-server/ads-service.js';
 
@@ -70,7 +71,7 @@ export class ControlPlane {
       onChange: (change) => this.#onChange(change),
     });
     const metrics = createControlPlaneMetrics({
-      proxies: () => this.#ads.proxies().length,
+      proxies: () => this.#ads.size,
       nacks: () => this.#ads.nacks,
       views: () => this.#cache.views,
       encodedResources: () => this.#cache.resources,
@@ -111,8 +112,16 @@ export class ControlPlane {
   }
 
   #onChange(change: SourceChange): void {
+    const before = this.#state.model;
     this.#state = nextMeshState(this.#state, change);
-    this.#cache.refresh();
+    const { model } = this.#state;
+    const { endpointsOnly, services } = diffModels(before, model);
+    if (!endpointsOnly) this.#cache.refresh();
+    else if (services.length > 0) {
+      this.#cache.refreshPart((view) =>
+        encodeLoadAssignments(translateServiceEndpoints(model, view, services)),
+      );
+    }
     this.#options.onState?.(this.#state, change);
   }
 }

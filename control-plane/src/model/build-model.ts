@@ -42,7 +42,7 @@ export function buildModel(resources: ReadonlyMap<string, MeshResource>): {
     ...workloadResources.map(instanceOfWorkload).filter((instance) => instance !== undefined),
   ]);
   const services = buildServices(ofKind('Service'), ofKind('ServiceEntry'), instances, problems);
-  const policies = ofKind('DestinationRule').map(policyOfDestinationRule);
+  const policies = ofKind('DestinationRule').map(policyOf);
   const bindings: RouteBinding[] = ofKind('VirtualService').map(bindingOfVirtualService);
   const gateways = buildGateways(ofKind('Gateway'), ofKind('KubernetesGateway'), problems);
   const draft = modelOf(services, policies, bindings, gateways, workloadResources, ordered);
@@ -50,6 +50,15 @@ export function buildModel(resources: ReadonlyMap<string, MeshResource>): {
   const model: MeshModel = draft;
   checkReferences(model, ordered, problems);
   return { model, problems };
+}
+
+const builtPolicies = new WeakMap<MeshResource, DestinationPolicy>();
+
+/** The same object for the same resource, so that what was translated with it stays. */
+function policyOf(resource: MeshResource): DestinationPolicy {
+  let policy = builtPolicies.get(resource);
+  if (policy === undefined) builtPolicies.set(resource, (policy = policyOfDestinationRule(resource)));
+  return policy;
 }
 
 function buildServices(

@@ -74,10 +74,17 @@ function push<T>(map: Map<string, T[]>, key: string, value: T): void {
   else list.push(value);
 }
 
-/** A `WorkloadEntry`: something that runs. */
+const entryInstances = new WeakMap<MeshResource, Instance>();
+
+/** A `WorkloadEntry`: something that runs. The same object for the same resource. */
 export function instanceOfEntry(resource: MeshResource): Instance {
-  const spec = resource.spec as WorkloadEntrySpec;
-  return instanceOf(spec, spec.address, resource.namespace, resource.name, resource.labels);
+  let instance = entryInstances.get(resource);
+  if (instance === undefined) {
+    const spec = resource.spec as WorkloadEntrySpec;
+    instance = instanceOf(spec, spec.address, resource.namespace, resource.name, resource.labels);
+    entryInstances.set(resource, instance);
+  }
+  return instance;
 }
 
 /** A `Workload` that names an address runs already. */
@@ -135,7 +142,12 @@ export function workloadOf(resource: MeshResource): Workload {
   };
 }
 
-/** A `v1 Service`. */
+const builtServices = new WeakMap<
+  MeshResource,
+  { readonly found: readonly Instance[]; readonly service: Service }
+>();
+
+/** A `v1 Service`. The same object while the resource and the instances that it selects are the same. */
 export function serviceOf(resource: MeshResource, instances: InstanceIndex): Service {
   const spec = resource.spec as ServiceSpec;
   const { namespace, name } = resource;
@@ -153,7 +165,9 @@ export function serviceOf(resource: MeshResource, instances: InstanceIndex): Ser
     : selector === undefined
       ? []
       : instances.selected(namespace, selector);
-  return finish({
+  const built = builtServices.get(resource);
+  if (built !== undefined && (outside || isSameList(built.found, found))) return built.service;
+  const service = finish({
     key: `${namespace}/${serviceHostname(name, namespace)}`,
     hostname: serviceHostname(name, namespace),
     namespace,
@@ -167,6 +181,12 @@ export function serviceOf(resource: MeshResource, instances: InstanceIndex): Ser
     selector: outside ? undefined : selector,
     endpoints: endpointsOf(found, ports),
   });
+  builtServices.set(resource, { found, service });
+  return service;
+}
+
+function isSameList<T>(a: readonly T[], b: readonly T[]): boolean {
+  return a.length === b.length && a.every((item, i) => item === b[i]);
 }
 
 const resolutions: Readonly<Record<string, Service['resolution']>> = {

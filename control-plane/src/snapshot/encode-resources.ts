@@ -2,26 +2,42 @@ import { envoy, typeUrls } from '@heddle/xds-protos';
 import type { ProxyResources } from '../translate/proxy-resources.js';
 import type { RawResource } from './resource-store.js';
 
-/** Encodes what translation made, in the order in which a proxy needs it. */
+type Encoder<T> = { encode(message: T): { finish(): Uint8Array } };
+
+/** Messages are never changed once they are made, and those of unchanged parts of the model are the same objects. */
+const encoded = new WeakMap<object, RawResource>();
+
+/**
+ * Encodes what translation made, in the order in which a proxy needs it.
+ * Cost: each message once, however many views and models share it.
+ */
 export function* encodeResources(resources: ProxyResources): Iterable<RawResource> {
   const { Cluster } = envoy.config.cluster.v3;
-  const { ClusterLoadAssignment } = envoy.config.endpoint.v3;
   const { Listener } = envoy.config.listener.v3;
   const { RouteConfiguration } = envoy.config.route.v3;
-  for (const [name, message] of resources.clusters) {
-    yield { typeUrl: typeUrls.cluster, name, value: Cluster.encode(message).finish() };
-  }
-  for (const [name, message] of resources.loadAssignments) {
-    yield {
-      typeUrl: typeUrls.clusterLoadAssignment,
-      name,
-      value: ClusterLoadAssignment.encode(message).finish(),
-    };
-  }
-  for (const [name, message] of resources.listeners) {
-    yield { typeUrl: typeUrls.listener, name, value: Listener.encode(message).finish() };
-  }
-  for (const [name, message] of resources.routeConfigurations) {
-    yield { typeUrl: typeUrls.routeConfiguration, name, value: RouteConfiguration.encode(message).finish() };
+  yield* encodeAll(typeUrls.cluster, Cluster, resources.clusters);
+  yield* encodeLoadAssignments(resources.loadAssignments);
+  yield* encodeAll(typeUrls.listener, Listener, resources.listeners);
+  yield* encodeAll(typeUrls.routeConfiguration, RouteConfiguration, resources.routeConfigurations);
+}
+
+/** The endpoints alone. */
+export function encodeLoadAssignments(assignments: ProxyResources['loadAssignments']): Iterable<RawResource> {
+  const { ClusterLoadAssignment } = envoy.config.endpoint.v3;
+  return encodeAll(typeUrls.clusterLoadAssignment, ClusterLoadAssignment, assignments);
+}
+
+function* encodeAll<T extends object>(
+  typeUrl: string,
+  encoder: Encoder<T>,
+  messages: ReadonlyMap<string, T>,
+): Iterable<RawResource> {
+  for (const [name, message] of messages) {
+    let raw = encoded.get(message);
+    if (raw === undefined) {
+      raw = { typeUrl, name, value: encoder.encode(message).finish() };
+      encoded.set(message, raw);
+    }
+    yield raw;
   }
 }

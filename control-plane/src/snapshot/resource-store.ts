@@ -17,13 +17,24 @@ export interface RawResource {
  */
 export class ResourceStore {
   readonly #resources = new Map<string, EncodedResource>();
+  /** The same raw object is hashed once. */
+  readonly #seen = new WeakMap<RawResource, { readonly key: string; readonly resource: EncodedResource }>();
 
   /** The shared form of `raw`; made when its content is new. */
   intern(raw: RawResource): EncodedResource {
+    const seen = this.#seen.get(raw);
+    if (seen !== undefined) {
+      const kept = this.#resources.get(seen.key) ?? seen.resource;
+      this.#resources.set(seen.key, kept);
+      return kept;
+    }
     const version = createHash('sha256').update(raw.value).digest('base64url').slice(0, 16);
     const key = keyOf(raw.typeUrl, raw.name, version);
     const known = this.#resources.get(key);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      this.#seen.set(raw, { key, resource: known });
+      return known;
+    }
     const resource: EncodedResource = Object.freeze({
       typeUrl: raw.typeUrl,
       name: raw.name,
@@ -32,6 +43,7 @@ export class ResourceStore {
       any: google.protobuf.Any.encode({ typeUrl: raw.typeUrl, value: raw.value }).finish(),
     });
     this.#resources.set(key, resource);
+    this.#seen.set(raw, { key, resource });
     return resource;
   }
 

@@ -35,6 +35,30 @@ describe('SnapshotCache', () => {
     assert.equal(Buffer.from(first.current.resources.get('type')?.get('a')?.value ?? []).toString(), 'two');
   });
 
+  it('puts a part that changed into every view that has it, shares the result, and keeps the rest', () => {
+    const { cache } = setup(() => [resource('a', 'one'), resource('b', 'one')]);
+    const woken: string[] = [];
+    const first = cache.subscribe('v1', () => woken.push('v1'));
+    const second = cache.subscribe('v2', () => woken.push('v2'));
+    const before = first.current.resources.get('type');
+    assert.equal(before, second.current.resources.get('type'));
+    cache.refreshPart(() => [resource('a', 'two')]);
+    assert.deepEqual(woken, ['v1', 'v2']);
+    const after = first.current.resources.get('type');
+    assert.equal(after, second.current.resources.get('type'));
+    assert.equal(Buffer.from(after?.get('a')?.value ?? []).toString(), 'two');
+    assert.equal(after?.get('b'), before?.get('b'));
+    cache.refreshPart(() => [resource('a', 'two')]);
+    assert.equal(woken.length, 2, 'the same again wakes nobody');
+  });
+
+  it('holds no more than what is served, however often a part changes', () => {
+    const { cache } = setup(() => [resource('a', 'one')]);
+    cache.subscribe('v1', () => undefined);
+    for (let i = 0; i < 5_000; i++) cache.refreshPart(() => [resource('a', String(i))]);
+    assert.ok(cache.resources <= 2_000, String(cache.resources));
+  });
+
   it('forgets a view with its last proxy, and drops resources that nobody is served', () => {
     let content = 'one';
     const { cache } = setup(() => [resource('a', content)]);

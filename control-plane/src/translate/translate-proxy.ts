@@ -1,5 +1,5 @@
 import type { envoy } from '@heddle/xds-protos';
-import type { MeshModel } from '../model/mesh-model.js';
+import type { MeshModel, Service } from '../model/mesh-model.js';
 import type { ProxyResources } from './proxy-resources.js';
 import type { ProxyView } from './proxy-view.js';
 import { ResourceSet } from './resource-set.js';
@@ -7,44 +7,90 @@ import { clustersOf } from './translate-cluster.js';
 import { translateEndpoints } from './translate-endpoints.js';
 import { addGateway } from './translate-gateway.js';
 import { addExplicitSidecar } from './translate-sidecar.js';
-import { scopeOf, type NamespaceScope } from './visibility.js';
+import { scopeOf, type EffectivePolicy, type NamespaceScope } from './visibility.js';
 
 export { translateEndpoints } from './translate-endpoints.js';
 
 /**
  * All resources for proxies of one view. Pure: equal models and views give equal bytes.
  *
- * Cost: clusters and endpoints are made once for a model and a namespace, and shared by its views.
+ * Cost: a service's clusters and endpoints are made once for the namespaces that see it alike, and again only when the
+ * service or the rules for it changed; listeners and routes again only when something other than endpoints changed.
  */
 export function translateProxy(model: MeshModel, view: ProxyView): ProxyResources {
   const scope = scopeOf(model, view.namespace);
   const set = new ResourceSet();
-  const { clusters, loadAssignments } = sharedResources(model, view, scope);
-  for (const cluster of clusters) set.addCluster(cluster);
-  for (const assignment of loadAssignments) set.addLoadAssignment(assignment);
-  if (view.role === 'gateway') addGateway(set, model, view, scope);
-  else addExplicitSidecar(set, model, view, scope);
+  for (const service of scope.services.values()) {
+    const { clusters, loadAssignments } = serviceResources(model, view, scope, service);
+    for (const cluster of clusters) set.addCluster(cluster);
+    for (const assignment of loadAssignments) set.addLoadAssignment(assignment);
+  }
+  const own = ownResources(model, view, scope);
+  for (const cluster of own.clusters.values()) set.addCluster(cluster);
+  for (const listener of own.listeners.values()) set.addListener(listener);
+  for (const routes of own.routeConfigurations.values()) set.addRouteConfiguration(routes);
   return set.finish();
 }
 
-interface SharedResources {
-  readonly clusters: readonly envoy.config.cluster.v3.ICluster[];
-  readonly loadAssignments: readonly envoy.config.endpoint.v3.IClusterLoadAssignment[];
+/** The endpoints of some services (by key) for one view; for changes of endpoints alone. */
+export function translateServiceEndpoints(
+  model: MeshModel,
+  view: ProxyView,
+  serviceKeys: readonly string[],
+): ProxyResources['loadAssignments'] {
+  const scope = scopeOf(model, view.namespace);
+  const found = new Map<string, LoadAssignment>();
+  for (const key of serviceKeys) {
+    const service = model.services.get(key);
+    // Another service of the same host may be what this namespace sees.
+    if (service === undefined || scope.services.get(service.hostname) !== service) continue;
+    for (const assignment of serviceResources(model, view, scope, service).loadAssignments)
+      found.set(assignment.clusterName ?? '', assignment);
+  }
+  return found;
 }
 
-const shared = new WeakMap<NamespaceScope, SharedResources>();
+type LoadAssignment = envoy.config.endpoint.v3.IClusterLoadAssignment;
 
-function sharedResources(model: MeshModel, view: ProxyView, scope: NamespaceScope): SharedResources {
-  const known = shared.get(scope);
-  if (known !== undefined) return known;
-  const clusters = [...scope.services.values()].flatMap((service) =>
-    clustersOf(service, scope.policyFor(service)),
-  );
-  const loadAssignments = clusters.flatMap(({ name, edsClusterConfig }) => {
-    const assignment = edsClusterConfig == null ? undefined : translateEndpoints(model, name ?? '', view);
-    return assignment === undefined ? [] : [assignment];
-  });
-  const made = { clusters, loadAssignments };
-  shared.set(scope, made);
+interface ServiceResources {
+  readonly clusters: readonly envoy.config.cluster.v3.ICluster[];
+  readonly loadAssignments: readonly LoadAssignment[];
+}
+
+const ofServices = new WeakMap<Service, WeakMap<EffectivePolicy, ServiceResources>>();
+
+function serviceResources(
+  model: MeshModel,
+  view: ProxyView,
+  scope: NamespaceScope,
+  service: Service,
+): ServiceResources {
+  const policy = scope.policyFor(service);
+  let byPolicy = ofServices.get(service);
+  if (byPolicy === undefined) ofServices.set(service, (byPolicy = new WeakMap()));
+  let made = byPolicy.get(policy);
+  if (made === undefined) {
+    const clusters = clustersOf(service, policy);
+    const loadAssignments = clusters.flatMap(({ name, edsClusterConfig }) => {
+      const assignment = edsClusterConfig == null ? undefined : translateEndpoints(model, name ?? '', view);
+      return assignment === undefined ? [] : [assignment];
+    });
+    made = { clusters, loadAssignments };
+    byPolicy.set(policy, made);
+  }
   return made;
+}
+
+const ofViews = new WeakMap<ProxyView, { readonly configHash: string; readonly resources: ProxyResources }>();
+
+/** What this view alone has: listeners, routes and the clusters of its own application. */
+function ownResources(model: MeshModel, view: ProxyView, scope: NamespaceScope): ProxyResources {
+  const known = ofViews.get(view);
+  if (known?.configHash === model.configHash) return known.resources;
+  const set = new ResourceSet();
+  if (view.role === 'gateway') addGateway(set, model, view, scope);
+  else addExplicitSidecar(set, model, view, scope);
+  const resources = set.finish();
+  ofViews.set(view, { configHash: model.configHash, resources });
+  return resources;
 }

@@ -82,6 +82,11 @@ export class AdsService<View> {
     }));
   }
 
+  /** How many proxies are connected. */
+  get size(): number {
+    return this.#connected.size;
+  }
+
   get nacks(): number {
     return this.#nacks;
   }
