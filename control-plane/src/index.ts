@@ -3,7 +3,14 @@ export { HEDDLED_USAGE, parseHeddledArguments, type HeddledConfig } from './boot
 export { HEDDLE_VERSION } from './version.js';
 export { type MeshState } from './mesh-state.js';
 export { buildModel } from './model/build-model.js';
-export type { Endpoint, GatewayConfig, MeshModel, Service, ServicePort, Workload } from './model/mesh-model.js';
+export type {
+  Endpoint,
+  GatewayConfig,
+  MeshModel,
+  Service,
+  ServicePort,
+  Workload,
+} from './model/mesh-model.js';
 export { type MeshKind, type MeshResource } from './model/mesh-resource.js';
 export { type SourceProblem } from './model/source-problem.js';
 export {
