@@ -1,27 +1,38 @@
 import { createServer } from 'node:net';
+import type { Random } from '@heddle/common';
+
+/**
+ * Below the ports that systems give to outgoing connections (Linux: 32768 and up): there, a connection of any program
+ * could take a port between its choice and its use.
+ */
+const FIRST_PORT = 20_000;
+const LAST_PORT = 32_700;
 
 /**
  * Hands out loopback ports that nobody listens on, each once.
  *
- * The system chooses them (port 0). Between the choice and the use another program could take one: whoever uses a port
- * must still report that it is taken.
+ * Another program that starts to listen could still take one between the choice and the use: whoever uses a port must
+ * report that it is taken.
  */
 export class FreePorts {
   readonly #host: string;
   readonly #given = new Set<number>();
+  #next: number;
 
-  constructor(host = '127.0.0.1') {
+  /** Starts to look at a random place, so that two launchers on one machine seldom meet. */
+  constructor(random: Random, host = '127.0.0.1') {
     this.#host = host;
+    this.#next = FIRST_PORT + Math.floor(random() * (LAST_PORT - FIRST_PORT));
   }
 
-  /** Errors: rejects when the system has no port to give. */
+  /** Errors: rejects when no port is free. */
   async take(): Promise<number> {
-    for (;;) {
-      const port = await this.#probe(0);
-      if (this.#given.has(port)) continue;
-      this.#given.add(port);
-      return port;
+    for (let tries = LAST_PORT - FIRST_PORT; tries > 0; tries--) {
+      const port = this.#next;
+      this.#next = port === LAST_PORT ? FIRST_PORT : port + 1;
+      if (await this.claim(port)) return port;
     }
+    throw new Error(`no port between ${FIRST_PORT} and ${LAST_PORT} is free`);
   }
 
   /** `wanted` when it is free, else some other port. */
@@ -32,27 +43,22 @@ export class FreePorts {
   /** Whether `wanted` was free; it is given away then. */
   async claim(wanted: number): Promise<boolean> {
     if (this.#given.has(wanted)) return false;
-    try {
-      await this.#probe(wanted);
-    } catch {
-      return false;
-    }
+    // Claimed before it is known to be free: two that ask at once must not both get it.
     this.#given.add(wanted);
-    return true;
+    if (await this.#isFree(wanted)) return true;
+    this.#given.delete(wanted);
+    return false;
   }
 
   release(port: number): void {
     this.#given.delete(port);
   }
 
-  #probe(port: number): Promise<number> {
-    return new Promise((resolve, reject) => {
+  #isFree(port: number): Promise<boolean> {
+    return new Promise((resolve) => {
       const server = createServer();
-      server.once('error', reject);
-      server.listen({ host: this.#host, port }, () => {
-        const address = server.address();
-        server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : port));
-      });
+      server.once('error', () => resolve(false));
+      server.listen({ host: this.#host, port }, () => server.close(() => resolve(true)));
     });
   }
 }

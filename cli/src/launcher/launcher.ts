@@ -59,7 +59,7 @@ export interface RunningMesh {
  */
 export class Launcher {
   readonly #options: LauncherOptions;
-  readonly #ports = new FreePorts();
+  readonly #ports: FreePorts;
   readonly #controlPlane: ControlPlaneProcess;
   readonly #instances = new Map<string, Instance[]>();
   readonly #gateways = new Map<string, LaunchedGateway>();
@@ -79,6 +79,7 @@ export class Launcher {
 
   constructor(options: LauncherOptions) {
     this.#options = options;
+    this.#ports = new FreePorts(options.random);
     const { stateFolder } = options;
     this.#controlPlane = new ControlPlaneProcess({
       ...options,
