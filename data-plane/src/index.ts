@@ -5,3 +5,5 @@ export { ServerCodecHttp1, type ServerCodecOptions } from './codec/http1/server-
 export { BootstrapError, formatBootstrapProblem, loadBootstrap, type BootstrapConfig } from './bootstrap.js';
 export { parseCommandLine, type CommandLine } from './bootstrap/command-line.js';
 export { Server, StartError, type ReadySummary, type ServerOptions } from './server.js';
+export { FilterChain, type FilterChainOwner, type NamedFilterFactory } from './http/filter-chain.js';
+export { FilterStatus, type StreamFilter, type TerminalFilter } from './http/filter.js';

@@ -3,6 +3,7 @@ import { accessLog } from './access-log.js';
 import { calibration } from './calibration.js';
 import { certificateSigning } from './certificate-signing.js';
 import { codecHttp1 } from './codec-http1.js';
+import { filterChain } from './filter-chain.js';
 import { loadBalancer } from './load-balancer.js';
 import { matcher } from './matcher.js';
 
@@ -11,6 +12,7 @@ export const MICRO_CASES: readonly MicroCase[] = [
   ...calibration,
   ...matcher,
   ...loadBalancer,
+  ...filterChain,
   ...accessLog,
   ...codecHttp1,
   ...certificateSigning,
