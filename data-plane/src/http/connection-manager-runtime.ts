@@ -1,4 +1,4 @@
-import type { Clock, Logger, Random } from '@heddle/common';
+import { BrokenInvariantError, type Clock, type Logger, type Random } from '@heddle/common';
 import {
   createRouteTable,
   type FormatContext,
@@ -80,8 +80,12 @@ export class ConnectionManagerRuntime {
       statPrefix: config.statPrefix,
     };
     this.filterFactories = config.httpFilters.flatMap((filter) => {
-      const kind = filter.disabled ? undefined : httpFilterOf(filter.typeUrl);
-      return kind === undefined ? [] : [{ name: filter.name, create: kind.create(filter.config, context) }];
+      const { name, typeUrl } = filter;
+      if (typeUrl === ROUTER_TYPE_URL) return [];
+      const kind = httpFilterOf(typeUrl);
+      // Configurations with such a filter are refused: it may be one that keeps somebody out.
+      if (kind === undefined) throw new BrokenInvariantError(`HTTP filter ${typeUrl} is not there`);
+      return [{ name, create: kind.create(filter.config, context), isOff: filter.disabled }];
     });
     const router = config.httpFilters.find((filter) => filter.typeUrl === ROUTER_TYPE_URL);
     this.router = new RouterShared(router?.config, config, options, this.stats);

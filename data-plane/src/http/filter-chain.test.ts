@@ -9,6 +9,19 @@ import type { StreamState } from './stream-state.js';
 const { Continue, StopIteration, StopAllIterationAndBuffer, StopAllIterationAndWatermark } = FilterStatus;
 
 describe('FilterChain', () => {
+  it('runs a filter that is off only where an override of the route configures it', () => {
+    const off = (name: string): Parameters<typeof setup>[0][number] => ({ ...recorder(name), isOff: true });
+    const { chain, events } = setup([off('stays-off'), off('switched-on')]);
+    chain.decodeHeaders(request(), true);
+    chain.encodeHeaders(response(), true);
+    assert.deepEqual(events, [
+      'switched-on headers',
+      'router headers',
+      'switched-on encode headers',
+      'client headers',
+    ]);
+  });
+
   it('passes a request first to last and a response last to first', () => {
     const { chain, events } = setup([recorder('a'), recorder('b')]);
     chain.decodeHeaders(request(), false);
@@ -129,6 +142,7 @@ interface Statuses {
 }
 
 interface Recorder {
+  readonly isOff?: boolean;
   readonly name: string;
   readonly statuses: Statuses;
 }
@@ -143,8 +157,9 @@ function setup(recorders: readonly Recorder[], terminal: Partial<TerminalFilter>
   const pauses: boolean[] = [];
   const handles: FilterHandle[] = [];
   const end = (endStream: boolean): string => (endStream ? ' end' : '');
-  const factories: NamedFilterFactory[] = recorders.map(({ name, statuses }) => ({
+  const factories: NamedFilterFactory[] = recorders.map(({ name, statuses, isOff }) => ({
     name,
+    ...(isOff === undefined ? {} : { isOff }),
     create: (handle): StreamFilter => {
       handles.push(handle);
       return {
@@ -167,7 +182,7 @@ function setup(recorders: readonly Recorder[], terminal: Partial<TerminalFilter>
     sendTrailers: () => void events.push('client trailers'),
     pauseRequest: (pause) => void pauses.push(pause),
     sendLocalReply: (reply) => void replies.push(reply),
-    routeConfigOf: (name) => (name === 'off' ? FILTER_DISABLED : undefined),
+    routeConfigOf: (name) => (name === 'off' ? FILTER_DISABLED : name === 'switched-on' ? {} : undefined),
   };
   const chain = new FilterChain(owner, factories, 100);
   chain.terminal = {

@@ -27,7 +27,12 @@ export interface FilterChainOwner {
 export interface NamedFilterFactory {
   readonly name: string;
   readonly create: StreamFilterFactory;
+  /** Off, except where the most specific override of a route configures it. */
+  readonly isOff?: boolean;
 }
+
+/** Takes the place of a filter that is switched off. */
+const PASS_ALL: StreamFilter = Object.freeze({ onDestroy: () => undefined });
 
 /** One direction of one filter: whether it holds the message, and what of the message it holds. */
 class Passage {
@@ -48,6 +53,8 @@ class FilterSlot implements FilterHandle {
   readonly chain: FilterChain;
   readonly index: number;
   readonly name: string;
+  /** Set while the filter is off until a route switches it on. */
+  offFactory: NamedFilterFactory | undefined;
   filter: StreamFilter;
   readonly decoding = new Passage();
   readonly encoding = new Passage();
@@ -56,7 +63,8 @@ class FilterSlot implements FilterHandle {
     this.chain = chain;
     this.index = index;
     this.name = factory.name;
-    this.filter = factory.create(this);
+    this.offFactory = factory.isOff === true ? factory : undefined;
+    this.filter = this.offFactory === undefined ? factory.create(this) : PASS_ALL;
   }
 
   get info(): StreamState {
@@ -79,9 +87,6 @@ class FilterSlot implements FilterHandle {
     this.chain.owner.sendLocalReply(reply);
   }
 }
-
-/** Takes the place of a filter that the route switches off. */
-const PASS_ALL: StreamFilter = Object.freeze({ onDestroy: () => undefined });
 
 const NO_SLOTS: readonly FilterSlot[] = Object.freeze([]);
 
@@ -117,7 +122,11 @@ export class FilterChain {
     this.#request = head;
     for (let i = 0; i < this.#slots.length; i++) {
       const slot = this.#slots[i] as FilterSlot;
-      if (this.owner.routeConfigOf(slot.name) === FILTER_DISABLED) slot.filter = PASS_ALL;
+      const override = this.owner.routeConfigOf(slot.name);
+      if (override === FILTER_DISABLED) slot.filter = PASS_ALL;
+      else if (override !== undefined && slot.offFactory !== undefined) {
+        slot.filter = slot.offFactory.create(slot);
+      }
     }
     this.#decodeHeadersFrom(0, head, endStream);
   }

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { HttpConnectionManagerConfig } from '@heddle/engine';
+import { HeaderMap, type HttpConnectionManagerConfig } from '@heddle/engine';
 import { ServerCodecHttp1 } from '../codec/http1/server-codec.js';
 import type { RequestReceiver, ResponseSender, ServerConnectionCallbacks } from '../codec/stream.js';
 import { ActiveStream, type ActiveStreamOwner } from './active-stream.js';
@@ -64,8 +64,8 @@ class HttpConnection implements ServerConnectionCallbacks, ActiveStreamOwner {
       id: info.id,
       scheme: info.secure ? 'https' : 'http',
     });
+    // From here on the codec alone says whether its socket is read.
     if (early !== undefined) this.#codec.receive(early);
-    if (socket.isPaused()) socket.resume();
   }
 
   newStream(sender: ResponseSender): RequestReceiver {
@@ -76,7 +76,7 @@ class HttpConnection implements ServerConnectionCallbacks, ActiveStreamOwner {
     // The codec keeps the connection; there is nothing to do for one stream.
   }
 
-  onProtocolError(status: number, details: string, reason: string): void {
+  onProtocolError(status: number, details: string, reason: string, bodyBytes: number): void {
     const { stats, accessLogs, clock } = this.#runtime;
     stats.cxProtocolError.inc();
     stats.rqTotal.inc();
@@ -90,6 +90,11 @@ class HttpConnection implements ServerConnectionCallbacks, ActiveStreamOwner {
     refused.addFlag('DPE');
     refused.codeDetails = details;
     refused.reason = reason;
+    refused.bytesSent = bodyBytes;
+    const headers = new HeaderMap();
+    headers.append('content-length', String(bodyBytes));
+    if (bodyBytes > 0) headers.append('content-type', 'text/plain');
+    refused.response = { status, headers, upgrade: '' };
     for (const log of accessLogs) log.log(refused);
   }
 
@@ -111,6 +116,11 @@ class HttpConnection implements ServerConnectionCallbacks, ActiveStreamOwner {
 
 /** Bytes that were no request: known only by their connection and the answer. */
 class RefusedRequest extends StreamState {
+  /** What the codec takes every connection for, until a head says otherwise. */
+  override get protocol(): 'HTTP/1.1' {
+    return 'HTTP/1.1';
+  }
+
   monotonicMs(): number {
     return this.startedAtMs;
   }

@@ -31,11 +31,10 @@ export class ActiveListener {
   readonly #addresses: AddressConfig[] = [];
   readonly #sockets = new Set<Socket>();
   /** Of older versions, until their connections have ended. */
-  readonly #leaving = new Set<ActiveFilterChain>();
+  readonly #leaving = new Map<ActiveFilterChain, Timer>();
   #version: ListenerVersion | undefined = undefined;
   #next: ListenerVersion | undefined = undefined;
   #waiting: Socket[] = [];
-  #drainTimers = new Set<Timer>();
   #draining = false;
   #closed = false;
 
@@ -105,7 +104,7 @@ export class ActiveListener {
   get activeRequests(): number {
     let active = 0;
     for (const chain of this.#version?.chains ?? []) active += chain.filter.activeRequests;
-    for (const chain of this.#leaving) active += chain.filter.activeRequests;
+    for (const chain of this.#leaving.keys()) active += chain.filter.activeRequests;
     return active;
   }
 
@@ -132,9 +131,8 @@ export class ActiveListener {
     this.#closeServers();
     this.#next?.abandon();
     this.#next = undefined;
-    for (const timer of this.#drainTimers) timer.cancel();
-    this.#drainTimers.clear();
-    for (const chain of [...(this.#version?.chains ?? []), ...this.#leaving]) {
+    for (const timer of this.#leaving.values()) timer.cancel();
+    for (const chain of [...(this.#version?.chains ?? []), ...this.#leaving.keys()]) {
       chain.filter.close();
       chain.closeConnections();
     }
@@ -159,12 +157,10 @@ export class ActiveListener {
     chain.filter.close();
     chain.drain();
     if (chain.connections.size === 0) return;
-    this.#leaving.add(chain);
     const timer = this.#context.options.clock.setTimer(this.#context.drainTimeMs, () => {
-      this.#drainTimers.delete(timer);
       chain.closeConnections();
     });
-    this.#drainTimers.add(timer);
+    this.#leaving.set(chain, timer);
   }
 
   readonly #onSocket = (socket: Socket): void => {
@@ -299,7 +295,9 @@ export class ActiveListener {
     chain.connections.add(connection);
     socket.once('close', () => {
       chain.connections.delete(connection);
-      if (chain.connections.size === 0) this.#leaving.delete(chain);
+      if (chain.connections.size > 0) return;
+      this.#leaving.get(chain)?.cancel();
+      this.#leaving.delete(chain);
     });
     // A chain that drains takes nobody new, but this one may have been on its way already.
     if (chain.draining) connection.drain();
@@ -312,8 +310,8 @@ export class ActiveListener {
 
   #checkGone(): void {
     if (this.#sockets.size > 0) return;
-    for (const timer of this.#drainTimers) timer.cancel();
-    this.#drainTimers.clear();
+    for (const timer of this.#leaving.values()) timer.cancel();
+    this.#leaving.clear();
     this.#onChange();
   }
 }

@@ -1,6 +1,8 @@
 import type { NetworkFilterConfig } from '@heddle/engine';
 import { HttpConnectionManager } from '../http/http-connection-manager.js';
 import type { ConnectionManagerOptions } from '../http/connection-manager-runtime.js';
+import { httpFilterOf } from '../http/filters/index.js';
+import { ROUTER_TYPE_URL } from '../http/filters/router/type-url.js';
 import type { NetworkFilter } from '../network/network-connection.js';
 import { TcpProxy } from '../network/tcp-proxy.js';
 
@@ -27,5 +29,9 @@ export function whyNotNetworkFilter(
   if (config.config.routes.kind === 'rds' && !hasConfigSource) {
     return `routes "${config.config.routes.name}" are wanted by RDS, but there is no source of configuration`;
   }
-  return undefined;
+  const missing = config.config.httpFilters.find(
+    ({ typeUrl }) => typeUrl !== ROUTER_TYPE_URL && httpFilterOf(typeUrl) === undefined,
+  );
+  // Never left out: it may be one that keeps somebody out.
+  return missing === undefined ? undefined : `HTTP filter "${missing.name}" is not there yet`;
 }

@@ -27,6 +27,8 @@ export class ListenerManagerImpl implements ListenerManager {
   readonly #warming: Gauge;
   readonly #drainingGauge: Gauge;
   #onDrained: (() => void) | undefined = undefined;
+  /** Set when everything is drained because the proxy ends. */
+  #ending = false;
   #drainTimer: { cancel(): void } | undefined = undefined;
   #lastConnectionId = 0;
   /** Updates run one after another: binding takes time. */
@@ -112,6 +114,7 @@ export class ListenerManagerImpl implements ListenerManager {
     }
     this.#onDrained = onDrained;
     if (onDrained !== undefined) {
+      this.#ending = true;
       this.#drainTimer?.cancel();
       this.#drainTimer = this.#options.clock.setTimer(this.#context.drainTimeMs, () => this.#drained());
     }
@@ -134,7 +137,8 @@ export class ListenerManagerImpl implements ListenerManager {
     removed: readonly string[],
   ): Promise<readonly ApplyProblem[]> {
     const problems: ApplyProblem[] = [];
-    if (this.#closed) return problems;
+    // A proxy that is ending opens nothing again, whatever the control plane still sends.
+    if (this.#closed || this.#ending) return problems;
     for (const name of removed) {
       const listener = this.#listeners.get(name);
       if (listener === undefined) continue;
@@ -170,7 +174,7 @@ export class ListenerManagerImpl implements ListenerManager {
       this.#failed.inc();
       return [refused];
     }
-    if (this.#closed) {
+    if (this.#closed || this.#ending) {
       listener.close();
       return [];
     }

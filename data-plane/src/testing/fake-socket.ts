@@ -44,6 +44,10 @@ export class FakeSocket extends Duplex {
     return this;
   }
 
+  setTimeout(): this {
+    return this;
+  }
+
   destroySoon(): void {
     this.end();
     this.destroy();

@@ -67,8 +67,7 @@ export interface FilterChainMatchConfig {
 export type ListenerFilterConfig =
   | { readonly kind: 'original-dst'; readonly name: string }
   | { readonly kind: 'tls-inspector'; readonly name: string }
-  | { readonly kind: 'http-inspector'; readonly name: string }
-  | { readonly kind: 'proxy-protocol'; readonly name: string };
+  | { readonly kind: 'http-inspector'; readonly name: string };
 
 export type NetworkFilterConfig =
   | {

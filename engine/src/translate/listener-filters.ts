@@ -8,7 +8,6 @@ const KINDS: ReadonlyMap<string, ListenerFilterConfig['kind']> = new Map([
   ['envoy.extensions.filters.listener.original_dst.v3.OriginalDst', 'original-dst'],
   ['envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector', 'tls-inspector'],
   ['envoy.extensions.filters.listener.http_inspector.v3.HttpInspector', 'http-inspector'],
-  ['envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol', 'proxy-protocol'],
 ]);
 
 /** Source: envoy.config.listener.v3.Listener.listener_filters. */

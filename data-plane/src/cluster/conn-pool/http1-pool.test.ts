@@ -296,4 +296,22 @@ describe('the HTTP/1.1 pool', () => {
     assert.equal(asked.sender, undefined);
     assert.notEqual(under.ask().sender, undefined, 'the connection serves the next one');
   });
+
+  for (const how of ['ends', 'breaks'] as const) {
+    it(`gives no stream a connection that ${how} and has not closed yet`, async () => {
+      const under = new PoolUnderTest();
+      under.ask();
+      under.connected(0);
+      under.answer(0);
+      if (how === 'ends') under.socket(0).emit('end');
+      else under.socket(0).destroy();
+      const next = under.ask();
+      assert.equal(under.sockets.length, 2, 'another one is opened at once');
+      under.connected(1);
+      under.answer(1);
+      assert.equal(next.response.body.toString(), 'hi');
+      await settle();
+      assert.deepEqual(under.used, [1, 0, 0]);
+    });
+  }
 });

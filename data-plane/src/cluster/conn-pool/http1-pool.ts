@@ -107,7 +107,7 @@ export class Http1Pool implements ConnectionPool, ClientConnectionCallbacks {
       callbacks.onPoolFailure('connection-failure', 'the pool is draining');
       return undefined;
     }
-    const connection = this.#idle.pop();
+    const connection = this.#popIdle();
     if (connection !== undefined) {
       if (!resources.requests.canCreate()) {
         this.#idle.push(connection);
@@ -125,6 +125,16 @@ export class Http1Pool implements ConnectionPool, ClientConnectionCallbacks {
     observer?.onPending?.(1);
     if (this.#connecting < this.#pending.size) this.#tryConnect();
     return this.#pending.has(pending) ? pending : undefined;
+  }
+
+  /** The server may have ended a connection a moment ago, which is told of only when its socket has closed. */
+  #popIdle(): PooledConnection | undefined {
+    for (;;) {
+      const connection = this.#idle.pop();
+      if (connection === undefined) return undefined;
+      if (connection.codec?.isReusable === true && !connection.socket.destroyed) return connection;
+      this.#closeNow(connection);
+    }
   }
 
   /** A stream no longer wants to wait. */

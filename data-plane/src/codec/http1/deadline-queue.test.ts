@@ -66,4 +66,43 @@ describe('deadlines', () => {
     deadlines.stop();
     assert.equal(clock.pendingTimers, 0);
   });
+
+  it('are at most 16 ms late when they are shorter than a second, and never early', () => {
+    for (const timeoutMs of [1, 20, 250, 400, 999]) {
+      const clock = new FakeClock();
+      const deadlines = new Deadlines(clock);
+      let firedAtMs = -1;
+      clock.advance(3);
+      deadlines.set(
+        createDeadline(() => (firedAtMs = clock.monotonicMs() - 3)),
+        timeoutMs,
+      );
+      clock.advance(3000);
+      assert.ok(firedAtMs >= timeoutMs && firedAtMs <= timeoutMs + 16, `${timeoutMs}: ${firedAtMs}`);
+    }
+  });
+
+  it('are in time when one that fires sets another of the same length', () => {
+    const clock = new FakeClock();
+    const deadlines = new Deadlines(clock);
+    let secondAtMs = -1;
+    const renewing = createDeadline(() => deadlines.set(renewing, 1600));
+    deadlines.set(renewing, 1600);
+    clock.advance(120);
+    deadlines.set(
+      createDeadline(() => (secondAtMs = clock.monotonicMs())),
+      1600,
+    );
+    clock.advance(5000);
+    assert.ok(secondAtMs >= 1720 && secondAtMs <= 1820, `${secondAtMs}`);
+  });
+
+  it('leave neither queues nor timers behind, however many lengths there are', () => {
+    const clock = new FakeClock();
+    const deadlines = new Deadlines(clock);
+    const one = createDeadline(() => undefined);
+    for (let timeoutMs = 1000; timeoutMs < 6000; timeoutMs++) deadlines.set(one, timeoutMs);
+    assert.ok(deadlines.queues <= 512, `${deadlines.queues}`);
+    assert.ok(clock.pendingTimers <= 512, `${clock.pendingTimers}`);
+  });
 });

@@ -17,7 +17,8 @@ export function createDeadline(onDeadline: () => void): Deadline {
 /**
  * Deadlines that all lie the same time ahead, so that they fall due in the order in which they were set.
  *
- * Units: ms. Deadlines fire up to a sixteenth of the timeout late, at most a second: one timer serves all of them.
+ * Units: ms. Deadlines never fire early, and up to a sixteenth of the timeout late (at most a second; at most 16 ms where the
+ * timeout is below a second): one timer serves all of them.
  * Cost: setting and clearing are a few assignments and one look at the clock. A deadline lies half of that grace further
  * ahead than asked, so that setting it anew within the grace need not move it.
  */
@@ -29,11 +30,13 @@ export class DeadlineQueue {
   #first: Deadline | undefined;
   #last: Deadline | undefined;
   #timer: Timer | undefined;
+  /** Whether deadlines are being told: the timer is set afterwards, for whichever is first then. */
+  #isFiring = false;
 
   constructor(clock: Clock, timeoutMs: number) {
     this.#clock = clock;
     this.timeoutMs = timeoutMs;
-    this.#graceMs = Math.min(1000, timeoutMs / 16) / 2;
+    this.#graceMs = Math.min(timeoutMs < 1000 ? MOST_LATE_WHEN_SHORT_MS : 1000, timeoutMs / 16) / 2;
   }
 
   /** Sets the deadline, or sets it anew. */
@@ -49,7 +52,13 @@ export class DeadlineQueue {
     if (this.#last === undefined) this.#first = deadline;
     else this.#last.next = deadline;
     this.#last = deadline;
-    this.#timer ??= this.#clock.setTimer(this.timeoutMs + 2 * this.#graceMs, this.#onTimer);
+    if (!this.#isFiring) {
+      this.#timer ??= this.#clock.setTimer(this.timeoutMs + 2 * this.#graceMs, this.#onTimer);
+    }
+  }
+
+  get isEmpty(): boolean {
+    return this.#first === undefined;
   }
 
   clear(deadline: Deadline): void {
@@ -73,10 +82,15 @@ export class DeadlineQueue {
   readonly #onTimer = (): void => {
     this.#timer = undefined;
     const nowMs = this.#clock.monotonicMs();
-    while (this.#first !== undefined && this.#first.dueMs <= nowMs) {
-      const due = this.#first;
-      this.clear(due);
-      due.onDeadline();
+    this.#isFiring = true;
+    try {
+      while (this.#first !== undefined && this.#first.dueMs <= nowMs) {
+        const due = this.#first;
+        this.clear(due);
+        due.onDeadline();
+      }
+    } finally {
+      this.#isFiring = false;
     }
     if (this.#first !== undefined) {
       this.#timer ??= this.#clock.setTimer(this.#first.dueMs - nowMs + this.#graceMs, this.#onTimer);
@@ -84,10 +98,21 @@ export class DeadlineQueue {
   };
 }
 
-/** The queues of one thread, by their timeout. */
+const MOST_LATE_WHEN_SHORT_MS = 16;
+
+/** Requests may bring their own timeouts: beyond this many queues, those that are empty are let go. */
+const MOST_QUEUES = 256;
+
+/**
+ * The queues of one thread, by their timeout.
+ *
+ * Bounds: one queue for each timeout in use, and `MOST_QUEUES` or as many again that are empty.
+ */
 export class Deadlines {
   readonly clock: Clock;
   readonly #queues = new Map<number, DeadlineQueue>();
+  #sweepAt = MOST_QUEUES;
+  #isStopped = false;
 
   constructor(clock: Clock) {
     this.clock = clock;
@@ -103,6 +128,8 @@ export class Deadlines {
     if (queue?.timeoutMs !== timeoutMs) {
       queue = this.#queues.get(timeoutMs);
       if (queue === undefined) {
+        if (this.#isStopped) return;
+        if (this.#queues.size >= this.#sweepAt) this.#sweep();
         queue = new DeadlineQueue(this.clock, timeoutMs);
         this.#queues.set(timeoutMs, queue);
       }
@@ -114,8 +141,22 @@ export class Deadlines {
     deadline.queue?.clear(deadline);
   }
 
-  /** Cancels the timers of every queue. */
+  get queues(): number {
+    return this.#queues.size;
+  }
+
+  #sweep(): void {
+    for (const [timeoutMs, queue] of this.#queues) {
+      if (!queue.isEmpty) continue;
+      queue.stop();
+      this.#queues.delete(timeoutMs);
+    }
+    this.#sweepAt = Math.max(MOST_QUEUES, 2 * this.#queues.size);
+  }
+
+  /** Cancels the timers of every queue. What is set afterwards never fires. */
   stop(): void {
+    this.#isStopped = true;
     for (const queue of this.#queues.values()) queue.stop();
     this.#queues.clear();
   }

@@ -237,7 +237,8 @@ export class ServerCodecHttp1 implements DownstreamConnection, MessageSink, Wate
 
   /**
    * Sends what is written, then our end, and gives the client time to read it: closing with unread bytes would
-   * make the kernel reset the connection and take the answer away from the client.
+   * make the kernel reset the connection and take the answer away from the client. A client that reads slowly gets all
+   * of it: that time begins when everything is sent, and until then only a client that reads nothing at all is given up.
    */
   closeAfterWrites(): void {
     if (this.#isClosing) return;
@@ -251,8 +252,25 @@ export class ServerCodecHttp1 implements DownstreamConnection, MessageSink, Wate
       return;
     }
     this.socket.end();
+    if (this.socket.writableLength > 0) this.#lingerWhenSent();
+    else this.#linger();
+  }
+
+  #linger(): void {
+    if (this.#isClosed) return;
     this.socket.resume();
     this.#deadlines.set(this.#lingering, this.config.delayedCloseTimeoutMs);
+  }
+
+  /** Paused, so that nothing but progress in sending puts the socket's own timeout off. */
+  #lingerWhenSent(): void {
+    const { socket } = this;
+    socket.pause();
+    socket.setTimeout(this.config.delayedCloseTimeoutMs, () => this.close());
+    socket.once('finish', () => {
+      socket.setTimeout(0);
+      this.#linger();
+    });
   }
 
   #answer(status: number): void {
