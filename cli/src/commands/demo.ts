@@ -7,10 +7,10 @@ import { describeError, systemClock, systemRandom } from '@heddle/common';
 import { ShopClient } from '../demo/shop-client.js';
 import { Stage } from '../demo/stage.js';
 import { SteadyLoad } from '../demo/steady-load.js';
-import { story, type StoryStep } from '../demo/story.js';
+import { describe, story, type Figure, type StoryStep } from '../demo/story.js';
 import { HeddledClient } from '../launcher/heddled-client.js';
 import { Launcher } from '../launcher/launcher.js';
-import type { Terminal } from '../terminal.js';
+import { wrapped, type Terminal } from '../terminal.js';
 import { describeEvent } from './report-events.js';
 import { untilInterrupted } from './until-interrupted.js';
 
@@ -126,7 +126,7 @@ async function tell(
   }
   const { requests, failed, failures } = await load.stop();
   const figure = `${requests} requests of the steady load, ${failed} failed`;
-  if (check) terminal.result(failed === 0, `No request failed during the whole story (${figure})`, failures);
+  if (check) terminal.result(failed === 0, 'No request failed during the whole story', [figure], failures);
   else terminal.say(`\nThroughout: ${figure}.`);
   if (!check) load.start();
   return held && failed === 0;
@@ -136,20 +136,27 @@ async function play(options: DemoOptions, stage: Stage, step: StoryStep, number:
   const { terminal, check } = options;
   if (!check) {
     terminal.heading(`${number}. ${step.title}`);
-    terminal.say(step.explanation);
+    for (const line of wrapped(step.explanation, 80)) terminal.say(line);
   }
   if (step.applies !== undefined) {
-    const text = await stage.apply(step.applies.story, step.applies.as);
-    if (!check) terminal.code(`${step.applies.as}`, text);
+    const lines = await stage.apply(step.applies.story, step.applies.as);
+    if (!check) terminal.code(step.applies.as, lines);
   }
   const { figures, failures } = await step.run(stage).catch((cause: unknown) => ({
     figures: [],
     failures: [describeError(cause)],
   }));
-  if (check) terminal.result(failures.length === 0, `${step.title} (${figures.join('; ')})`, failures);
+  if (check) terminal.result(failures.length === 0, step.title, figures.map(inWords), failures);
   else {
-    for (const figure of figures) terminal.figure(figure);
+    for (const figure of figures) {
+      if (typeof figure === 'string') terminal.figure(figure);
+      else terminal.bars(figure.title, figure.counts);
+    }
     for (const failure of failures) terminal.error(failure);
   }
   return failures.length === 0;
+}
+
+function inWords(figure: Figure): string {
+  return typeof figure === 'string' ? figure : `${figure.title}: ${describe(figure.counts)}`;
 }

@@ -5,6 +5,7 @@ import type { SourceProblem } from '@heddle/control-plane';
 import type { HeddledClient } from '../launcher/heddled-client.js';
 import type { Launcher } from '../launcher/launcher.js';
 import { waitUntil } from '../launcher/readiness.js';
+import { changedLines } from './changed-lines.js';
 import type { ShopClient } from './shop-client.js';
 
 export interface StageOptions {
@@ -31,13 +32,15 @@ export class Stage {
     this.client = options.client;
   }
 
-  /** Puts a file of the story into the mesh folder. Returns its text. */
-  async apply(story: string, as: string): Promise<string> {
+  /** Puts a file of the story into the mesh folder. Returns what it changes there. */
+  async apply(story: string, as: string): Promise<readonly string[]> {
     const file = join(this.#options.storyFolder, story);
+    const target = join(this.#options.meshFolder, as);
     const text = await readFile(file, 'utf8');
-    await copyFile(file, join(this.#options.meshFolder, as));
+    const before = await readFile(target, 'utf8').catch(() => undefined);
+    await copyFile(file, target);
     this.#editedAtMs = this.#options.clock.monotonicMs();
-    return text;
+    return changedLines(before, text);
   }
 
   async remove(name: string): Promise<void> {

@@ -2,9 +2,12 @@ import { requestsByCluster } from './sidecar-figures.js';
 import { versionsOf, type ServedCall, type ShopAnswer } from './shop-client.js';
 import type { Stage } from './stage.js';
 
+/** A sentence, or counts that can be drawn. */
+export type Figure = string | { readonly title: string; readonly counts: Readonly<Record<string, number>> };
+
 /** What one step found. `figures` are shown to the person; a failed check ends the demo with 1. */
 export interface StepResult {
-  readonly figures: readonly string[];
+  readonly figures: readonly Figure[];
   readonly failures: readonly string[];
 }
 
@@ -40,8 +43,9 @@ export const story: readonly StoryStep[] = [
       for (const [service, count] of made) {
         const seen = (after.get(service) ?? 0) - (before.get(service) ?? 0);
         checks.that(seen >= count, `${service} was called ${count} times, but the sidecars saw ${seen}`);
-        checks.figure(`${service}: ${count} calls made, ${seen} seen by the callers' sidecars`);
       }
+      checks.figure(`${answers.length} pages, the call graph ${depth} deep`);
+      checks.counts(`calls made for them, all seen by the callers' sidecars`, Object.fromEntries(made));
       return checks.result();
     },
   },
@@ -58,7 +62,7 @@ export const story: readonly StoryStep[] = [
       const answers = await stage.client.sample(SAMPLES, '/products/7');
       checks.all(answers, ({ status }) => status === 200, 'answered with 200');
       const { v1 = 0, v2 = 0, v3 = 0 } = versionsOf(answers, 'reviews');
-      checks.figure(`of ${SAMPLES} pages: v1 ${v1}, v2 ${v2}, v3 ${v3}`);
+      checks.counts(`reviews on ${SAMPLES} pages`, { v1, v2, v3 });
       // Six standard deviations of a binomial with p = 0.1 and n = 300 are 31.
       checks.that(v2 >= 5 && v2 <= 61, `v2 got ${v2} of ${SAMPLES}, expected about 30`);
       checks.that(v3 === 0, `v3 got ${v3}, expected none`);
@@ -81,7 +85,8 @@ export const story: readonly StoryStep[] = [
       checks.all([...jason, ...others], ({ status }) => status === 200, 'answered with 200');
       const seenByJason = versionsOf(jason, 'reviews');
       const seenByOthers = versionsOf(others, 'reviews');
-      checks.figure(`jason: ${describe(seenByJason)}; everyone else: ${describe(seenByOthers)}`);
+      checks.counts('jason sees', seenByJason);
+      checks.counts('everyone else', seenByOthers);
       checks.that(
         seenByJason['v3'] === jason.length,
         `jason saw ${describe(seenByJason)}, expected v3 alone`,
@@ -130,9 +135,8 @@ export const story: readonly StoryStep[] = [
       const others = await stage.client.sample(SAMPLES / 2, '/products/7');
       checks.all([...jason, ...others], ({ status }) => status === 200, 'answered with 200');
       const seenByOthers = versionsOf(others, 'reviews');
-      checks.figure(
-        `jason: ${describe(versionsOf(jason, 'reviews'))}; everyone else: ${describe(seenByOthers)}`,
-      );
+      checks.counts('jason still sees', versionsOf(jason, 'reviews'));
+      checks.counts('everyone else', seenByOthers);
       checks.that(
         versionsOf(jason, 'reviews')['v3'] === jason.length,
         'the routing of before is gone: jason lost v3',
@@ -176,11 +180,15 @@ export const story: readonly StoryStep[] = [
 
 /** Collects what a step found. */
 class Checks {
-  readonly #figures: string[] = [];
+  readonly #figures: Figure[] = [];
   readonly #failures: string[] = [];
 
   figure(text: string): void {
     this.#figures.push(text);
+  }
+
+  counts(title: string, counts: Readonly<Record<string, number>>): void {
+    this.#figures.push({ title, counts });
   }
 
   that(holds: boolean, failure: string): void {
@@ -243,7 +251,8 @@ function depthOf(call: ServedCall | undefined): number {
   return 1 + Math.max(0, ...call.calls.map(depthOf));
 }
 
-function describe(counts: Readonly<Record<string, number>>): string {
+/** `v1 90, v2 10` */
+export function describe(counts: Readonly<Record<string, number>>): string {
   const parts = Object.entries(counts).sort(([a], [b]) => (a < b ? -1 : 1));
   return parts.map(([version, count]) => `${version} ${count}`).join(', ') || 'nothing';
 }
