@@ -87,9 +87,10 @@ export interface ServerConnectionCallbacks {
   newStream(sender: ResponseSender): RequestReceiver;
   /**
    * Bytes that are not a request. The codec has already answered with `status` and will close.
-   * `details` is Envoy's code detail, e.g. `http1.codec_error`; `reason` is plain English.
+   * `details` is Envoy's code detail, e.g. `http1.codec_error`; `reason` is plain English;
+   * `bodyBytes` is the length of the answer's body.
    */
-  onProtocolError(status: number, details: string, reason: string): void;
+  onProtocolError(status: number, details: string, reason: string, bodyBytes: number): void;
   onClose(): void;
 }
 

@@ -66,7 +66,7 @@ export class RecordedRequest implements RequestReceiver {
 /** A server that records every request of a connection. */
 export class RecordingServer implements ServerConnectionCallbacks {
   readonly requests: RecordedRequest[] = [];
-  readonly errors: { status: number; details: string; reason: string }[] = [];
+  readonly errors: { status: number; details: string; reason: string; bodyBytes: number }[] = [];
   readonly #onEnd: (request: RecordedRequest) => void;
   closed = false;
 
@@ -81,8 +81,8 @@ export class RecordingServer implements ServerConnectionCallbacks {
     return request;
   }
 
-  onProtocolError(status: number, details: string, reason: string): void {
-    this.errors.push({ status, details, reason });
+  onProtocolError(status: number, details: string, reason: string, bodyBytes: number): void {
+    this.errors.push({ status, details, reason, bodyBytes });
   }
 
   onClose(): void {

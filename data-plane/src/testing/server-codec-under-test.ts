@@ -19,6 +19,8 @@ export const SERVER_CODEC_CONFIG: ServerCodecConfig = Object.freeze({
   delayedCloseTimeoutMs: 1000,
   maxConnectionDurationMs: 0,
   maxRequestsPerConnection: 0,
+  serverName: 'envoy',
+  serverHeaderTransformation: 'overwrite',
 });
 
 /** A server codec over a fake socket and clock. */

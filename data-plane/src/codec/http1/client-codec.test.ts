@@ -159,11 +159,6 @@ describe('an upstream HTTP/1.1 connection', () => {
       outcome('HTTP/1.1 200 OK\r\nx-a : b\r\ncontent-length: 0\r\n\r\n'),
       row(200, '', true, true),
     );
-    assert.deepEqual(
-      outcome('HTTP/1.1 200 OK\r\ncontent-length: 9\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n'),
-      row(200, '', true, false),
-      'both lengths: chunked wins, and the connection is not trusted again',
-    );
     assert.equal(outcome(`${OK}HTTP/1.1 200 OK\r\n`).reusable, false, 'more than was asked for');
   });
 
@@ -171,6 +166,8 @@ describe('an upstream HTTP/1.1 connection', () => {
     for (const bytes of [
       'HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n',
       'HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n',
+      'HTTP/1.1 200 OK\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n',
+      'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-length: 3\r\n\r\n0\r\n\r\n',
       'HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n',
       'HTTP/1.1 204 No Content\r\ntransfer-encoding: chunked\r\n\r\n',
       'HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\n\r\n',
@@ -214,10 +211,13 @@ describe('an upstream HTTP/1.1 connection', () => {
     assert.equal(under.codec.isReusable, false);
   });
 
-  it('tells an unanswered end of the connection from one in the middle of a response', async () => {
+  it('tells an unanswered end of the connection from one in the middle of a head or a body', async () => {
     for (const [bytes, reason] of [
       ['', 'connection-termination'],
       ['HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc', 'remote-reset'],
+      ['H', 'protocol-error'],
+      ['HTTP/1.1 200 OK\r\ncontent-', 'protocol-error'],
+      ['HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 2', 'protocol-error'],
     ] as const) {
       const under = new ClientUnderTest();
       const { response, stream } = under.ask();

@@ -260,7 +260,10 @@ export class ClientCodecHttp1 implements UpstreamConnection, MessageSink, Waterm
   #failClosed(): void {
     const stream = this.#stream;
     const cause = this.#errorText === '' ? '' : `: ${this.#errorText}`;
-    if (stream?.hasResponseBytes === true) {
+    if (stream !== undefined && this.reader.isInHead) {
+      // As Envoy does: half a head is no message.
+      this.#fail('protocol-error', `the server closed the connection within a response head${cause}`);
+    } else if (stream?.hasResponseBytes === true) {
       this.#fail('remote-reset', `the server closed the connection in the middle of its response${cause}`);
     } else {
       const kind = stream !== undefined && stream.connectionWasReused ? 'a reused' : 'the';

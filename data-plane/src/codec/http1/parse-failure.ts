@@ -6,6 +6,8 @@ export interface ParseFailure {
   readonly details: string;
   /** Plain English. */
   readonly reason: string;
+  /** Text of the answer, where that is not the status in words. */
+  readonly body?: string;
 }
 
 /** A failure with Envoy's general detail of its HTTP/1 codec. */

@@ -74,7 +74,7 @@ export class RequestHeadReader {
     let scheme = options.scheme;
     if (walk.hostCount !== 1) {
       if (walk.hostCount > 1) return badRequest('more than one host header', 'http1.duplicate_host');
-      if (isHttp11) return badRequest('no host header', 'missing_host_header');
+      if (isHttp11) return { ...badRequest('no host header', 'missing_host_header'), body: '' };
     } else if (!isAuthority(authority)) {
       return badRequest('the host header is not a host and port', 'http.invalid_authority');
     }
@@ -86,7 +86,8 @@ export class RequestHeadReader {
       if (parts.authority !== undefined) authority = parts.authority;
       if (parts.scheme !== undefined) scheme = parts.scheme;
     }
-    if (path.includes('#')) return badRequest('the path has a fragment', 'path_normalization_failed');
+    if (path.includes('#'))
+      return { ...badRequest('the path has a fragment', 'path_normalization_failed'), body: '' };
 
     this.bodyLength = walk.contentLength === NO_LENGTH ? 0 : walk.contentLength;
     this.keepAlive = isHttp11 ? !walk.connectionClose : walk.connectionKeepAlive && !walk.connectionClose;

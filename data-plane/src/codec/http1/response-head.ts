@@ -55,9 +55,12 @@ export class ResponseHeadReader {
       if (status < 200 || status === 204) {
         return badRequest(`transfer-encoding in a ${status}`, 'http1.transfer_encoding_not_allowed');
       }
+      // Two readers may cut such a connection in two ways: refused, as Envoy does (RFC 9112 section 6.3).
       if (walk.contentLength !== NO_LENGTH) {
-        walk.headers.remove('content-length');
-        this.keepAlive = false;
+        return badRequest(
+          'both content-length and transfer-encoding',
+          'http1.content_length_and_chunked_not_allowed',
+        );
       }
       this.bodyLength = CHUNKED;
     } else {

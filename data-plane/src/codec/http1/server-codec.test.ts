@@ -270,6 +270,42 @@ describe('a downstream HTTP/1.1 connection', () => {
     under.clock.advance(2000);
     assert.deepEqual(under.statuses, [408]);
     assert.equal(under.server.errors[0]?.details, 'request_header_timeout');
+    assert.match(under.socket.text, /\r\ncontent-length: 22\r\n/);
+    assert.match(under.socket.text, /\r\n\r\nrequest header timeout$/);
+  });
+
+  it('answers what is no request in the name of the server, unless that is to pass through', () => {
+    for (const [serverHeaderTransformation, expected] of [
+      ['overwrite', true],
+      ['append-if-absent', true],
+      ['pass-through', false],
+    ] as const) {
+      const under = new ServerCodecUnderTest({ serverName: 'mesh', serverHeaderTransformation });
+      under.receive('GET / HTTP/1.1\r\nHost : a\r\n\r\n');
+      assert.deepEqual(under.statuses, [400]);
+      assert.equal(under.socket.text.includes('\r\nserver: mesh\r\n'), expected);
+      assert.equal(under.server.errors[0]?.bodyBytes, 'Bad Request'.length);
+    }
+  });
+
+  it('answers a request without a host, or with a fragment, without a body', () => {
+    for (const bytes of ['GET / HTTP/1.1\r\n\r\n', 'GET /#a HTTP/1.1\r\nHost: a\r\n\r\n']) {
+      const under = new ServerCodecUnderTest();
+      under.receive(bytes);
+      assert.match(under.socket.text, /^HTTP\/1\.1 400 Bad Request\r\ncontent-length: 0\r\ndate: /);
+      assert.equal(under.socket.text.includes('content-type'), false);
+      assert.equal(under.server.errors[0]?.bodyBytes, 0);
+    }
+  });
+
+  it('lets out what was answered when a stream is reset in the same turn, and cuts the connection', () => {
+    const under = new ServerCodecUnderTest({}, ({ sender }) => {
+      sender.sendResponseHeaders(responseHead(200), false);
+      sender.reset('protocol-error');
+    });
+    under.receive(GET);
+    assert.equal(under.socket.text, 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n');
+    assert.equal(under.socket.destroyed, true);
   });
 
   it('closes when idle for too long, but not during a request', () => {

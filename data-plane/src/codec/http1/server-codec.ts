@@ -1,11 +1,11 @@
 import type { Socket } from 'node:net';
 import { STATUS_CODES } from 'node:http';
-import type { HeaderMap, HttpConnectionManagerConfig } from '@heddle/engine';
+import { HeaderMap, type HttpConnectionManagerConfig } from '@heddle/engine';
 import type { DownstreamConnection, ServerConnectionCallbacks, WatermarkCallbacks } from '../stream.js';
 import { BodyWriter } from './body-writer.js';
 import { createDeadline, type Deadlines } from './deadline-queue.js';
 import type { HeadScan } from './head-scan.js';
-import { statusLine } from './head-text.js';
+import { fieldText, statusLine } from './head-text.js';
 import { HeldWriter } from './held-writer.js';
 import { HOLD, MessageReader, STOP, type MessageSink } from './message-reader.js';
 import type { ParseFailure } from './parse-failure.js';
@@ -29,6 +29,8 @@ export type ServerCodecConfig = Pick<
   | 'delayedCloseTimeoutMs'
   | 'maxConnectionDurationMs'
   | 'maxRequestsPerConnection'
+  | 'serverName'
+  | 'serverHeaderTransformation'
 >;
 
 export interface ServerCodecOptions {
@@ -192,9 +194,10 @@ export class ServerCodecHttp1 implements DownstreamConnection, MessageSink, Wate
     const stream = this.#stream;
     this.#stream = undefined;
     const receiver = stream?.detach();
-    if (stream === undefined || !stream.hasResponded) this.#answer(failure.status);
+    const body = failure.body ?? STATUS_CODES[failure.status] ?? 'Bad Request';
+    if (stream === undefined || !stream.hasResponded) this.#answer(failure.status, body);
     if (stream === undefined)
-      this.#callbacks.onProtocolError(failure.status, failure.details, failure.reason);
+      this.#callbacks.onProtocolError(failure.status, failure.details, failure.reason, body.length);
     else receiver?.onReset('protocol-error', failure.reason);
     this.closeAfterWrites();
   }
@@ -273,12 +276,16 @@ export class ServerCodecHttp1 implements DownstreamConnection, MessageSink, Wate
     });
   }
 
-  #answer(status: number): void {
-    const text = STATUS_CODES[status] ?? 'Bad Request';
-    this.writer.write(
-      `${statusLine(status)}\r\ncontent-length: ${text.length}\r\ncontent-type: text/plain\r\n` +
-        `date: ${new Date(this.#deadlines.clock.nowMs()).toUTCString()}\r\nconnection: close\r\n\r\n${text}`,
-    );
+  /** `body` is ASCII. */
+  #answer(status: number, body: string): void {
+    const headers = new HeaderMap();
+    headers.append('content-length', String(body.length));
+    if (body !== '') headers.append('content-type', 'text/plain');
+    headers.append('date', new Date(this.#deadlines.clock.nowMs()).toUTCString());
+    const { serverName, serverHeaderTransformation } = this.config;
+    if (serverHeaderTransformation !== 'pass-through') headers.append('server', serverName);
+    const fields = fieldText(headers, this.config.preserveHeaderCase);
+    this.writer.write(`${statusLine(status)}${fields}\r\nconnection: close\r\n\r\n${body}`);
   }
 
   #afterRead(): void {
@@ -319,6 +326,7 @@ export class ServerCodecHttp1 implements DownstreamConnection, MessageSink, Wate
       status: 408,
       details: 'request_header_timeout',
       reason: 'the head of the request did not arrive in time',
+      body: 'request header timeout',
     });
   }
 

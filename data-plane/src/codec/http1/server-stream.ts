@@ -140,6 +140,8 @@ export class ServerStream implements ResponseSender {
 
   reset(_reason: ResetReason): void {
     if (this.#isOver) return;
+    // What was answered before goes out, cut off: without it the client would see no answer at all.
+    if (this.#responseBegun) this.#codec.writer.flush();
     this.detach();
     this.#codec.streamReset(this);
   }
