@@ -1,7 +1,7 @@
 import { createLogger, describeError, isMeshError, type Logger } from '@heddle/common';
 import { parseCommandLine, USAGE } from './bootstrap/command-line.js';
 import { loadBootstrap, type BootstrapConfig } from './bootstrap.js';
-import { settleHeap } from './heap-size.js';
+import { collectAfterLoading } from './heap-size.js';
 import { Server } from './server.js';
 import { PRODUCT_NAME, VERSION } from './version.js';
 
@@ -69,7 +69,7 @@ async function serve(config: BootstrapConfig): Promise<void> {
     process.exit(EXIT_BAD_CONFIG);
   }
   await server.ready;
-  settleHeap();
+  collectAfterLoading();
   log.info('ready', { ...server.summary() });
 }
 
