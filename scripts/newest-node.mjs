@@ -12,7 +12,10 @@ if (!existsSync(node)) {
 } else {
   // Everything that is started by the name `node` is to be the newest as well.
   const env = { ...process.env, PATH: `${dirname(node)}${delimiter}${process.env.PATH ?? ''}` };
-  for (const args of [['test', ...process.argv.slice(2)], ['demo', '--check']]) {
+  for (const args of [
+    ['test', ...process.argv.slice(2)],
+    ['demo', '--check'],
+  ]) {
     process.stdout.write(`# ${args.join(' ')} on ${spawnSync(node, ['--version']).stdout}`);
     const { status } = spawnSync(node, [run, ...args], { stdio: 'inherit', env });
     if (status !== 0) process.exit(status ?? 1);
