@@ -272,7 +272,7 @@ function withProxy(
 }
 
 function proxyConfig(sources: ApiSources, proxy: ProxyStatus<ProxyView>, wanted: string | null): ApiResponse {
-  if (wanted !== null && !(wanted in CONFIG_TYPES)) {
+  if (wanted !== null && !Object.hasOwn(CONFIG_TYPES, wanted)) {
     return problem(400, `type must be one of ${Object.keys(CONFIG_TYPES).join(', ')}`);
   }
   const snapshot = sources.preview(proxy.view);

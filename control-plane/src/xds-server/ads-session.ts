@@ -373,8 +373,9 @@ export class AdsSession {
     if (this.#types.get(typeUrls.listener)?.wildcard !== true) return true;
     // A listener goes on with its old routes until it has those that its new form names.
     const routes = this.#types.get(typeUrls.routeConfiguration);
+    if (routes === undefined) return true;
     for (const name of this.#all(typeUrls.routeConfiguration).keys())
-      if (routes?.sent.has(name) !== true) return false;
+      if (!routes.sent.has(name)) return false;
     return true;
   }
 

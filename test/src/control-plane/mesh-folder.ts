@@ -1,0 +1,78 @@
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { silentLogger, systemClock } from '@heddle/common';
+import { ControlPlane } from '@heddle/control-plane';
+
+export const TOKEN = 'a-token-for-tests';
+
+/** A heddled in this process, with folders of its own. */
+export interface RunningControlPlane {
+  readonly folder: string;
+  readonly xdsPort: number;
+  readonly apiPort: number;
+  write(file: string, yaml: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function startControlPlane(
+  files: Readonly<Record<string, string>>,
+  options: { readonly xdsPort?: number; readonly folder?: string } = {},
+): Promise<RunningControlPlane> {
+  const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'heddled-')));
+  const write = async (file: string, yaml: string): Promise<void> => {
+    await writeFile(join(folder, `.${file}`), yaml);
+    await rename(join(folder, `.${file}`), join(folder, file));
+  };
+  for (const [file, yaml] of Object.entries(files)) await write(file, yaml);
+  const plane = new ControlPlane({
+    folders: [folder],
+    appliedFolder: join(folder, 'applied'),
+    xdsAddress: `127.0.0.1:${options.xdsPort ?? 0}`,
+    apiHost: '127.0.0.1',
+    apiPort: 0,
+    apiAllowedHosts: [],
+    token: TOKEN,
+    version: 'test',
+    clock: systemClock,
+    log: silentLogger,
+  });
+  const ports = await plane.start();
+  return {
+    folder,
+    ...ports,
+    write,
+    close: async () => {
+      await plane.close();
+      if (options.folder === undefined) await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A service with one port. */
+export function service(name: string): string {
+  return `apiVersion: v1
+kind: Service
+metadata: { name: ${name} }
+spec:
+  selector: { app: ${name} }
+  ports: [{ name: http, port: 80 }]
+`;
+}
+
+/** What runs behind it. */
+export function workloads(name: string, addresses: readonly string[]): string {
+  return addresses
+    .map(
+      (address, i) => `apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata: { name: ${name}-${i} }
+spec: { address: ${address}, labels: { app: ${name} }, ports: { http: 8080 } }
+`,
+    )
+    .join('---\n');
+}
+
+export function clusterName(service: string): string {
+  return `outbound|80||${service}.default.svc.cluster.local`;
+}
