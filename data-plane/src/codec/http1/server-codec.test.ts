@@ -320,10 +320,20 @@ describe('a downstream HTTP/1.1 connection', () => {
     assert.equal(under.socket.writableEnded, true);
   });
 
-  it('drains: at once when idle, after the answer otherwise, and says so', () => {
+  it('drains: soon when nothing comes, after the answer otherwise, and says so', () => {
     const idle = new ServerCodecUnderTest();
     idle.codec.drain();
+    idle.clock.advance(499);
+    assert.equal(idle.socket.writableEnded, false);
+    idle.clock.advance(20);
     assert.equal(idle.socket.writableEnded, true);
+    const late = new ServerCodecUnderTest();
+    late.receive(GET);
+    late.codec.drain();
+    late.receive(GET);
+    assert.deepEqual(late.statuses, [200, 200], 'a request that was on its way is answered');
+    assert.match(late.socket.text, /connection: close\r\n\r\n$/);
+    assert.equal(late.socket.writableEnded, true);
     const busy = new ServerCodecUnderTest({}, keep);
     busy.receive(GET);
     busy.codec.drain();

@@ -52,6 +52,9 @@ export interface ServerCodecOptions {
 
 const headReader = new RequestHeadReader();
 
+/** A connection that drains is closed when nothing has come for so long. */
+const DRAINED_WHEN_IDLE_MS = 500;
+
 /**
  * One downstream HTTP/1.1 connection: reads requests one after another, writes their responses.
  *
@@ -141,7 +144,10 @@ export class ServerCodecHttp1 implements DownstreamConnection, MessageSink, Wate
   drain(): void {
     if (this.#isDraining) return;
     this.#isDraining = true;
-    if (this.#stream === undefined && this.reader.isBetweenMessages) this.closeAfterWrites();
+    // The next request may be on its way already: it is answered, with the word that it was the last.
+    if (this.#stream === undefined && this.reader.isBetweenMessages) {
+      this.#deadlines.set(this.#idle, DRAINED_WHEN_IDLE_MS);
+    }
   }
 
   close(): void {
