@@ -7,6 +7,12 @@ describe('changedLines', () => {
     assert.deepEqual(changedLines(undefined, 'a\nb\n'), ['a', 'b']);
   });
 
+  it('leaves a comment at the top out, and what lies between two changes', () => {
+    const before = '# old\na\nb\nc\nd\ne\nf\ng\nh\n';
+    const after = '# new\nX\nb\nc\nd\ne\nf\ng\nY\n';
+    assert.deepEqual(changedLines(before, after), ['X', 'b', 'c', '…', 'f', 'g', 'Y']);
+  });
+
   it('is what changed with two lines around it', () => {
     const before = 'a\nb\nc\nd\ne\nf\ng\n';
     assert.deepEqual(changedLines(before, 'a\nb\nc\nX\ne\nf\ng\n'), ['…', 'b', 'c', 'X', 'e', 'f', '…']);
