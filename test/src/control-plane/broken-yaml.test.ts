@@ -227,12 +227,12 @@ describe('a heddled on a folder into which broken files are put', () => {
         problems: SourceProblem[];
       }
     ).problems;
-  const clusters = async (): Promise<string> => (await httpCall(apiPort, '/api/v1/proxies')).body;
+  const proxies = async (): Promise<string> => (await httpCall(apiPort, '/api/v1/proxies')).body;
 
   for (const broken of BROKEN) {
     it(`tells of ${broken.title}, and callers notice nothing`, async () => {
       assert.deepEqual(await problems(), [], 'nothing is wrong before');
-      const acknowledged = await clusters();
+      const acknowledged = await proxies();
       await write(broken.file, broken.yaml);
       let found: SourceProblem[] = [];
       await eventually(
@@ -261,7 +261,7 @@ describe('a heddled on a folder into which broken files are put', () => {
         () => served >= before + 5,
         () => `nothing is served: ${failed.join('\n')}`,
       );
-      assert.equal(stable(await clusters()), stable(acknowledged), 'the gateway was sent nothing');
+      assert.equal(stable(await proxies()), stable(acknowledged), 'the gateway was sent nothing');
 
       if (broken.file === 'routes.yaml') await write('routes.yaml', ROUTES);
       else await rm(join(folder, 'mesh', broken.file));
@@ -278,7 +278,12 @@ describe('a heddled on a folder into which broken files are put', () => {
 function stable(proxies: string): string {
   return JSON.stringify(
     (JSON.parse(proxies) as { proxies: { types: Record<string, unknown>[] }[] }).proxies.map(({ types }) =>
-      types.map(({ typeUrl, state, version, resources }) => ({ typeUrl, state, version, resources })),
+      types.map(({ typeUrl, state, sentVersion, ackedVersion }) => ({
+        typeUrl,
+        state,
+        sentVersion,
+        ackedVersion,
+      })),
     ),
   );
 }
