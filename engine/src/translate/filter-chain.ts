@@ -13,6 +13,11 @@ export function translateFilterChain(
   findings: Findings,
 ): FilterChainConfig {
   findings.unsupported(`${path}.use_proxy_proto`, chain.useProxyProto?.value === true, 'problem');
+  findings.unsupported(
+    `${path}.transport_socket_connect_timeout`,
+    chain.transportSocketConnectTimeout !== null,
+    'warning',
+  );
   findings.unsupported(`${path}.on_demand_configuration`, chain.onDemandConfiguration !== null, 'warning');
   return {
     name: chain.name,

@@ -15,6 +15,8 @@ type Manager = envoy.extensions.filters.network.http_connection_manager.v3.HttpC
 const STREAM_IDLE_TIMEOUT_MS = 300_000;
 const DRAIN_TIMEOUT_MS = 5000;
 const DELAYED_CLOSE_TIMEOUT_MS = 1000;
+/** Envoy has none, which lets slow clients hold connections with heads that never end. */
+const REQUEST_HEADERS_TIMEOUT_MS = 60_000;
 const IDLE_TIMEOUT_MS = 3_600_000;
 const MAX_REQUEST_HEADERS_KIB = 60;
 const MAX_HEADERS_COUNT = 100;
@@ -122,7 +124,11 @@ function translateLimits(
       `${path}.stream_idle_timeout`,
     ),
     requestTimeoutMs: duration(manager.requestTimeout, 0, `${path}.request_timeout`),
-    requestHeadersTimeoutMs: duration(manager.requestHeadersTimeout, 0, `${path}.request_headers_timeout`),
+    requestHeadersTimeoutMs: duration(
+      manager.requestHeadersTimeout,
+      REQUEST_HEADERS_TIMEOUT_MS,
+      `${path}.request_headers_timeout`,
+    ),
     drainTimeoutMs: duration(manager.drainTimeout, DRAIN_TIMEOUT_MS, `${path}.drain_timeout`),
     delayedCloseTimeoutMs: duration(
       manager.delayedCloseTimeout,
