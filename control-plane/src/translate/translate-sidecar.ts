@@ -1,4 +1,4 @@
-import { resourceNames } from '@heddle/xds-protos';
+import { resourceNames, type envoy } from '@heddle/xds-protos';
 import { isHttp, portProtocol } from '../model/app-protocol.js';
 import { selects } from '../model/build-services.js';
 import type { AppProtocol, MeshModel, Service, ServicePort } from '../model/mesh-model.js';
@@ -36,7 +36,7 @@ export function addExplicitSidecar(
     set.addListener(
       httpListener(view, 'outbound', explicit.bindAddress, explicit.httpProxy, 'http_proxy', httpProxyRoutes),
     );
-    set.addRouteConfiguration({ name: httpProxyRoutes, virtualHosts: anyServiceVirtualHosts(scope, view) });
+    set.addRouteConfiguration(anyServiceRoutes(scope, view));
   }
 }
 
@@ -46,6 +46,24 @@ const httpProxyRoutes = resourceNames.routeConfigurationName({
   host: 'http-proxy',
   port: 0,
 });
+
+type RouteConfiguration = envoy.config.route.v3.IRouteConfiguration;
+
+const sharedRoutes = new WeakMap<NamespaceScope, Map<boolean, RouteConfiguration>>();
+
+/** The largest thing that a proxy gets. Made once for all proxies of a namespace, unless some rule tells callers apart. */
+function anyServiceRoutes(scope: NamespaceScope, view: ProxyView): RouteConfiguration {
+  const make = (): RouteConfiguration => ({
+    name: httpProxyRoutes,
+    virtualHosts: anyServiceVirtualHosts(scope, view),
+  });
+  if (scope.tellsCallersApart) return make();
+  let byMirrors = sharedRoutes.get(scope);
+  if (byMirrors === undefined) sharedRoutes.set(scope, (byMirrors = new Map()));
+  let routes = byMirrors.get(view.mirrors);
+  if (routes === undefined) byMirrors.set(view.mirrors, (routes = make()));
+  return routes;
+}
 
 function addOutbound(
   set: ResourceSet,

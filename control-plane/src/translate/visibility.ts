@@ -23,6 +23,8 @@ export interface NamespaceScope {
   readonly meshBindingsFor: (host: string) => readonly RouteBinding[];
   /** Hosts without `*` that have rules for calls inside the mesh. */
   readonly meshHosts: readonly string[];
+  /** Some rule holds for callers with certain labels or of a certain namespace only. */
+  readonly tellsCallersApart: boolean;
 }
 
 /** What all rules for a service's host come to. */
@@ -75,7 +77,14 @@ function createScope(model: MeshModel, namespace: string): NamespaceScope {
       return key === undefined ? [] : (bindings.get(key) ?? []);
     },
     meshHosts: [...bindings.keys()].filter((host) => !host.startsWith('*')).sort(),
+    tellsCallersApart: [...bindings.values()].flat().some(matchesCallers),
   };
+}
+
+function matchesCallers({ routes }: RouteBinding): boolean {
+  return routes.some(({ matches }) =>
+    matches.some((match) => match.sourceNamespace !== '' || Object.keys(match.sourceLabels).length > 0),
+  );
 }
 
 function isPlain(service: Service): boolean {
