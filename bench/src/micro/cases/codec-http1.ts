@@ -64,6 +64,8 @@ export const codecHttp1: readonly MicroCase[] = [
             allowChunkedLength: false,
             headersWithUnderscoresAction: 'allow',
             preserveHeaderCase: false,
+            serverName: 'envoy',
+            serverHeaderTransformation: 'overwrite',
             enableTrailers: false,
             requestHeadersTimeoutMs: 0,
             idleTimeoutMs: 3_600_000,
