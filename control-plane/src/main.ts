@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { createLogger, describeError, systemClock } from '@heddle/common';
 import { HEDDLED_USAGE, parseHeddledArguments, type HeddledConfig } from './bootstrap.js';
 import { ControlPlane } from './server.js';
@@ -32,6 +32,8 @@ async function run(config: HeddledConfig): Promise<void> {
   const stop = (): void => {
     process.off('SIGINT', stop);
     process.off('SIGTERM', stop);
+    // It holds the token.
+    if (config.portsFile !== undefined) rmSync(config.portsFile, { force: true });
     void plane.close();
   };
   process.on('SIGINT', stop);
