@@ -26,7 +26,7 @@ Usage: heddled -f FOLDER [-f FOLDER …] [options]
 Reads Services, traffic policy and workloads from folders of YAML, watches them, and serves
 the configuration of every proxy over the Envoy xDS v3 API.
 
-  -f, --filename FOLDER     a folder (or file) of YAML; may be given more than once
+  -f, --filename FOLDER     a folder of YAML; may be given more than once
       --applied FOLDER      where resources written through the API are kept; without it the API only reads
       --xds HOST:PORT       where proxies connect, plain text     (default 127.0.0.1:15010)
       --api HOST:PORT       HTTP API for CLI and dashboard        (default 127.0.0.1:8080)

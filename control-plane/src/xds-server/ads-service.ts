@@ -73,7 +73,7 @@ export class AdsService<View> {
     return [...this.#connected.values()].map((proxy) => ({
       nodeId: proxy.node.id,
       cluster: proxy.node.cluster,
-      userAgent: `${proxy.node.userAgentName} ${proxy.node.userAgentVersion ?? ''}`.trim(),
+      userAgent: userAgentOf(proxy.node),
       peer: proxy.peer,
       variant: proxy.variant,
       connectedAtMs: proxy.connectedAtMs,
@@ -174,6 +174,14 @@ export class AdsService<View> {
       subscription,
     };
   }
+}
+
+/** `envoy 1.40.0`: the name and, in either of the forms that clients use, the version. */
+function userAgentOf(node: AdsNode): string {
+  const build = node.userAgentBuildVersion?.version;
+  const version =
+    build == null ? node.userAgentVersion : `${build.majorNumber}.${build.minorNumber}.${build.patch}`;
+  return `${node.userAgentName} ${version ?? ''}`.trim();
 }
 
 /** A gRPC server with keep-alive that suits long-lived discovery streams. */
