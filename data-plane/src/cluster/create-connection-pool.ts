@@ -21,7 +21,7 @@ export function createConnectionPool(request: PoolRequest, deadlines: Deadlines)
   const { config } = cluster;
   const { protocol } = config;
   return new Http1Pool({
-    connect: (onBytes) => openSocket(config, host, onBytes),
+    connect: () => openSocket(config, host),
     resources: priority === 'high' ? cluster.resources.high : cluster.resources.default,
     deadlines,
     connectTimeoutMs: config.connectTimeoutMs,

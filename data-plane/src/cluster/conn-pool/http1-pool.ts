@@ -10,11 +10,8 @@ import type { ResourceManager } from '../resource-manager.js';
 import type { PoolObserver } from './pool-observer.js';
 
 export interface Http1PoolOptions {
-  /**
-   * Starts connecting. `connectEvent` of the options says when the socket is ready. A socket that reads into memory of its
-   * maker hands what it read to `onBytes`, and emits no `data`; others ignore it.
-   */
-  readonly connect: (onBytes: (chunk: Buffer) => void) => Socket;
+  /** Starts connecting. `connectEvent` of the options says when the socket is ready. */
+  readonly connect: () => Socket;
   /** `secureConnect` for TLS. Default `connect`. */
   readonly connectEvent?: 'connect' | 'secureConnect';
   readonly resources: ResourceManager;
@@ -196,9 +193,8 @@ export class Http1Pool implements ConnectionPool, ClientConnectionCallbacks {
   #connect(): void {
     const { deadlines, connectTimeoutMs, resources, observer, connectEvent = 'connect' } = this.#options;
     let socket: Socket;
-    let codec: ClientCodecHttp1 | undefined;
     try {
-      socket = this.#options.connect((chunk) => (codec ??= connection.codec)?.receiveBorrowed(chunk));
+      socket = this.#options.connect();
     } catch (error) {
       observer?.onConnectFailure?.(false);
       this.#failPending('connection-failure', error instanceof Error ? error.message : String(error));

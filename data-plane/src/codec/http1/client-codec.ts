@@ -72,15 +72,10 @@ export class ClientCodecHttp1 implements UpstreamConnection, MessageSink, Waterm
     this.body = new BodyWriter(this.writer);
     this.reader = new MessageReader(this, this.#limits, false);
     socket.setNoDelay(true);
-    socket.on('data', (chunk: Buffer) => this.#receive(chunk, false));
+    socket.on('data', (chunk: Buffer) => this.#receive(chunk));
     socket.on('end', () => this.#onEnd());
     socket.on('close', () => this.#onClose());
     socket.on('error', (error: Error) => (this.#errorText = error.message));
-  }
-
-  /** Takes bytes of a socket that reads into memory of its owner: nothing of `chunk` is kept. */
-  receiveBorrowed(chunk: Buffer): void {
-    this.#receive(chunk, true);
   }
 
   /** Begins a stream; `attach` must follow at once. Only while `isReusable`. */
@@ -230,7 +225,7 @@ export class ClientCodecHttp1 implements UpstreamConnection, MessageSink, Waterm
     this.#callbacks.onStreamDone(this);
   }
 
-  #receive(chunk: Buffer, isBorrowed: boolean): void {
+  #receive(chunk: Buffer): void {
     if (this.#stream === undefined) {
       // Nobody asked: whatever this is, it must not answer the next request.
       this.close();
@@ -239,8 +234,7 @@ export class ClientCodecHttp1 implements UpstreamConnection, MessageSink, Waterm
     this.#batch.enter();
     try {
       this.#stream.hasResponseBytes = true;
-      if (isBorrowed) this.reader.pushBorrowed(chunk);
-      else this.reader.push(chunk);
+      this.reader.push(chunk);
     } finally {
       this.#batch.leave();
     }

@@ -80,24 +80,11 @@ export class MessageReader {
   #digits = 0;
   #extensionBytes = 0;
   #running = false;
-  /** Whether `#input` is memory that the next read overwrites: nothing of it may be handed out or kept. */
-  #isBorrowed = false;
 
   constructor(sink: MessageSink, limits: HeadLimits, isRequest: boolean) {
     this.#sink = sink;
     this.#limits = limits;
     this.#isRequest = isRequest;
-  }
-
-  /** Takes what was read from the socket into memory that the next read overwrites. */
-  pushBorrowed(chunk: Buffer): void {
-    this.#isBorrowed = this.#position === this.#input.length;
-    this.push(chunk);
-    if (!this.#isBorrowed) return;
-    this.#isBorrowed = false;
-    if (this.keptBytes === 0) return;
-    this.#input = ownedCopy(this.#input, this.#position, this.#input.length);
-    this.#position = 0;
   }
 
   /** Takes what was read from the socket. */
@@ -248,11 +235,6 @@ export class MessageReader {
     const input = this.#input;
     const start = this.#position;
     const length = input.length - start;
-    if (this.#isBorrowed) {
-      const end = length <= most ? input.length : start + most;
-      this.#position = end;
-      return ownedCopy(input, start, end);
-    }
     if (length <= most) {
       this.#position = input.length;
       return start === 0 ? input : input.subarray(start);
@@ -377,10 +359,4 @@ export class MessageReader {
     this.#sink.onFailure(failure);
     return false;
   }
-}
-
-function ownedCopy(bytes: Buffer, start: number, end: number): Buffer {
-  const copy = Buffer.allocUnsafe(end - start);
-  bytes.copy(copy, 0, start, end);
-  return copy;
 }
