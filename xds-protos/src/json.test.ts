@@ -161,7 +161,9 @@ describe('the wire reader', () => {
     try {
       return hexOf(decode());
     } catch (error) {
-      return error instanceof RangeError && error.message.includes('2^53') ? 'too wide' : 'refused';
+      if (error instanceof RangeError && error.message.includes('2^53')) return 'too wide';
+      // protobufjs moves over a number of any length in a field that it does not know; ten bytes are all there can be.
+      return error instanceof Error && error.message.includes('ten bytes') ? 'too long' : 'refused';
     }
   }
 
@@ -183,7 +185,7 @@ describe('the wire reader', () => {
         const reader = protobuf.Reader.create(bytes);
         reader.discardUnknown = false;
         const theirs = outcome(() => reflected.encode(reflected.decode(reader)).finish());
-        if (ours === 'too wide') return;
+        if (ours === 'too wide' || ours === 'too long') return;
         assert.equal(ours, theirs, `${name} ${hexOf(bytes)}`);
         seen[ours === 'refused' ? 'refused' : 'accepted']++;
       }),

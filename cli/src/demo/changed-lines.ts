@@ -12,7 +12,8 @@ export function changedLines(before: string | undefined, after: string): readonl
   if (before === undefined) return lines;
   const kept = commonLines(linesOf(before), lines);
   const isShown = lines.map((_, i) => {
-    for (let j = i - CONTEXT; j <= i + CONTEXT; j++) if (j >= 0 && j < lines.length && !kept.has(j)) return true;
+    for (let j = i - CONTEXT; j <= i + CONTEXT; j++)
+      if (j >= 0 && j < lines.length && !kept.has(j)) return true;
     return false;
   });
   const shown: string[] = [];
@@ -24,7 +25,10 @@ export function changedLines(before: string | undefined, after: string): readonl
 }
 
 function linesOf(text: string): readonly string[] {
-  return text.replace(/^(#.*\n)+/, '').trimEnd().split('\n');
+  return text
+    .replace(/^(#.*\n)+/, '')
+    .trimEnd()
+    .split('\n');
 }
 
 /** Indexes of those lines of `after` that a longest common subsequence with `before` has. */
@@ -39,7 +43,7 @@ function commonLines(before: readonly string[], after: readonly string[]): Reado
     }
   }
   const common = new Set<number>();
-  for (let i = 0, j = 0; i < before.length && j < after.length; ) {
+  for (let i = 0, j = 0; i < before.length && j < after.length;) {
     if (before[i] === after[j]) {
       common.add(j);
       i++;

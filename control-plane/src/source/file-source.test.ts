@@ -159,6 +159,18 @@ describe('createFileSource', () => {
     });
   });
 
+  it('keeps the one that is in force when a new file repeats it, whatever the names of the files', async () => {
+    const { source, changes, folder } = open({ 'routes.yaml': goodService });
+    await source.ready;
+    writeFileSync(join(folder, 'a-copy.yaml'), goodService.replace('9080', '1'));
+    await source.rescan();
+    source.close();
+    const last = changes.at(-1);
+    assert.equal(last?.resources.get('Service/default/reviews')?.origin.file.endsWith('routes.yaml'), true);
+    assert.deepEqual(last?.changed, []);
+    assert.match(last?.problems[0]?.file ?? '', /a-copy\.yaml$/);
+  });
+
   it('follows a resource that moved into another file while its old file is broken', async () => {
     const { source, changes, folder } = open({ 'a.yaml': goodService });
     await source.ready;

@@ -251,10 +251,20 @@ class FolderSource implements FileSource {
       else if (first === undefined) left++;
       else problems.push(duplicateOf(resource, first));
     };
+    // Where two files hold a resource, the one that is in force stays: a new file takes nothing from a serving one.
+    const written: MeshResource[] = [];
+    const contested: MeshResource[] = [];
     for (const { resources: all, kept, problems: own } of this.#files.values()) {
       problems.push(...own);
-      for (const resource of all) if (!kept.has(resource)) add(resource);
+      for (const resource of all) {
+        if (kept.has(resource)) continue;
+        const inForce = this.#inForce.get(resource.key);
+        const isOther = inForce !== undefined && inForce.origin.file !== resource.origin.file;
+        (isOther ? contested : written).push(resource);
+      }
     }
+    for (const resource of written) add(resource);
+    for (const resource of contested) add(resource);
     // What is written somewhere goes before what is only remembered.
     for (const { kept } of this.#files.values()) {
       for (const resource of kept) if (!resources.has(resource.key)) add(resource);
