@@ -49,7 +49,13 @@ export type {
 export type { TcpProxyConfig } from './config/tcp-proxy-config.js';
 export { HeaderMap } from './http/header-map.js';
 export type { HttpVersion, RequestHead, ResponseHead } from './http/message-head.js';
-export { RESPONSE_FLAGS, type ResponseFlag, type StreamInfo } from './http/stream-info.js';
+export {
+  RESPONSE_FLAGS,
+  type DynamicMetadata,
+  type ResponseFlag,
+  type StreamInfo,
+} from './http/stream-info.js';
+export { peerPrincipal, type CertificateInfo, type TlsInfo } from './http/tls-info.js';
 
 export { compileAccessLog, compileAccessLogFilter } from './format/access-log.js';
 export { compileDefaultLog, formatDefaultLog } from './format/default-log.js';

@@ -1,4 +1,4 @@
-import type { HeaderMap, RequestHead, ResponseHead } from '@heddle/engine';
+import type { HeaderMap, RequestHead, ResponseHead, TlsInfo } from '@heddle/engine';
 
 /**
  * The codec-neutral stream: what HTTP/1.1 and HTTP/2 both look like to everything above them.
@@ -121,6 +121,8 @@ export interface UpstreamConnection {
   readonly protocol: 'HTTP/1.1' | 'HTTP/2';
   /** Requests that it carried before this one; > 0 means that it was reused. */
   readonly requestsBefore: number;
+  /** undefined for plain text. */
+  readonly tls?: TlsInfo | undefined;
 }
 
 /** Why a pool could not give a stream. */

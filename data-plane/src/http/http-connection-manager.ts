@@ -62,7 +62,7 @@ class HttpConnection implements ServerConnectionCallbacks, ActiveStreamOwner {
       bufferLimitBytes: runtime.bufferLimitBytes === Infinity ? 0 : runtime.bufferLimitBytes,
       deadlines: runtime.deadlines,
       id: info.id,
-      scheme: info.secure ? 'https' : 'http',
+      scheme: info.tls !== undefined ? 'https' : 'http',
     });
     // From here on the codec alone says whether its socket is read.
     if (early !== undefined) this.#codec.receive(early);

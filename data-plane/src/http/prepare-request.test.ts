@@ -19,7 +19,7 @@ function state(request: ReturnType<typeof requestHead>): State {
       remoteIp: '192.0.2.9',
       localAddress: '10.0.0.1:8080',
       requestedServerName: '',
-      secure: false,
+      tls: undefined,
       originalDestination: undefined,
     } as State['connectionInfo'],
     0,

@@ -68,7 +68,7 @@ export function prepareRequestHeaders(
 ): void {
   const { headers } = head;
   const { connectionInfo } = info;
-  const scheme = connectionInfo.secure ? 'https' : 'http';
+  const scheme = connectionInfo.tls !== undefined ? 'https' : 'http';
   if (config.useRemoteAddress) {
     let clientIp = connectionInfo.remoteIp;
     if (config.xffNumTrustedHops > 0) {

@@ -1,12 +1,14 @@
 import {
   formatAddress,
   type AddressConfig,
+  type DynamicMetadata,
   type HeaderMap,
   type RequestHead,
   type ResponseFlag,
   type ResponseHead,
   type RouteMatch,
   type StreamInfo,
+  type TlsInfo,
   type WeightedClusterConfig,
 } from '@heddle/engine';
 import type { UpstreamConnection } from '../codec/stream.js';
@@ -19,8 +21,8 @@ export interface ConnectionInfo {
   readonly remoteIp: string;
   readonly localAddress: string;
   readonly requestedServerName: string;
-  /** Whether the client spoke TLS to us. */
-  readonly secure: boolean;
+  /** undefined when the client speaks plain text to us. */
+  readonly tls: TlsInfo | undefined;
   readonly originalDestination: AddressConfig | undefined;
 }
 
@@ -57,6 +59,7 @@ export abstract class StreamState implements StreamInfo {
   /** The client's address as x-forwarded-for tells it, when that is trusted; empty when it is the direct one. */
   trustedClientIp = '';
   requestId = '';
+  dynamicMetadata: Map<string, DynamicMetadata> | undefined = undefined;
   #flags: ResponseFlag[] | undefined = undefined;
 
   constructor(connectionInfo: ConnectionInfo, startTimeMs: number, startedAtMs: number) {
@@ -112,6 +115,14 @@ export abstract class StreamState implements StreamInfo {
 
   get upstreamProtocol(): string {
     return this.upstreamConnection?.protocol ?? '';
+  }
+
+  get downstreamTls(): TlsInfo | undefined {
+    return this.connectionInfo.tls;
+  }
+
+  get upstreamTls(): TlsInfo | undefined {
+    return this.upstreamConnection?.tls;
   }
 
   get downstreamRemoteAddress(): string {

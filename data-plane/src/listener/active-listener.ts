@@ -288,7 +288,7 @@ export class ActiveListener {
       remoteIp,
       localAddress: addressText(localIp, localPort),
       requestedServerName: inspection.serverName,
-      secure: false,
+      tls: undefined,
       originalDestination: destination,
     };
     const connection = chain.filter.accept(socket, info, inspection.early);

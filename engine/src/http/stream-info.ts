@@ -1,5 +1,6 @@
 import type { HeaderMap } from './header-map.js';
 import type { RequestHead, ResponseHead } from './message-head.js';
+import type { TlsInfo } from './tls-info.js';
 
 /**
  * Everything that is known about one request or TCP connection, for access logs, `%OPERATORS%` in headers, and `explain`.
@@ -45,7 +46,16 @@ export interface StreamInfo {
   readonly connectionId: number;
   readonly requestId: string;
   readonly upstreamProtocol: string;
+  /** undefined when the client spoke plain text. */
+  readonly downstreamTls: TlsInfo | undefined;
+  /** undefined when there is no upstream connection, or it is plain text. */
+  readonly upstreamTls: TlsInfo | undefined;
+  /** What filters found out, by their namespace, e.g. `envoy.filters.http.jwt_authn`. undefined while there is nothing. */
+  readonly dynamicMetadata: ReadonlyMap<string, DynamicMetadata> | undefined;
 }
+
+/** JSON that a filter left for later filters, policies and logs. Source: envoy dynamic metadata. */
+export type DynamicMetadata = Readonly<Record<string, unknown>>;
 
 /** Envoy's response flags in their short form. Source: Envoy's access log documentation, `%RESPONSE_FLAGS%`. */
 export const RESPONSE_FLAGS = [

@@ -35,5 +35,8 @@ export function emptyStreamInfo(): StreamInfo {
     connectionId: 0,
     requestId: '',
     upstreamProtocol: '',
+    downstreamTls: undefined,
+    upstreamTls: undefined,
+    dynamicMetadata: undefined,
   };
 }
