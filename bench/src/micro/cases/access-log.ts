@@ -66,8 +66,8 @@ function exampleInfo(startTimeMs: number): StreamInfo {
     connectionId: 12,
     requestId: '3f8e0f64-8c0e-4f7e-9a51-3f3bb53d8a17',
     upstreamProtocol: 'HTTP/1.1',
-  downstreamTls: undefined,
-  upstreamTls: undefined,
-  dynamicMetadata: undefined,
+    downstreamTls: undefined,
+    upstreamTls: undefined,
+    dynamicMetadata: undefined,
   };
 }
