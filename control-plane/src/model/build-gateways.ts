@@ -1,10 +1,8 @@
 import { namedProtocol } from './app-protocol.js';
 import type { GatewayConfig, GatewayServer } from './mesh-model.js';
 import type { MeshResource } from './mesh-resource.js';
+import { gatewayNameLabel } from './policy-target.js';
 import type { GatewaySpec, KubernetesGatewaySpec } from './resource-specs.js';
-
-/** The label that a proxy serving a Kubernetes `Gateway` carries. Source: Gateway API's well-known label. */
-export const gatewayNameLabel = 'gateway.networking.k8s.io/gateway-name';
 
 /** Istio's `Gateway`. */
 export function gatewayOf(resource: MeshResource): GatewayConfig {

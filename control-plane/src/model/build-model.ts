@@ -21,6 +21,7 @@ import type {
   Workload,
 } from './mesh-model.js';
 import type { MeshKind, MeshResource } from './mesh-resource.js';
+import { defaultMeshSettings, type MeshSettings } from './mesh-settings.js';
 import { problemAt, type SourceProblem } from './source-problem.js';
 
 /**
@@ -28,7 +29,10 @@ import { problemAt, type SourceProblem } from './source-problem.js';
  *
  * Errors: none; what refers to something unknown is a warning, and a resource that loses against another is named.
  */
-export function buildModel(resources: ReadonlyMap<string, MeshResource>): {
+export function buildModel(
+  resources: ReadonlyMap<string, MeshResource>,
+  settings: MeshSettings = defaultMeshSettings,
+): {
   readonly model: MeshModel;
   readonly problems: readonly SourceProblem[];
 } {
@@ -45,7 +49,7 @@ export function buildModel(resources: ReadonlyMap<string, MeshResource>): {
   const policies = ofKind('DestinationRule').map(policyOf);
   const bindings: RouteBinding[] = ofKind('VirtualService').map(bindingOfVirtualService);
   const gateways = buildGateways(ofKind('Gateway'), ofKind('KubernetesGateway'), problems);
-  const draft = modelOf(services, policies, bindings, gateways, workloadResources, ordered);
+  const draft = modelOf(settings, services, policies, bindings, gateways, workloadResources, ordered);
   for (const route of ofKind('HTTPRoute')) bindings.push(...bindingsOfHttpRoute(route, draft, problems));
   const model: MeshModel = draft;
   checkReferences(model, ordered, problems);
@@ -114,6 +118,7 @@ function buildGateways(
 }
 
 function modelOf(
+  settings: MeshSettings,
   services: ReadonlyMap<string, Service>,
   destinationPolicies: readonly DestinationPolicy[],
   virtualHosts: readonly RouteBinding[],
@@ -131,6 +136,7 @@ function modelOf(
     workloadResources.map((resource) => [`${resource.namespace}/${resource.name}`, workloadOf(resource)]),
   );
   return {
+    settings,
     services,
     servicesByHost,
     selectingServices,

@@ -1,4 +1,5 @@
 import type { HttpRoute } from './http-route.js';
+import type { MeshSettings } from './mesh-settings.js';
 
 /**
  * What the mesh is, free of where it was read and of how a proxy is told: the only input of translation.
@@ -6,6 +7,7 @@ import type { HttpRoute } from './http-route.js';
  * Frozen and rebuilt as a whole; `diffModels` tells what a new one means for proxies.
  */
 export interface MeshModel {
+  readonly settings: MeshSettings;
   /** By `NAMESPACE/HOSTNAME`, in that order. */
   readonly services: ReadonlyMap<string, Service>;
   /** All services of one host name; more than one only where namespaces declare the same external host. */

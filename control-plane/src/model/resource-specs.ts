@@ -325,3 +325,9 @@ export interface WorkloadSpec {
   readonly locality?: string;
   readonly weight?: number;
 }
+
+/** The part of a security policy's spec that says whom it is for. */
+export interface PolicyTargetSpec {
+  readonly selector?: { readonly matchLabels?: Texts };
+  readonly targetRefs?: readonly { readonly kind: string; readonly name: string }[];
+}

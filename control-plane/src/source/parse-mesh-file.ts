@@ -170,6 +170,7 @@ class DocumentReader implements ParsedMeshFile {
     const namespace = typeof metadata['namespace'] === 'string' ? metadata['namespace'] : 'default';
     const shape = validateValue(schemas[meshKind], value);
     const spec = value['spec'] ?? {};
+    const createdAtMs = createdAtMsOf(metadata['creationTimestamp']);
     const resource: MeshResource = {
       key: resourceKey(meshKind, namespace, name ?? ''),
       kind: meshKind,
@@ -177,6 +178,7 @@ class DocumentReader implements ParsedMeshFile {
       namespace,
       name: name ?? '',
       labels: isObject(metadata['labels']) ? (metadata['labels'] as Record<string, string>) : {},
+      createdAtMs,
       spec,
       contentHash: '',
       origin,
@@ -189,7 +191,8 @@ class DocumentReader implements ParsedMeshFile {
       else this.refused.add(resource.key);
       return;
     }
-    this.resources.push({ ...resource, contentHash: hashOf([meshKind, resource.labels, spec]) });
+    const age = createdAtMs === 0 ? [] : [createdAtMs];
+    this.resources.push({ ...resource, contentHash: hashOf([meshKind, resource.labels, spec, ...age]) });
   }
 
   #kindOf(value: Readonly<Record<string, unknown>>, origin: ResourceOrigin): MeshKind | undefined {
@@ -292,6 +295,12 @@ const kindsAndVersions = (Object.keys(meshKinds) as MeshKind[]).flatMap((meshKin
     kind: meshKind === 'KubernetesGateway' ? 'Gateway' : (meshKind as string),
   })),
 );
+
+/** 0 for what is no time. */
+function createdAtMsOf(written: unknown): number {
+  const ms = typeof written === 'string' ? Date.parse(written) : NaN;
+  return Number.isFinite(ms) ? Math.max(0, ms) : 0;
+}
 
 function nested(origin: ResourceOrigin, base: FieldPath): ResourceOrigin {
   const { line, column } = origin.locate(base);

@@ -1,0 +1,15 @@
+import { clusterDomain } from './hostname.js';
+
+/** What holds for the whole mesh and is told to heddled at its start, not by a resource. */
+export interface MeshSettings {
+  /** The namespace whose policies without a selector hold for the whole mesh. */
+  readonly rootNamespace: string;
+  /** The authority of every identity: `spiffe://TRUST_DOMAIN/ns/NAMESPACE/sa/SERVICE_ACCOUNT`. */
+  readonly trustDomain: string;
+}
+
+/** Source: Istio's MeshConfig. */
+export const defaultMeshSettings: MeshSettings = Object.freeze({
+  rootNamespace: 'istio-system',
+  trustDomain: clusterDomain,
+});
