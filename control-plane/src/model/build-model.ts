@@ -12,16 +12,10 @@ import {
 } from './build-services.js';
 import { bindingOfVirtualService } from './build-virtual-service.js';
 import { checkReferences } from './check-references.js';
-import type {
-  DestinationPolicy,
-  GatewayConfig,
-  MeshModel,
-  RouteBinding,
-  Service,
-  Workload,
-} from './mesh-model.js';
+import type { DestinationPolicy, GatewayConfig, MeshModel, RouteBinding, Service } from './mesh-model.js';
 import type { MeshKind, MeshResource } from './mesh-resource.js';
 import { defaultMeshSettings, type MeshSettings } from './mesh-settings.js';
+import { indexPeerAuthentications } from './peer-authentication.js';
 import { problemAt, type SourceProblem } from './source-problem.js';
 
 /**
@@ -46,12 +40,20 @@ export function buildModel(
     ...workloadResources.map(instanceOfWorkload).filter((instance) => instance !== undefined),
   ]);
   const services = buildServices(ofKind('Service'), ofKind('ServiceEntry'), instances, problems);
-  const policies = ofKind('DestinationRule').map(policyOf);
   const bindings: RouteBinding[] = ofKind('VirtualService').map(bindingOfVirtualService);
-  const gateways = buildGateways(ofKind('Gateway'), ofKind('KubernetesGateway'), problems);
-  const draft = modelOf(settings, services, policies, bindings, gateways, workloadResources, ordered);
-  for (const route of ofKind('HTTPRoute')) bindings.push(...bindingsOfHttpRoute(route, draft, problems));
-  const model: MeshModel = draft;
+  const model: MeshModel = {
+    settings,
+    ...servicesOf(services),
+    destinationPolicies: ofKind('DestinationRule').map(policyOf),
+    virtualHosts: bindings,
+    gateways: buildGateways(ofKind('Gateway'), ofKind('KubernetesGateway'), problems),
+    peerAuthentications: indexPeerAuthentications(ofKind('PeerAuthentication'), settings),
+    workloads: new Map(
+      workloadResources.map((resource) => [`${resource.namespace}/${resource.name}`, workloadOf(resource)]),
+    ),
+    configHash: configHashOf(ordered, services),
+  };
+  for (const route of ofKind('HTTPRoute')) bindings.push(...bindingsOfHttpRoute(route, model, problems));
   checkReferences(model, ordered, problems);
   return { model, problems };
 }
@@ -117,35 +119,16 @@ function buildGateways(
   return gateways;
 }
 
-function modelOf(
-  settings: MeshSettings,
+function servicesOf(
   services: ReadonlyMap<string, Service>,
-  destinationPolicies: readonly DestinationPolicy[],
-  virtualHosts: readonly RouteBinding[],
-  gateways: ReadonlyMap<string, GatewayConfig>,
-  workloadResources: readonly MeshResource[],
-  ordered: readonly MeshResource[],
-): MeshModel {
+): Pick<MeshModel, 'services' | 'servicesByHost' | 'selectingServices'> {
   const servicesByHost = new Map<string, Service[]>();
   const selectingServices = new Map<string, Service[]>();
   for (const service of services.values()) {
     append(servicesByHost, service.hostname, service);
     if (service.selector !== undefined) append(selectingServices, service.namespace, service);
   }
-  const workloads = new Map<string, Workload>(
-    workloadResources.map((resource) => [`${resource.namespace}/${resource.name}`, workloadOf(resource)]),
-  );
-  return {
-    settings,
-    services,
-    servicesByHost,
-    selectingServices,
-    destinationPolicies,
-    virtualHosts,
-    gateways,
-    workloads,
-    configHash: configHashOf(ordered, services),
-  };
+  return { services, servicesByHost, selectingServices };
 }
 
 /** What runs where is not configuration, except where a proxy has to resolve it: those addresses stand in clusters. */

@@ -1,5 +1,7 @@
 import type { HttpRoute } from './http-route.js';
 import type { MeshSettings } from './mesh-settings.js';
+import type { PeerAuthentication } from './peer-authentication.js';
+import type { PolicyIndex } from './policy-target.js';
 
 /**
  * What the mesh is, free of where it was read and of how a proxy is told: the only input of translation.
@@ -17,6 +19,8 @@ export interface MeshModel {
   readonly destinationPolicies: readonly DestinationPolicy[];
   readonly virtualHosts: readonly RouteBinding[];
   readonly gateways: ReadonlyMap<string, GatewayConfig>;
+  /** The same object while no PeerAuthentication changes. */
+  readonly peerAuthentications: PolicyIndex<PeerAuthentication>;
   /** What to run, for the launcher; and what runs already, by address. */
   readonly workloads: ReadonlyMap<string, Workload>;
   /** A hash over everything but endpoints. */

@@ -73,11 +73,14 @@ export function compareAge(a: PolicyTarget, b: PolicyTarget): number {
  */
 export class PolicyIndex<Policy extends { readonly target: PolicyTarget }> {
   readonly rootNamespace: string;
+  /** The oldest first. */
+  readonly policies: readonly Policy[];
   readonly #byNamespace = new Map<string, Policy[]>();
 
   constructor(policies: readonly Policy[], rootNamespace: string) {
     this.rootNamespace = rootNamespace;
-    for (const policy of [...policies].sort((a, b) => compareAge(a.target, b.target))) {
+    this.policies = [...policies].sort((a, b) => compareAge(a.target, b.target));
+    for (const policy of this.policies) {
       const { namespace } = policy.target;
       const list = this.#byNamespace.get(namespace);
       if (list === undefined) this.#byNamespace.set(namespace, [policy]);
@@ -108,9 +111,13 @@ export class PolicyIndex<Policy extends { readonly target: PolicyTarget }> {
     return found;
   }
 
-  /** Whether there is none at all. */
-  get isEmpty(): boolean {
-    return this.#byNamespace.size === 0;
+  /** Whether another index would find the very same policies. */
+  holdsTheSame(other: PolicyIndex<Policy>): boolean {
+    return (
+      this.rootNamespace === other.rootNamespace &&
+      this.policies.length === other.policies.length &&
+      this.policies.every((policy, i) => policy === other.policies[i])
+    );
   }
 }
 

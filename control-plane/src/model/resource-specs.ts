@@ -331,3 +331,13 @@ export interface PolicyTargetSpec {
   readonly selector?: { readonly matchLabels?: Texts };
   readonly targetRefs?: readonly { readonly kind: string; readonly name: string }[];
 }
+
+export interface MutualTlsSpec {
+  readonly mode?: string;
+}
+
+export interface PeerAuthenticationSpec extends PolicyTargetSpec {
+  readonly mtls?: MutualTlsSpec;
+  /** By port number. */
+  readonly portLevelMtls?: Readonly<Record<string, MutualTlsSpec>>;
+}

@@ -6,6 +6,7 @@ import type {
   HttpRouteSpec,
   HttpRuleSpec,
   KubernetesGatewaySpec,
+  PeerAuthenticationSpec,
   ServiceEntrySpec,
   ServiceSpec,
   VirtualServiceSpec,
@@ -33,6 +34,8 @@ export function checkResource(resource: MeshResource): readonly SchemaProblem[] 
       return checkHttpRoute(resource.spec as HttpRouteSpec);
     case 'Workload':
       return unique((resource.spec as WorkloadSpec).ports ?? [], ['spec', 'ports'], ['name', 'port']);
+    case 'PeerAuthentication':
+      return checkPeerAuthentication(resource.spec as PeerAuthenticationSpec);
     case 'WorkloadEntry':
       return [];
   }
@@ -260,6 +263,18 @@ function checkKubernetesGateway(spec: KubernetesGatewaySpec): SchemaProblem[] {
       problems.push(noTls(['spec', 'listeners', i, 'protocol'], protocol));
   }
   return problems;
+}
+
+function checkPeerAuthentication({ selector, portLevelMtls }: PeerAuthenticationSpec): SchemaProblem[] {
+  if (portLevelMtls === undefined || Object.keys(selector?.matchLabels ?? {}).length > 0) return [];
+  return [
+    {
+      path: ['spec', 'portLevelMtls'],
+      message: 'portLevelMtls is for ports of some workloads, and the policy selects none',
+      expected: 'selector.matchLabels beside portLevelMtls',
+      at: 'key',
+    },
+  ];
 }
 
 function noTls(path: readonly (string | number)[], protocol: string): SchemaProblem {

@@ -48,6 +48,7 @@ export const formats: Readonly<Record<string, (text: string) => boolean | string
     const name = text.slice(slash + 1);
     return name !== '' && labelValue.test(name) && (slash < 0 || isDnsName(text.slice(0, slash)));
   },
+  'port-number': (text) => /^[1-9]\d{0,4}$/.test(text) && Number(text) <= 65_535,
   'header-name': (text) => token.test(text),
   duration: (text) => {
     const ms = parseDurationMs(text);

@@ -2,6 +2,7 @@ import type { MeshKind } from '../../model/mesh-resource.js';
 import { destinationRuleSchema } from './destination-rule.js';
 import { gatewaySchema, kubernetesGatewaySchema } from './gateway.js';
 import { httpRouteSchema } from './http-route.js';
+import { peerAuthenticationSchema } from './peer-authentication.js';
 import type { Schema } from './schema-parts.js';
 import { serviceEntrySchema } from './service-entry.js';
 import { serviceSchema } from './service.js';
@@ -19,5 +20,6 @@ export const schemas: Readonly<Record<MeshKind, Schema>> = {
   Gateway: gatewaySchema,
   KubernetesGateway: kubernetesGatewaySchema,
   HTTPRoute: httpRouteSchema,
+  PeerAuthentication: peerAuthenticationSchema,
   Workload: workloadSchema,
 };
