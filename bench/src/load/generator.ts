@@ -1,6 +1,7 @@
 // The load generator's own process: HTTP/1.1 over node:net, no pipelining, every answer checked.
 import net from 'node:net';
 import { quantile } from '../report/statistics.js';
+import { answerCommands } from './answer-commands.js';
 import type { GeneratorCommand, GeneratorReport, RequestTarget } from './generator-protocol.js';
 import { ResponseScanner } from './response-scanner.js';
 
@@ -238,10 +239,4 @@ class LoadGenerator {
 }
 
 const generator = new LoadGenerator();
-process.on('message', (command: GeneratorCommand) => {
-  generator.handle(command).then(
-    (report) => process.send?.({ report }),
-    (error: unknown) => process.send?.({ error: String(error) }),
-  );
-});
-process.once('disconnect', () => process.exit(0));
+answerCommands((command: GeneratorCommand) => generator.handle(command));

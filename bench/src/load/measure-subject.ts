@@ -1,5 +1,6 @@
-import { createReadStream, rmSync } from 'node:fs';
+import { createReadStream, mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type RunningProcess, startProcess, waitUntilServing } from '../machine/child-process.js';
 import type { CorePlan } from '../machine/cores.js';
@@ -7,10 +8,12 @@ import { processTreeCpuNs, processTreeMemory } from '../machine/process-usage.js
 import { allTargets, lastTarget } from '../subjects/routing-shape.js';
 import type { Subject, SubjectSetup } from '../subjects/subject.js';
 import { BODY_SIZES } from './body-size.js';
-import { GeneratorClient } from './generator-client.js';
-import type { GeneratorReport } from './generator-protocol.js';
+import type { GeneratorCommand, GeneratorReport } from './generator-protocol.js';
+import { measureHandshakes } from './measure-handshakes.js';
 import type { Measurement, ScenarioVariant } from './scenario.js';
+import { WorkerClient } from './worker-client.js';
 
+const GENERATOR_FILE = fileURLToPath(new URL('./generator.js', import.meta.url));
 const START_TIMEOUT_MS = 30_000;
 const BYTES_PER_MB = 1_000_000;
 /** Lines may be lost to the last flush of a killed proxy; more missing means that the log was off. */
@@ -35,13 +38,85 @@ export interface Outcome {
   readonly worstTickMs: number;
 }
 
+type Generator = WorkerClient<GeneratorCommand, GeneratorReport>;
 type LoadVariant = Extract<ScenarioVariant, { kind: 'load' }>;
+type PlainVariant = Extract<ScenarioVariant, { kind: 'load' | 'idle' }>;
+
+/** What a subject is started with in a round, and what a second one beside it needs. */
+export interface RoundSetup extends SubjectSetup {
+  /** Folder of certificates for both sides. */
+  readonly certificates: string;
+  /** Where the server's side of a pair listens, and its admin pages. */
+  readonly pairPort: number;
+  readonly pairAdminPort: number;
+}
 
 /** Starts a subject, measures it and stops it. Errors: what goes wrong is in `failures`; nothing keeps running. */
-export async function measureSubject(
+export function measureSubject(
+  subject: Subject,
+  setup: RoundSetup,
+  variant: ScenarioVariant,
+  direct: Latency | undefined,
+  options: MeasureOptions,
+): Promise<Outcome> {
+  if (variant.kind === 'handshakes' || variant.kind === 'storm') {
+    return measureHandshakes(subject, setup, setup.certificates, variant, options);
+  }
+  if (variant.kind === 'load' && variant.mtls !== undefined) {
+    return measurePair(subject, setup, { ...variant, mtls: variant.mtls }, direct, options);
+  }
+  return measureOne(subject, setup, setup.listenPort, variant, direct, options);
+}
+
+/** Two of the subject, one on each side of mutual TLS; both share the proxies' core, and one of them is measured. */
+async function measurePair(
+  subject: Subject,
+  setup: RoundSetup,
+  variant: LoadVariant & { readonly mtls: 'client' | 'server' },
+  direct: Latency | undefined,
+  options: MeasureOptions,
+): Promise<Outcome> {
+  const { certificates } = setup;
+  const folder = path.join(setup.folder, 'other-side');
+  mkdirSync(folder, { recursive: true });
+  const sides = {
+    client: { listenPort: setup.listenPort, backendPort: setup.pairPort },
+    server: { listenPort: setup.pairPort, backendPort: setup.backendPort },
+  };
+  const measuredSide = variant.mtls;
+  const otherSide = measuredSide === 'client' ? 'server' : 'client';
+  const other = subject.prepare({
+    ...setup,
+    ...sides[otherSide],
+    adminPort: setup.pairAdminPort,
+    folder,
+    mtls: { side: otherSide, certificates },
+  });
+  const companion = await startProcess({
+    command: other.command,
+    core: options.cores.proxyCore,
+    logFile: path.join(folder, 'log'),
+  });
+  try {
+    return await measureOne(
+      subject,
+      { ...setup, ...sides[measuredSide], mtls: { side: measuredSide, certificates } },
+      setup.listenPort,
+      variant,
+      direct,
+      options,
+    );
+  } finally {
+    await companion.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function measureOne(
   subject: Subject,
   setup: SubjectSetup,
-  variant: ScenarioVariant,
+  entryPort: number,
+  variant: PlainVariant,
   direct: Latency | undefined,
   options: MeasureOptions,
 ): Promise<Outcome> {
@@ -62,13 +137,13 @@ export async function measureSubject(
       logFile,
       ...(stdoutFile === undefined ? {} : { stdoutFile }),
     });
-    await waitUntilServing(running, setup.listenPort, probeFor(variant), START_TIMEOUT_MS);
+    await waitUntilServing(running, entryPort, probeFor(variant), START_TIMEOUT_MS);
     const readyMs = performance.now() - startMs;
     if (variant.kind === 'idle') {
       await delay(variant.settleMs);
       measurement = { readyMs, ...memoryOf(running.pid) };
     } else {
-      const load = await measureLoad(running.pid, setup, variant, direct, options);
+      const load = await measureLoad(running.pid, setup.folder, entryPort, variant, direct, options);
       measurement = load.measurement;
       served = load.report.totalCompleted;
       worstTickMs = load.report.worstTickMs;
@@ -96,7 +171,7 @@ export async function measureDirect(
   logFile: string,
   options: MeasureOptions,
 ): Promise<Latency> {
-  const generator = await GeneratorClient.start(options.cores.loadCore, logFile);
+  const generator = await startGenerator(options, logFile);
   try {
     await connect(generator, backendPort, variant);
     await generator.ask({
@@ -114,17 +189,15 @@ export async function measureDirect(
 
 async function measureLoad(
   pid: number,
-  setup: SubjectSetup,
+  folder: string,
+  entryPort: number,
   variant: LoadVariant,
   direct: Latency | undefined,
   options: MeasureOptions,
 ): Promise<{ measurement: Measurement; report: GeneratorReport }> {
-  const generator = await GeneratorClient.start(
-    options.cores.loadCore,
-    path.join(setup.folder, 'generator.log'),
-  );
+  const generator = await startGenerator(options, path.join(folder, 'generator.log'));
   try {
-    await connect(generator, setup.listenPort, variant);
+    await connect(generator, entryPort, variant);
     await generator.ask({ kind: 'closed-loop' });
     await delay(options.warmUpSeconds * 1_000);
     await generator.ask({ kind: 'mark' });
@@ -151,7 +224,11 @@ async function measureLoad(
   }
 }
 
-async function connect(generator: GeneratorClient, port: number, variant: LoadVariant): Promise<void> {
+function startGenerator(options: MeasureOptions, logFile: string): Promise<Generator> {
+  return WorkerClient.start(GENERATOR_FILE, options.cores.loadCore, logFile);
+}
+
+async function connect(generator: Generator, port: number, variant: LoadVariant): Promise<void> {
   await generator.ask({
     kind: 'connect',
     port,
@@ -161,7 +238,7 @@ async function connect(generator: GeneratorClient, port: number, variant: LoadVa
   });
 }
 
-function openLoop(generator: GeneratorClient, options: MeasureOptions): Promise<GeneratorReport> {
+function openLoop(generator: Generator, options: MeasureOptions): Promise<GeneratorReport> {
   return generator.ask({ kind: 'open-loop', ratePerSecond: options.ratePerSecond, seconds: options.seconds });
 }
 

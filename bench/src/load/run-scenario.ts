@@ -4,9 +4,16 @@ import path from 'node:path';
 import { freePorts } from '../machine/child-process.js';
 import { profileLines } from '../report/cpu-profile.js';
 import { HEDDLE } from '../subjects/index.js';
-import type { Subject, SubjectSetup } from '../subjects/subject.js';
+import type { Subject } from '../subjects/subject.js';
 import { startBackend } from './backend.js';
-import { type Latency, type MeasureOptions, measureDirect, measureSubject } from './measure-subject.js';
+import { writeCertificates } from './bench-certificates.js';
+import {
+  type Latency,
+  type MeasureOptions,
+  type RoundSetup,
+  measureDirect,
+  measureSubject,
+} from './measure-subject.js';
 import type { Measurement, Scenario, ScenarioVariant } from './scenario.js';
 
 const PROFILED_FUNCTIONS = 30;
@@ -68,15 +75,25 @@ async function runVariant(
   const failures: string[] = [];
   let worstTickMs = 0;
   // The proxies run one at a time, so they share ports and folder: Envoy and heddle-proxy read the very same file.
-  const [listenPort, adminPort] = (await freePorts(2)) as [number, number];
+  const [listenPort, adminPort, pairPort, pairAdminPort] = (await freePorts(4)) as [
+    number,
+    number,
+    number,
+    number,
+  ];
+  const certificates = path.join(folder, 'certificates');
+  writeCertificates(certificates);
   const setupFolder = path.join(folder, 'subject');
   mkdirSync(setupFolder);
   const backend = await startBackend(folder, options.cores.loadCore);
-  const setup: SubjectSetup = {
+  const setup: RoundSetup = {
     shape: variant.shape,
     listenPort,
     adminPort,
     backendPort: backend.port,
+    pairPort,
+    pairAdminPort,
+    certificates,
     folder: setupFolder,
     nodeArguments: options.profile ? ['--cpu-prof', `--cpu-prof-dir=${setupFolder}`] : [],
   };
@@ -140,9 +157,12 @@ function progressLine(
   measurement: Measurement,
   failed: boolean,
 ): string {
+  const { cpuUsPerRequest, cpuUsPerHandshake, rssMb } = measurement;
   const figure =
-    measurement.cpuUsPerRequest === undefined
-      ? `${measurement.rssMb?.toFixed(1) ?? '?'} MB`
-      : `${measurement.cpuUsPerRequest.toFixed(1)} µs CPU/request`;
+    cpuUsPerRequest !== undefined
+      ? `${cpuUsPerRequest.toFixed(1)} µs CPU/request`
+      : cpuUsPerHandshake !== undefined
+        ? `${cpuUsPerHandshake.toFixed(0)} µs CPU/handshake`
+        : `${rssMb?.toFixed(1) ?? '?'} MB`;
   return `${scenario.name}, ${variant.name}, round ${round + 1}/${rounds}: ${subject.name} ${failed ? 'FAILED' : figure}`;
 }

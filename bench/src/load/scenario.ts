@@ -16,6 +16,19 @@ export type ScenarioVariant = {
       readonly connections: number;
       /** Whether latency is measured too, in an open loop at the fixed rate. */
       readonly latency: boolean;
+      /** Two of the subject with mutual TLS between them; the one on this side is measured. */
+      readonly mtls?: 'client' | 'server';
+    }
+  | {
+      readonly kind: 'handshakes';
+      /** Which side of the handshakes the subject is. */
+      readonly side: 'client' | 'server';
+      readonly resumes: boolean;
+    }
+  | {
+      readonly kind: 'storm';
+      /** Connections that arrive at once. */
+      readonly connections: number;
     }
   | {
       readonly kind: 'idle';
@@ -37,6 +50,12 @@ export interface Measurement {
   requestsPerSecond?: number;
   addedP50Us?: number;
   addedP99Us?: number;
+  cpuUsPerHandshake?: number;
+  handshakesPerSecond?: number;
+  resumedPercent?: number;
+  stallP99Ms?: number;
+  stallMaxMs?: number;
+  peakRssMb?: number;
   readyMs?: number;
   rssMb?: number;
   pssMb?: number;
@@ -55,6 +74,12 @@ export const METRICS: readonly {
   { name: 'requestsPerSecond', title: 'requests/s', decimals: 0 },
   { name: 'addedP50Us', title: 'added p50 µs', decimals: 0 },
   { name: 'addedP99Us', title: 'added p99 µs', decimals: 0 },
+  { name: 'cpuUsPerHandshake', title: 'CPU µs/handshake', decimals: 0 },
+  { name: 'handshakesPerSecond', title: 'handshakes/s', decimals: 0 },
+  { name: 'resumedPercent', title: 'resumed %', decimals: 1 },
+  { name: 'stallP99Ms', title: 'others wait, p99 ms', decimals: 1 },
+  { name: 'stallMaxMs', title: 'others wait, max ms', decimals: 1 },
+  { name: 'peakRssMb', title: 'peak RSS MB', decimals: 1 },
   { name: 'readyMs', title: 'ready ms', decimals: 0 },
   { name: 'rssMb', title: 'RSS MB', decimals: 1 },
   { name: 'pssMb', title: 'Pss MB', decimals: 1 },

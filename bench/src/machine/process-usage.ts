@@ -43,6 +43,17 @@ export function processTreeMemory(pid: number): ProcessMemory {
   return total;
 }
 
+/**
+ * The most memory that a process, without its children, has ever had.
+ *
+ * Source: VmHWM of /proc/PID/status. Units: bytes. Errors: throws when the process is gone.
+ */
+export function peakRssBytes(pid: number): number {
+  const match = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'));
+  if (match === null) throw new Error(`the status of process ${pid} has no VmHWM`);
+  return Number(match[1]) * 1024;
+}
+
 /** Reads the three figures out of the text of a smaps_rollup file. Errors: throws when one is missing. */
 export function parseSmapsRollup(text: string): ProcessMemory {
   const field = (name: string): number => {

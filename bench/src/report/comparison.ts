@@ -15,7 +15,7 @@ export interface ComparedVariant {
   readonly title: string;
   readonly variant: string;
   readonly backend: string;
-  /** The metric that ratios are taken of: CPU per request where there is load, else RSS. */
+  /** The metric that ratios are taken of: CPU per request or handshake where there are any, else RSS. */
   readonly leadingMetric: MetricName;
   readonly subjects: readonly ComparedSubject[];
 }
@@ -23,8 +23,10 @@ export interface ComparedVariant {
 /** Sums the rounds up. Rounds that failed are left out of both sides of a ratio. */
 export function compare(result: VariantResult, anchorName: string): ComparedVariant {
   const everyRound = result.subjects.flatMap(({ rounds }) => rounds);
-  const isLoad = everyRound.some((measurement) => measurement?.cpuUsPerRequest !== undefined);
-  const leadingMetric = isLoad ? 'cpuUsPerRequest' : 'rssMb';
+  const leadingMetric =
+    (['cpuUsPerRequest', 'cpuUsPerHandshake'] as const).find((name) =>
+      everyRound.some((measurement) => measurement?.[name] !== undefined),
+    ) ?? 'rssMb';
   const anchor = result.subjects.find(({ name }) => name === anchorName);
   const subjects = result.subjects.map(({ name, rounds }): ComparedSubject => {
     const metrics: Partial<Record<MetricName, Spread>> = {};

@@ -33,6 +33,36 @@ describe('envoyBootstrap', () => {
   });
 });
 
+describe('envoyBootstrap for mutual TLS', () => {
+  const plain = { shape, listenPort: 1, adminPort: 2, backendPort: 3, folder: '/nowhere', nodeArguments: [] };
+
+  it('encrypts the side that lies between the two proxies, and only that', () => {
+    const client = parse(
+      envoyBootstrap({ ...plain, mtls: { side: 'client', certificates: '/c' } }, '/nowhere/access.log'),
+    ).static_resources;
+    const server = parse(
+      envoyBootstrap({ ...plain, mtls: { side: 'server', certificates: '/c' } }, '/nowhere/access.log'),
+    ).static_resources;
+    assert.equal(client.listeners[0].filter_chains[0].transport_socket, undefined);
+    assert.match(client.clusters[0].transport_socket.typed_config['@type'], /UpstreamTlsContext$/);
+    assert.match(
+      server.listeners[0].filter_chains[0].transport_socket.typed_config['@type'],
+      /DownstreamTlsContext$/,
+    );
+    assert.equal(server.clusters[0].transport_socket, undefined);
+  });
+
+  it('keeps no sessions where full handshakes are measured', () => {
+    const keysOf = (resumes: boolean): number => {
+      const handshakes = { side: 'client', resumes, certificates: '/c' } as const;
+      const bootstrap = parse(envoyBootstrap({ ...plain, handshakes }, ''));
+      return bootstrap.static_resources.clusters[0].transport_socket.typed_config.max_session_keys;
+    };
+    assert.equal(keysOf(false), 0);
+    assert.ok(keysOf(true) > 1);
+  });
+});
+
 describe('allTargets', () => {
   it('asks for every route exactly once', () => {
     const targets = allTargets(shape, '1k');

@@ -1,6 +1,8 @@
 import { stringify } from 'yaml';
 import { hostName, routePrefix } from './routing-shape.js';
+import { handshakeBootstrap } from './handshake-bootstrap.js';
 import type { SubjectSetup } from './subject.js';
+import { downstreamTls, upstreamTls } from './tls-contexts.js';
 
 const TYPE_PREFIX = 'type.googleapis.com/envoy.extensions';
 
@@ -28,6 +30,8 @@ export const ACCESS_LOG_FIELDS = {
 
 /** The one bootstrap file that starts both Envoy and heddle-proxy. */
 export function envoyBootstrap(setup: SubjectSetup, accessLogFile: string): string {
+  if (setup.handshakes !== undefined) return handshakeBootstrap(setup, setup.handshakes);
+  const { mtls } = setup;
   return stringify({
     node: { id: 'bench', cluster: 'bench' },
     admin: { address: loopback(setup.adminPort) },
@@ -36,12 +40,15 @@ export function envoyBootstrap(setup: SubjectSetup, accessLogFile: string): stri
         {
           name: 'inbound',
           address: loopback(setup.listenPort),
-          filter_chains: [{ filters: [connectionManager(setup, accessLogFile)] }],
+          filter_chains: [
+            {
+              filters: [connectionManager(setup, accessLogFile)],
+              ...(mtls?.side === 'server' ? { transport_socket: downstreamTls(mtls.certificates) } : {}),
+            },
+          ],
         },
       ],
-      clusters: Array.from({ length: setup.shape.virtualHosts }, (_, host) =>
-        cluster(host, setup.backendPort),
-      ),
+      clusters: Array.from({ length: setup.shape.virtualHosts }, (_, host) => cluster(host, setup)),
     },
   });
 }
@@ -94,7 +101,7 @@ function virtualHost(host: number, routes: number): object {
   };
 }
 
-function cluster(host: number, backendPort: number): object {
+function cluster(host: number, { backendPort, mtls }: SubjectSetup): object {
   const name = `cluster-${host}`;
   const endpoint = { endpoint: { address: loopback(backendPort) } };
   return {
@@ -102,6 +109,7 @@ function cluster(host: number, backendPort: number): object {
     type: 'STATIC',
     connect_timeout: '1s',
     load_assignment: { cluster_name: name, endpoints: [{ lb_endpoints: [endpoint] }] },
+    ...(mtls?.side === 'client' ? { transport_socket: upstreamTls(mtls.certificates) } : {}),
   };
 }
 

@@ -8,6 +8,14 @@ export interface SubjectSetup {
   readonly backendPort: number;
   /** Configuration and logs; subjects take turns in it. */
   readonly folder: string;
+  /** Of mutual TLS over HTTP: which side this proxy is. Absent: plain text on both sides. */
+  readonly mtls?: { readonly side: 'client' | 'server'; readonly certificates: string };
+  /** For a proxy that only shakes hands; then nothing of the shape counts. */
+  readonly handshakes?: {
+    readonly side: 'client' | 'server';
+    readonly resumes: boolean;
+    readonly certificates: string;
+  };
   /** Arguments for the Node that runs a subject, if one does. */
   readonly nodeArguments: readonly string[];
 }

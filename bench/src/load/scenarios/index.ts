@@ -1,8 +1,10 @@
 import type { Scenario } from '../scenario.js';
 import { bodies } from './bodies.js';
+import { handshakes, storm } from './handshakes.js';
 import { http1 } from './http1.js';
 import { idleMemory } from './idle-memory.js';
+import { mtls } from './mtls.js';
 import { routes } from './routes.js';
 
 /** Every scenario, in the order in which they run. */
-export const SCENARIOS: readonly Scenario[] = [http1, bodies, routes, idleMemory];
+export const SCENARIOS: readonly Scenario[] = [http1, bodies, routes, mtls, handshakes, storm, idleMemory];

@@ -1,29 +1,30 @@
-import { fileURLToPath } from 'node:url';
 import { type RunningProcess, startProcess } from '../machine/child-process.js';
-import type { GeneratorCommand, GeneratorReport } from './generator-protocol.js';
 
-const GENERATOR_FILE = fileURLToPath(new URL('./generator.js', import.meta.url));
-
-/** The load generator, in a process of its own. Whoever starts it calls `stop`. */
-export class GeneratorClient {
+/** A process of our own that answers every command with one report. Whoever starts it calls `stop`. */
+export class WorkerClient<Command extends object, Report> {
   readonly #process: RunningProcess;
 
   private constructor(started: RunningProcess) {
     this.#process = started;
   }
 
-  static async start(core: number | undefined, logFile: string): Promise<GeneratorClient> {
-    const command = [process.execPath, GENERATOR_FILE];
-    return new GeneratorClient(await startProcess({ command, core, logFile, ipc: true }));
+  /** Starts a compiled file that calls `answerCommands`. */
+  static async start<Command extends object, Report>(
+    file: string,
+    core: number | undefined,
+    logFile: string,
+  ): Promise<WorkerClient<Command, Report>> {
+    const command = [process.execPath, file];
+    return new WorkerClient<Command, Report>(await startProcess({ command, core, logFile, ipc: true }));
   }
 
-  /** Errors: rejects with what the generator says, or when it has ended. */
-  ask(command: GeneratorCommand): Promise<GeneratorReport> {
+  /** Errors: rejects with what the worker says, or when it has ended. */
+  ask(command: Command): Promise<Report> {
     const { child } = this.#process;
     return new Promise((resolve, reject) => {
       const onMessage = (message: unknown): void => {
         child.off('exit', onExit);
-        const answer = message as { report?: GeneratorReport; error?: string };
+        const answer = message as { report?: Report; error?: string };
         if (answer.report !== undefined) resolve(answer.report);
         else reject(new Error(`load generator: ${answer.error}`));
       };
