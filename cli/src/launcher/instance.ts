@@ -6,6 +6,7 @@ import { applicationEnvironment, type ReachableService } from './application-env
 import { fileStem } from './file-stem.js';
 import type { LaunchEnvironment } from './launch-environment.js';
 import { acceptsConnections, waitUntil } from './readiness.js';
+import type { InboundPort } from './proxy-bootstrap.js';
 import { Sidecar } from './sidecar.js';
 import { SupervisedProcess } from './supervised-process.js';
 
@@ -33,7 +34,7 @@ export class Instance {
   readonly #recordFile: string;
   #application: SupervisedProcess | undefined;
   #sidecar: Sidecar | undefined;
-  #inbound: { readonly name: string; readonly listen: number; readonly application: number }[] = [];
+  #inbound: InboundPort[] = [];
   readonly #taken: number[] = [];
   #applicationUp = false;
   #sidecarUp = false;
@@ -70,7 +71,8 @@ export class Instance {
     const { report } = this.#environment;
     report({ kind: 'instance-starting', name });
     for (const port of workload.ports) {
-      this.#inbound.push({ name: port.name, listen: await this.#port(), application: await this.#port() });
+      const listen = await this.#port();
+      this.#inbound.push({ name: port.name, port: port.port, listen, application: await this.#port() });
     }
     const reachable: ReachableService[] = [];
     const outbound: Record<string, number> = {};
@@ -217,7 +219,16 @@ export class Instance {
       const entry = {
         apiVersion: 'networking.istio.io/v1',
         kind: 'WorkloadEntry',
-        metadata: { name: this.name, namespace: workload.namespace, labels: workload.labels },
+        metadata: {
+          name: this.name,
+          namespace: workload.namespace,
+          labels: workload.labels,
+          annotations: {
+            'heddle.dev/application-ports': this.#inbound
+              .map(({ name, port }) => `${name}=${port}`)
+              .join(','),
+          },
+        },
         spec: {
           address: '127.0.0.1',
           ports: Object.fromEntries(this.#inbound.map(({ name, listen }) => [name, listen])),

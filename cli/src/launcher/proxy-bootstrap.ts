@@ -1,11 +1,15 @@
+/** One port of the application: its own number, by which policies know it, and those that it was given here. */
+export interface InboundPort {
+  readonly name: string;
+  readonly port: number;
+  readonly listen: number;
+  readonly application: number;
+}
+
 /** The ports of a proxy whose application is told where to connect (interception NONE). */
 export interface ExplicitPlan {
   readonly bindAddress: string;
-  readonly inbound: readonly {
-    readonly name: string;
-    readonly listen: number;
-    readonly application: number;
-  }[];
+  readonly inbound: readonly InboundPort[];
   /** By `HOSTNAME:PORT`. */
   readonly outbound: Readonly<Record<string, number>>;
   /** 0: none. */

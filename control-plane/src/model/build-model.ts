@@ -6,9 +6,11 @@ import {
   InstanceIndex,
   instanceOfEntry,
   instanceOfWorkload,
+  plannedInstanceOf,
   serviceOf,
   servicesOfEntry,
   workloadOf,
+  type Instances,
 } from './build-services.js';
 import { bindingOfVirtualService } from './build-virtual-service.js';
 import { checkReferences } from './check-references.js';
@@ -35,10 +37,13 @@ export function buildModel(
   const ofKind = (kind: MeshKind): readonly MeshResource[] =>
     ordered.filter((resource) => resource.kind === kind);
   const workloadResources = ofKind('Workload');
-  const instances = new InstanceIndex([
-    ...ofKind('WorkloadEntry').map(instanceOfEntry),
-    ...workloadResources.map(instanceOfWorkload).filter((instance) => instance !== undefined),
-  ]);
+  const instances: Instances = {
+    running: new InstanceIndex([
+      ...ofKind('WorkloadEntry').map(instanceOfEntry),
+      ...workloadResources.map(instanceOfWorkload).filter((instance) => instance !== undefined),
+    ]),
+    planned: new InstanceIndex(workloadResources.map(plannedInstanceOf)),
+  };
   const services = buildServices(ofKind('Service'), ofKind('ServiceEntry'), instances, problems);
   const bindings: RouteBinding[] = ofKind('VirtualService').map(bindingOfVirtualService);
   const model: MeshModel = {
@@ -70,7 +75,7 @@ function policyOf(resource: MeshResource): DestinationPolicy {
 function buildServices(
   plain: readonly MeshResource[],
   entries: readonly MeshResource[],
-  instances: InstanceIndex,
+  instances: Instances,
   problems: SourceProblem[],
 ): Map<string, Service> {
   const services = new Map<string, Service>();
@@ -131,14 +136,14 @@ function servicesOf(
   return { services, servicesByHost, selectingServices };
 }
 
-/** What runs where is not configuration, except where a proxy has to resolve it: those addresses stand in clusters. */
+/** What runs where is not configuration, except what stands in clusters: addresses to be resolved, and who is expected there. */
 function configHashOf(ordered: readonly MeshResource[], services: ReadonlyMap<string, Service>): string {
   const hash = createHash('sha256');
   for (const { kind, key, contentHash } of ordered) {
     if (kind !== 'WorkloadEntry' && kind !== 'Workload') hash.update(`${key} ${contentHash}\n`);
   }
-  for (const { key, resolution, endpointsHash } of services.values()) {
-    if (resolution !== 'static') hash.update(`${key} ${endpointsHash}\n`);
+  for (const { key, resolution, endpointsHash, serviceAccounts } of services.values()) {
+    hash.update(`${key} ${resolution === 'static' ? '' : endpointsHash} ${serviceAccounts.join(',')}\n`);
   }
   return hash.digest('base64url').slice(0, 22);
 }

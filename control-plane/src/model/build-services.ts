@@ -24,6 +24,10 @@ export interface Instance {
   readonly locality: Locality;
   readonly weight: number;
   readonly serviceAccount: string;
+  /** Whether the proxy beside it has an identity of the mesh. */
+  readonly mtls: boolean;
+  /** By port name: the application's own numbers, where the proxy is reached by others. */
+  readonly applicationPorts: Readonly<Record<string, number>>;
 }
 
 /** `.` is the resource's own namespace, absent is all. */
@@ -81,8 +85,36 @@ export function instanceOfEntry(resource: MeshResource): Instance {
   let instance = entryInstances.get(resource);
   if (instance === undefined) {
     const spec = resource.spec as WorkloadEntrySpec;
-    instance = instanceOf(spec, spec.address, resource.namespace, resource.name, resource.labels);
+    instance = {
+      ...instanceOf(spec, spec.address, resource.namespace, resource.name, resource.labels),
+      applicationPorts: applicationPortsOf(resource.annotations[applicationPortsAnnotation]),
+    };
     entryInstances.set(resource, instance);
+  }
+  return instance;
+}
+
+/** `http=9080,admin=9090`: what an application's ports are called by policies, where a launcher moved them. */
+const applicationPortsAnnotation = 'heddle.dev/application-ports';
+
+function applicationPortsOf(text: string | undefined): Readonly<Record<string, number>> {
+  const ports = (text ?? '').split(',').flatMap((part): [string, number][] => {
+    const [, name = '', port = ''] = /^([a-z0-9-]{1,63})=(\d{1,5})$/.exec(part) ?? [];
+    return name === '' ? [] : [[name, Number(port)]];
+  });
+  return Object.fromEntries(ports);
+}
+
+const plannedInstances = new WeakMap<MeshResource, Instance>();
+
+/** A `Workload` as it will run: nobody to send requests to, but known by its labels and service account. */
+export function plannedInstanceOf(resource: MeshResource): Instance {
+  let instance = plannedInstances.get(resource);
+  if (instance === undefined) {
+    const { serviceAccount, labels = {} } = resource.spec as WorkloadSpec;
+    const spec = { labels, ...(serviceAccount === undefined ? {} : { serviceAccount }) };
+    instance = instanceOf(spec, '', resource.namespace, resource.name, resource.labels);
+    plannedInstances.set(resource, instance);
   }
   return instance;
 }
@@ -102,17 +134,23 @@ function instanceOf(
   name: string,
   ownLabels: Texts,
 ): Instance {
+  const labels = { ...ownLabels, ...spec.labels };
   return {
     name,
     namespace,
     address,
     ports: spec.ports ?? {},
-    labels: { ...ownLabels, ...spec.labels },
+    labels,
+    mtls: labels[tlsModeLabel] === 'istio',
+    applicationPorts: {},
     locality: localityOf(spec.locality),
     weight: spec.weight ?? 1,
     serviceAccount: spec.serviceAccount ?? 'default',
   };
 }
+
+/** Source: Istio's label of workloads that take mutual TLS. Heddle never assumes it of one that does not say so. */
+export const tlsModeLabel = 'security.istio.io/tlsMode';
 
 function localityOf(text: string | undefined): Locality {
   const [region = '', zone = '', subZone = ''] = (text ?? '').split('/');
@@ -144,11 +182,17 @@ export function workloadOf(resource: MeshResource): Workload {
 
 const builtServices = new WeakMap<
   MeshResource,
-  { readonly found: readonly Instance[]; readonly service: Service }
+  { readonly found: readonly Instance[]; readonly planned: readonly Instance[]; readonly service: Service }
 >();
 
+/** What runs, and what is to run. */
+export interface Instances {
+  readonly running: InstanceIndex;
+  readonly planned: InstanceIndex;
+}
+
 /** A `v1 Service`. The same object while the resource and the instances that it selects are the same. */
-export function serviceOf(resource: MeshResource, instances: InstanceIndex): Service {
+export function serviceOf(resource: MeshResource, instances: Instances): Service {
   const spec = resource.spec as ServiceSpec;
   const { namespace, name } = resource;
   const ports = (spec.ports ?? []).map((port): ServicePort => ({
@@ -164,10 +208,13 @@ export function serviceOf(resource: MeshResource, instances: InstanceIndex): Ser
     ? [instanceOf({}, spec.externalName, namespace, name, {})]
     : selector === undefined
       ? []
-      : instances.selected(namespace, selector);
+      : instances.running.selected(namespace, selector);
+  const planned = outside || selector === undefined ? [] : instances.planned.selected(namespace, selector);
   const built = builtServices.get(resource);
-  if (built !== undefined && (outside || isSameList(built.found, found))) return built.service;
-  const service = finish({
+  if (built !== undefined && isSameList(built.planned, planned)) {
+    if (outside || isSameList(built.found, found)) return built.service;
+  }
+  const service = finish(planned, {
     key: `${namespace}/${serviceHostname(name, namespace)}`,
     hostname: serviceHostname(name, namespace),
     namespace,
@@ -181,7 +228,7 @@ export function serviceOf(resource: MeshResource, instances: InstanceIndex): Ser
     selector: outside ? undefined : selector,
     endpoints: endpointsOf(found, ports),
   });
-  builtServices.set(resource, { found, service });
+  builtServices.set(resource, { found, planned, service });
   return service;
 }
 
@@ -199,7 +246,7 @@ const resolutions: Readonly<Record<string, Service['resolution']>> = {
 /** A `ServiceEntry`: one service for each of its hosts. */
 export function servicesOfEntry(
   resource: MeshResource,
-  instances: InstanceIndex,
+  instances: Instances,
   problems: SourceProblem[],
 ): readonly Service[] {
   const spec = resource.spec as ServiceEntrySpec;
@@ -214,9 +261,11 @@ export function servicesOfEntry(
   return spec.hosts.map((written, i): Service => {
     const hostname = resolveHost(written, namespace);
     let found: readonly Instance[];
-    if (spec.workloadSelector !== undefined)
-      found = instances.selected(namespace, spec.workloadSelector.labels);
-    else if (spec.endpoints !== undefined && spec.endpoints.length > 0) {
+    let planned: readonly Instance[] = [];
+    if (spec.workloadSelector !== undefined) {
+      found = instances.running.selected(namespace, spec.workloadSelector.labels);
+      planned = instances.planned.selected(namespace, spec.workloadSelector.labels);
+    } else if (spec.endpoints !== undefined && spec.endpoints.length > 0) {
       found = spec.endpoints.map((entry) =>
         instanceOf(entry, entry.address ?? hostname, namespace, resource.name, {}),
       );
@@ -233,7 +282,7 @@ export function servicesOfEntry(
       );
       found = [];
     }
-    return finish({
+    return finish(planned, {
       key: `${namespace}/${hostname}`,
       hostname,
       namespace,
@@ -250,9 +299,13 @@ export function servicesOfEntry(
   });
 }
 
-function finish(service: Omit<Service, 'endpointsHash' | 'serviceAccounts'>): Service {
+function finish(
+  planned: readonly Instance[],
+  service: Omit<Service, 'endpointsHash' | 'serviceAccounts'>,
+): Service {
+  // Also those that do not run yet, so that clusters stay as they are while instances come and go.
   const serviceAccounts = [
-    ...new Set(service.endpoints.map((e) => `${e.namespace}/${e.serviceAccount}`)),
+    ...new Set([...service.endpoints, ...planned].map((e) => `${e.namespace}/${e.serviceAccount}`)),
   ].sort();
   const endpointsHash = createHash('sha256')
     .update(JSON.stringify(service.endpoints))
@@ -266,6 +319,8 @@ function endpointsOf(instances: readonly Instance[], ports: readonly ServicePort
     .map((instance): Endpoint => ({
       address: instance.address,
       ports: portsOf(instance, ports),
+      applicationPorts: applicationPortsOfServicePorts(instance, ports),
+      mtls: instance.mtls,
       labels: sorted(instance.labels),
       locality: instance.locality,
       weight: instance.weight,
@@ -279,7 +334,7 @@ function endpointsOf(instances: readonly Instance[], ports: readonly ServicePort
 }
 
 /** Source: Istio: the instance's port of the service port's name, else of the target port's, else the target port's number. */
-function portsOf(instance: Instance, ports: readonly ServicePort[]): Record<number, number> {
+function portsOf(instance: Pick<Instance, 'ports'>, ports: readonly ServicePort[]): Record<number, number> {
   const found: Record<number, number> = {};
   for (const { number, name, targetPort } of ports) {
     const named = typeof targetPort === 'string' ? own(instance.ports, targetPort) : undefined;
@@ -288,6 +343,14 @@ function portsOf(instance: Instance, ports: readonly ServicePort[]): Record<numb
     if (actual !== undefined) found[number] = actual;
   }
   return found;
+}
+
+/** The application's port for each service port, found as the port of the instance is. */
+function applicationPortsOfServicePorts(
+  instance: Instance,
+  ports: readonly ServicePort[],
+): Record<number, number> {
+  return portsOf({ ports: { ...instance.ports, ...instance.applicationPorts } }, ports);
 }
 
 function own(ports: Readonly<Record<string, number>>, name: string): number | undefined {

@@ -45,6 +45,7 @@ export interface Service {
   readonly external: boolean;
   readonly exportTo: ExportTo;
   readonly selector: Readonly<Record<string, string>> | undefined;
+  /** `NAMESPACE/SERVICE_ACCOUNT` of all who run or are to run behind it. */
   readonly serviceAccounts: readonly string[];
   /** Every workload behind the service, ordered; ports are numbers by service port. */
   readonly endpoints: readonly Endpoint[];
@@ -65,6 +66,10 @@ export interface Endpoint {
   readonly address: string;
   /** The endpoint's port for each service port number; a service port that it does not offer is absent. */
   readonly ports: Readonly<Record<number, number>>;
+  /** The same, but as the application and the policies for it count; they differ where a sidecar is reached by a port of its own. */
+  readonly applicationPorts: Readonly<Record<number, number>>;
+  /** Whether a proxy with an identity of the mesh stands before it. */
+  readonly mtls: boolean;
   readonly labels: Readonly<Record<string, string>>;
   readonly locality: Locality;
   readonly weight: number;

@@ -36,7 +36,7 @@ export type FieldPath = readonly (string | number)[];
  * One resource as it was read and found valid by its schema; nothing is defaulted.
  *
  * Shape: `spec` is the plain JSON of the resource.
- * `contentHash` covers labels, a written time of creation and `spec` alone: a resource that only moved inside its file keeps it.
+ * `contentHash` covers labels, annotations, a written time of creation and `spec` alone: a resource that only moved inside its file keeps it.
  */
 export interface MeshResource<K extends MeshKind = MeshKind> {
   /** `KIND/NAMESPACE/NAME`. */
@@ -46,6 +46,8 @@ export interface MeshResource<K extends MeshKind = MeshKind> {
   readonly namespace: string;
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
+  /** Those that Heddle may read: `*.istio.io/…`, `istio.io/…` and `heddle.dev/…`. */
+  readonly annotations: Readonly<Record<string, string>>;
   /** Units: ms since 1970, from `metadata.creationTimestamp`; 0 where it is not written. The older policy wins a conflict. */
   readonly createdAtMs: number;
   readonly spec: unknown;

@@ -171,6 +171,7 @@ class DocumentReader implements ParsedMeshFile {
     const shape = validateValue(schemas[meshKind], value);
     const spec = value['spec'] ?? {};
     const createdAtMs = createdAtMsOf(metadata['creationTimestamp']);
+    const annotations = annotationsOf(metadata['annotations']);
     const resource: MeshResource = {
       key: resourceKey(meshKind, namespace, name ?? ''),
       kind: meshKind,
@@ -178,6 +179,7 @@ class DocumentReader implements ParsedMeshFile {
       namespace,
       name: name ?? '',
       labels: isObject(metadata['labels']) ? (metadata['labels'] as Record<string, string>) : {},
+      annotations,
       createdAtMs,
       spec,
       contentHash: '',
@@ -191,8 +193,8 @@ class DocumentReader implements ParsedMeshFile {
       else this.refused.add(resource.key);
       return;
     }
-    const age = createdAtMs === 0 ? [] : [createdAtMs];
-    this.resources.push({ ...resource, contentHash: hashOf([meshKind, resource.labels, spec, ...age]) });
+    const contentHash = hashOf([meshKind, resource.labels, annotations, createdAtMs, spec]);
+    this.resources.push({ ...resource, contentHash });
   }
 
   #kindOf(value: Readonly<Record<string, unknown>>, origin: ResourceOrigin): MeshKind | undefined {
@@ -295,6 +297,17 @@ const kindsAndVersions = (Object.keys(meshKinds) as MeshKind[]).flatMap((meshKin
     kind: meshKind === 'KubernetesGateway' ? 'Gateway' : (meshKind as string),
   })),
 );
+
+/** What tools write beside them (the last applied text, say) would make every resource look changed. */
+function annotationsOf(written: unknown): Readonly<Record<string, string>> {
+  if (!isObject(written)) return {};
+  return Object.fromEntries(
+    Object.entries(written).filter(
+      (entry): entry is [string, string] =>
+        typeof entry[1] === 'string' && /^(heddle\.dev|([\w-]+\.)*istio\.io)\//.test(entry[0]),
+    ),
+  );
+}
 
 /** 0 for what is no time. */
 function createdAtMsOf(written: unknown): number {

@@ -15,8 +15,9 @@ describe('proxyViewOf', () => {
           SERVICE_ACCOUNT: 'reviews',
           INTERCEPTION_MODE: 'NONE',
           HEDDLE_ACCESS_LOG: 'access.log',
+          HEDDLE_MTLS: 'true',
           HEDDLE_EXPLICIT: {
-            inbound: [{ name: 'http', listen: 41001, application: 41002 }],
+            inbound: [{ name: 'http', port: 9080, listen: 41001, application: 41002 }],
             outbound: { 'ratings.shop.svc.cluster.local:9080': 41003 },
             httpProxy: 41004,
           },
@@ -34,13 +35,14 @@ describe('proxyViewOf', () => {
         interception: 'NONE',
         explicit: {
           bindAddress: '127.0.0.1',
-          inbound: [{ name: 'http', listen: 41001, application: 41002 }],
+          inbound: [{ name: 'http', port: 9080, listen: 41001, application: 41002 }],
           outbound: { 'ratings.shop.svc.cluster.local:9080': 41003 },
           httpProxy: 41004,
           gatewayPorts: {},
         },
         accessLogPath: 'access.log',
         mirrors: false,
+        mtls: true,
       },
     });
   });

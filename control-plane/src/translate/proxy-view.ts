@@ -19,6 +19,11 @@ export interface ProxyView {
   readonly accessLogPath: string;
   /** Whether the proxy can copy requests to mirrors; others would refuse the routes. Source: node user agent `envoy`. */
   readonly mirrors: boolean;
+  /**
+   * Whether the proxy has an identity of the mesh, so that the secrets `default` and `ROOTCA` come to it. Another is never
+   * told to speak mutual TLS: it would wait for them for ever. Source: node metadata `HEDDLE_MTLS`.
+   */
+  readonly mtls: boolean;
 }
 
 /**
@@ -28,9 +33,13 @@ export interface ProxyView {
  */
 export interface ExplicitPorts {
   readonly bindAddress: string;
-  /** What others reach the application by: `listen` is ours, `application` is where the application really listens. */
+  /**
+   * What others reach the application by: `listen` is ours, `application` is where the application really listens. `port` is
+   * the workload's own number for it, by which policies know it; it differs where a launcher moved the application.
+   */
   readonly inbound: readonly {
     readonly name: string;
+    readonly port: number;
     readonly listen: number;
     readonly application: number;
   }[];
@@ -78,6 +87,7 @@ export function proxyViewOf(
     explicit: interception === 'NONE' ? readExplicitPorts(metadata, problems) : undefined,
     accessLogPath: metadata.text('HEDDLE_ACCESS_LOG') || '/dev/stdout',
     mirrors: node.userAgentName === 'envoy',
+    mtls: metadata.flag('HEDDLE_MTLS'),
   };
   return problems.length > 0 ? { ok: false, problems } : { ok: true, view };
 }
@@ -103,11 +113,15 @@ function readExplicitPorts(metadata: MetadataReader, problems: string[]): Explic
   const explicit = metadata.reader('HEDDLE_EXPLICIT');
   if (explicit === undefined) return undefined;
   const bindAddress = explicit.text('bindAddress') || '127.0.0.1';
-  const inbound = explicit.list('inbound').map((item) => ({
-    name: item.text('name'),
-    listen: item.port('listen'),
-    application: item.port('application'),
-  }));
+  const inbound = explicit.list('inbound').map((item) => {
+    const application = item.port('application');
+    return {
+      name: item.text('name'),
+      port: item.has('port') ? item.port('port') : application,
+      listen: item.port('listen'),
+      application,
+    };
+  });
   const outbound = explicit.ports('outbound');
   const gatewayPorts = explicit.ports('gatewayPorts');
   const taken = new Map<number, string>();
@@ -150,6 +164,15 @@ class MetadataReader {
     if (field === undefined) return '';
     if (typeof field.stringValue === 'string') return field.stringValue;
     return this.#wrong(name, 'text', '');
+  }
+
+  /** Also as the text `true`, which is how environments and annotations carry it. */
+  flag(name: string): boolean {
+    const field = this.#field(name);
+    if (field === undefined) return false;
+    if (typeof field.boolValue === 'boolean') return field.boolValue;
+    if (field.stringValue === 'true' || field.stringValue === 'false') return field.stringValue === 'true';
+    return this.#wrong(name, 'true or false', false);
   }
 
   texts(name: string): Record<string, string> {

@@ -3,6 +3,7 @@ import type {
   AppProtocol,
   ConnectionPoolPolicy,
   LoadBalancerPolicy,
+  MeshModel,
   OutlierPolicy,
   Service,
   ServicePort,
@@ -10,6 +11,7 @@ import type {
 } from '../model/mesh-model.js';
 import { adsSource, duration, socketAddress } from './proto-values.js';
 import { loadAssignmentOf } from './translate-endpoints.js';
+import { upstreamTlsOf, type TlsCaller } from './translate-upstream-tls.js';
 import type { EffectivePolicy } from './visibility.js';
 
 type Cluster = envoy.config.cluster.v3.ICluster;
@@ -22,15 +24,20 @@ const defaultConnectTimeoutMs = 10_000;
 /** No bound: proxies pass on what they get unless a rule says otherwise. */
 const unlimited = 4_294_967_295;
 
+/** What clusters depend on beside the service and the rules for it. */
+export interface ClusterCaller extends TlsCaller {
+  readonly peers: MeshModel['peerAuthentications'];
+}
+
 /** The clusters of one service: for each port the whole, and each subset. */
-export function clustersOf(service: Service, policy: EffectivePolicy): Cluster[] {
+export function clustersOf(service: Service, policy: EffectivePolicy, caller: ClusterCaller): Cluster[] {
   const clusters: Cluster[] = [];
   for (const port of service.ports) {
     if (port.protocol === 'udp') continue;
-    clusters.push(outboundCluster(service, port, '', undefined, policy.traffic));
+    clusters.push(outboundCluster(service, caller, port, '', undefined, policy.traffic));
     for (const subset of policy.subsets) {
       const traffic = { ...policy.traffic, ...subset.traffic };
-      clusters.push(outboundCluster(service, port, subset.name, subset.labels, traffic));
+      clusters.push(outboundCluster(service, caller, port, subset.name, subset.labels, traffic));
     }
   }
   return clusters;
@@ -38,22 +45,20 @@ export function clustersOf(service: Service, policy: EffectivePolicy): Cluster[]
 
 function outboundCluster(
   service: Service,
+  caller: ClusterCaller,
   port: ServicePort,
   subset: string,
   labels: Readonly<Record<string, string>> | undefined,
   traffic: TrafficPolicy,
 ): Cluster {
-  const name = resourceNames.clusterName({
-    direction: 'outbound',
-    port: port.number,
-    subset,
-    host: service.hostname,
-  });
+  const parts = { direction: 'outbound', port: port.number, subset, host: service.hostname } as const;
+  const name = resourceNames.clusterName(parts);
   const policy = traffic.portLevel?.get(port.number) ?? traffic;
   const pool = policy.connectionPool ?? {};
   return {
     name,
-    ...discoveryOf(service, port, name, labels),
+    ...discoveryOf(service, caller, port, name, labels),
+    ...upstreamTlsOf(service, caller, port, resourceNames.clusterServerName(parts)),
     connectTimeout: duration(pool.connectTimeoutMs ?? defaultConnectTimeoutMs),
     ...balancerOf(policy.loadBalancer),
     circuitBreakers: { thresholds: [thresholdsOf(pool)] },
@@ -74,6 +79,7 @@ function outboundCluster(
 
 function discoveryOf(
   service: Service,
+  { peers }: ClusterCaller,
   port: ServicePort,
   name: string,
   labels: Readonly<Record<string, string>> | undefined,
@@ -83,7 +89,7 @@ function discoveryOf(
       return { type: EDS, edsClusterConfig: { edsConfig: adsSource, serviceName: name } };
     case 'dns':
     case 'dns-round-robin': {
-      const loadAssignment = loadAssignmentOf(service, port.number, labels, name);
+      const loadAssignment = loadAssignmentOf(service, port.number, labels, name, peers);
       const roundRobin = service.resolution === 'dns-round-robin';
       // Envoy's LOGICAL_DNS takes exactly one host.
       if (roundRobin && !hasOneEndpoint(loadAssignment))

@@ -2,8 +2,10 @@ import { isIP } from 'node:net';
 import { envoy, resourceNames } from '@heddle/xds-protos';
 import { selects } from '../model/build-services.js';
 import type { Endpoint, MeshModel, Service } from '../model/mesh-model.js';
+import { peerModeAt, peerModesOf } from '../model/peer-authentication.js';
 import { socketAddress } from './proto-values.js';
 import type { ProxyView } from './proxy-view.js';
+import { mutualTlsEndpoint } from './translate-upstream-tls.js';
 import { scopeOf } from './visibility.js';
 
 type LoadAssignment = envoy.config.endpoint.v3.IClusterLoadAssignment;
@@ -25,9 +27,11 @@ export function translateEndpoints(
   const service = scope.services.get(parts.host);
   if (service?.resolution !== 'static' || !service.ports.some((port) => port.number === parts.port))
     return undefined;
-  if (parts.subset === '') return loadAssignmentOf(service, parts.port, undefined, clusterName);
+  const peers = model.peerAuthentications;
+  if (parts.subset === '') return loadAssignmentOf(service, parts.port, undefined, clusterName, peers);
   const subset = scope.policyFor(service).subsets.find(({ name }) => name === parts.subset);
-  return subset === undefined ? undefined : loadAssignmentOf(service, parts.port, subset.labels, clusterName);
+  if (subset === undefined) return undefined;
+  return loadAssignmentOf(service, parts.port, subset.labels, clusterName, peers);
 }
 
 /** A service's endpoints on a port, those with the labels alone, by locality. */
@@ -36,6 +40,7 @@ export function loadAssignmentOf(
   port: number,
   labels: Readonly<Record<string, string>> | undefined,
   clusterName: string,
+  peers: MeshModel['peerAuthentications'],
 ): LoadAssignment {
   const localities = new Map<string, Endpoint[]>();
   for (const endpoint of service.endpoints) {
@@ -50,12 +55,13 @@ export function loadAssignmentOf(
     else group.push(endpoint);
   }
   const ordered = [...localities].sort(([a], [b]) => (a < b ? -1 : 1));
-  return { clusterName, endpoints: ordered.map(([, endpoints]) => localityOf(endpoints, port)) };
+  return { clusterName, endpoints: ordered.map(([, endpoints]) => localityOf(endpoints, port, peers)) };
 }
 
 function localityOf(
   endpoints: readonly Endpoint[],
   port: number,
+  peers: MeshModel['peerAuthentications'],
 ): envoy.config.endpoint.v3.ILocalityLbEndpoints {
   const locality = endpoints[0]?.locality;
   const isNamed = locality !== undefined && locality.region + locality.zone + locality.subZone !== '';
@@ -63,9 +69,16 @@ function localityOf(
     ...(isNamed ? { locality } : {}),
     lbEndpoints: endpoints.map((endpoint) => ({
       endpoint: { address: socketAddress(endpoint.address, endpoint.ports[port] ?? 0) },
+      ...(takesMutualTls(endpoint, port, peers) ? { metadata: mutualTlsEndpoint } : {}),
       healthStatus: { healthy: HEALTHY, unhealthy: UNHEALTHY, draining: DRAINING }[endpoint.health],
       loadBalancingWeight: { value: endpoint.weight },
     })),
     loadBalancingWeight: { value: endpoints.reduce((sum, endpoint) => sum + endpoint.weight, 0) },
   };
+}
+
+/** Whether the other side can, and has not been told not to. */
+function takesMutualTls(endpoint: Endpoint, port: number, peers: MeshModel['peerAuthentications']): boolean {
+  if (!endpoint.mtls) return false;
+  return peerModeAt(peerModesOf(peers, endpoint), endpoint.applicationPorts[port] ?? 0) !== 'disable';
 }

@@ -4,7 +4,7 @@ import { compareSpecificity, hostMatches } from '../model/hostname.js';
 import type { GatewayConfig, GatewayServer, MeshModel, RouteBinding } from '../model/mesh-model.js';
 import type { ProxyView } from './proxy-view.js';
 import type { ResourceSet } from './resource-set.js';
-import { httpListener, tcpListener } from './translate-listener.js';
+import { httpChain, listenerOf, tcpChain } from './translate-listener.js';
 import { routesOf } from './translate-virtual-host.js';
 import { isVisible, type NamespaceScope } from './visibility.js';
 
@@ -48,12 +48,15 @@ function addPort(
   const http = servers.filter(({ server }) => server.protocol !== 'tcp');
   if (http.length === 0) {
     const clusters = tcpClusters(model, view, port, servers);
-    if (clusters.length > 0)
-      set.addListener(tcpListener(view, 'gateway', address, listen, `gateway_${port}`, clusters));
+    if (clusters.length > 0) {
+      const filterChains = [tcpChain(view, `gateway_${port}`, clusters)];
+      set.addListener(listenerOf('gateway', address, listen, { filterChains }));
+    }
     return;
   }
   const name = resourceNames.routeConfigurationName({ kind: 'gateway-http', port });
-  set.addListener(httpListener(view, 'gateway', address, listen, `gateway_${port}`, name));
+  const filterChains = [httpChain(view, 'gateway', `gateway_${port}`, name)];
+  set.addListener(listenerOf('gateway', address, listen, { filterChains }));
   set.addRouteConfiguration({
     name,
     virtualHosts: virtualHostsOf(model, view, scope, port, http),

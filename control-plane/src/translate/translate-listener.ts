@@ -3,6 +3,7 @@ import { adsSource, duration, socketAddress, structOf } from './proto-values.js'
 import type { ProxyView } from './proxy-view.js';
 import { corsFilterName, faultFilterName } from './translate-route.js';
 
+type FilterChain = envoy.config.listener.v3.IFilterChain;
 type Listener = envoy.config.listener.v3.IListener;
 type TrafficDirection = envoy.config.core.v3.TrafficDirection;
 
@@ -12,66 +13,75 @@ const hcm = envoy.extensions.filters.network.http_connection_manager.v3;
 /** Where a listener stands in the mesh. */
 export type ListenerSide = 'inbound' | 'outbound' | 'gateway';
 
-/** A listener that sees requests; its routes come by name. */
-export function httpListener(
-  view: ProxyView,
+/** How connections to one port are told apart; the first chain that matches serves. */
+export interface ListenerParts {
+  readonly filterChains: readonly FilterChain[];
+  readonly listenerFilters?: readonly envoy.config.listener.v3.IListenerFilter[];
+}
+
+/** A listener on a port. */
+export function listenerOf(
   side: ListenerSide,
   address: string,
   port: number,
-  statPrefix: string,
-  routeConfigurationName: string,
+  { filterChains, listenerFilters = [] }: ListenerParts,
 ): Listener {
   return {
     name: resourceNames.listenerName({ address, port }),
     address: socketAddress(address, port),
     trafficDirection: directionOf(side),
-    filterChains: [
+    filterChains: [...filterChains],
+    ...(listenerFilters.length === 0 ? {} : { listenerFilters: [...listenerFilters] }),
+  };
+}
+
+/** Connections whose requests are seen; their routes come by name. */
+export function httpChain(
+  view: ProxyView,
+  side: ListenerSide,
+  statPrefix: string,
+  routeConfigurationName: string,
+): FilterChain {
+  return {
+    filters: [
       {
-        filters: [
-          {
-            name: 'envoy.filters.network.http_connection_manager',
-            typedConfig: connectionManager(view, side, statPrefix, routeConfigurationName),
-          },
-        ],
+        name: 'envoy.filters.network.http_connection_manager',
+        typedConfig: connectionManager(view, side, statPrefix, routeConfigurationName),
       },
     ],
   };
 }
 
-/** A listener that passes bytes on, to clusters by weight. */
-export function tcpListener(
+/** Connections whose bytes are passed on, to clusters by weight. */
+export function tcpChain(
   view: ProxyView,
-  side: ListenerSide,
-  address: string,
-  port: number,
   statPrefix: string,
   clusters: readonly { readonly name: string; readonly weight: number }[],
-): Listener {
+): FilterChain {
   const [only] = clusters;
   const target =
     only !== undefined && clusters.length === 1
       ? { cluster: only.name }
       : { weightedClusters: { clusters: clusters.map(({ name, weight }) => ({ name, weight })) } };
   return {
-    name: resourceNames.listenerName({ address, port }),
-    address: socketAddress(address, port),
-    trafficDirection: directionOf(side),
-    filterChains: [
+    filters: [
       {
-        filters: [
-          {
-            name: 'envoy.filters.network.tcp_proxy',
-            typedConfig: packAny(envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy, {
-              statPrefix,
-              ...target,
-              accessLog: accessLogsOf(view, tcpLogFields),
-            }),
-          },
-        ],
+        name: 'envoy.filters.network.tcp_proxy',
+        typedConfig: packAny(envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy, {
+          statPrefix,
+          ...target,
+          accessLog: accessLogsOf(view, tcpLogFields),
+        }),
       },
     ],
   };
 }
+
+/** Tells TLS from plain text by the first bytes, and reads the server name and the protocols that are offered. */
+export const tlsInspector: envoy.config.listener.v3.IListenerFilter = {
+  name: 'envoy.filters.listener.tls_inspector',
+  typedConfig: packAny(envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector, {}),
+};
 
 function directionOf(side: ListenerSide): TrafficDirection {
   return side === 'inbound' ? INBOUND : OUTBOUND;
@@ -90,6 +100,7 @@ function connectionManager(
     rds: { configSource: adsSource, routeConfigName },
     httpFilters: [...(side === 'inbound' ? [] : ruleFilters), routerFilter],
     accessLog: accessLogsOf(view, httpLogFields),
+    ...(view.mtls && side === 'inbound' ? forwardedCertificates : {}),
     useRemoteAddress: { value: atEdge },
     generateRequestId: { value: true },
     normalizePath: { value: true },
@@ -99,6 +110,13 @@ function connectionManager(
     streamIdleTimeout: duration(0),
   });
 }
+
+/** Source: Istio's sidecars; a caller without a certificate has its header removed. */
+const forwardedCertificates: envoy.extensions.filters.network.http_connection_manager.v3.IHttpConnectionManager =
+  {
+    forwardClientCertDetails: hcm.HttpConnectionManager.ForwardClientCertDetails.APPEND_FORWARD,
+    setCurrentClientCertDetails: { subject: { value: true }, dns: true, uri: true },
+  };
 
 const routerFilter: envoy.extensions.filters.network.http_connection_manager.v3.IHttpFilter = {
   name: 'envoy.filters.http.router',

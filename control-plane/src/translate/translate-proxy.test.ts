@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -175,30 +175,49 @@ function encoded(resources: ProxyResources): string[] {
 
 /** The same resources without a control plane: routes inside their listeners, endpoints inside their clusters. */
 function staticBootstrap(resources: ProxyResources): unknown {
-  const listeners = [...resources.listeners.values()].map((listener) => {
-    const [chain] = listener.filterChains ?? [];
-    const [filter] = chain?.filters ?? [];
-    const manager = filter?.typedConfig == null ? undefined : unpackAny(filter.typedConfig as never, hcmType);
-    if (manager === undefined) return listener;
-    const { rds, ...rest } = manager;
-    const routeConfig = resources.routeConfigurations.get(rds?.routeConfigName ?? '');
-    assert.ok(routeConfig !== undefined, `${listener.name ?? ''} names routes that are not there`);
-    const typedConfig = packAny(hcmType, { ...rest, routeConfig });
-    return { ...listener, filterChains: [{ filters: [{ name: filter?.name ?? '', typedConfig }] }] };
-  });
+  const listeners = [...resources.listeners.values()].map((listener) => ({
+    ...listener,
+    filterChains: (listener.filterChains ?? []).map((chain) => {
+      const [filter] = chain.filters ?? [];
+      const manager =
+        filter?.typedConfig == null ? undefined : unpackAny(filter.typedConfig as never, hcmType);
+      if (manager === undefined) return chain;
+      const { rds, ...rest } = manager;
+      const routeConfig = resources.routeConfigurations.get(rds?.routeConfigName ?? '');
+      assert.ok(routeConfig !== undefined, `${listener.name ?? ''} names routes that are not there`);
+      const typedConfig = packAny(hcmType, { ...rest, routeConfig });
+      return { ...chain, filters: [{ name: filter?.name ?? '', typedConfig }] };
+    }),
+  }));
   const clusters = [...resources.clusters.values()].map((cluster) => {
     const { edsClusterConfig, ...rest } = cluster;
     const loadAssignment = resources.loadAssignments.get(cluster.name ?? '');
     if (edsClusterConfig == null || loadAssignment === undefined) return cluster;
     return { ...rest, type: envoy.config.cluster.v3.Cluster.DiscoveryType.STATIC, loadAssignment };
   });
-  const bootstrap = { staticResources: { listeners, clusters } };
+  const bootstrap = {
+    node: { id: 'test', cluster: 'test' },
+    staticResources: { listeners, clusters: [...clusters, grpcCluster('sds-grpc')] },
+  };
   const { Bootstrap } = envoy.config.bootstrap.v3;
   return toJson(Bootstrap.typeName, Bootstrap.decode(Bootstrap.encode(bootstrap).finish()));
 }
 
+/** Where secrets come from: Envoy refuses a source that is not there. */
+function grpcCluster(name: string): envoy.config.cluster.v3.ICluster {
+  const { HttpProtocolOptions } = envoy.extensions.upstreams.http.v3;
+  return {
+    name,
+    typedExtensionProtocolOptions: {
+      'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': packAny(HttpProtocolOptions, {
+        explicitHttpConfig: { http2ProtocolOptions: {} },
+      }),
+    },
+  };
+}
+
 function findEnvoy(): string | undefined {
-  const peers = fileURLToPath(new URL('../../../bench/peers/envoy', import.meta.url));
-  const places = [process.env['HEDDLE_ENVOY'], join(peers, '_bin', 'envoy'), join(peers, 'envoy')];
-  return places.find((place) => place !== undefined && place !== '' && existsSync(place));
+  const fetched = fileURLToPath(new URL('../../../bench/peers/envoy', import.meta.url));
+  const places = [process.env['HEDDLE_ENVOY'], fetched, join(fetched, 'envoy')];
+  return places.find((place) => place !== undefined && statSync(place, { throwIfNoEntry: false })?.isFile());
 }

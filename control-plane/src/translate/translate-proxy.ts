@@ -1,6 +1,7 @@
 import type { envoy } from '@heddle/xds-protos';
 import type { MeshModel, Service } from '../model/mesh-model.js';
 import type { ProxyResources } from './proxy-resources.js';
+import { spiffeId } from './mesh-tls.js';
 import type { ProxyView } from './proxy-view.js';
 import { ResourceSet } from './resource-set.js';
 import { clustersOf } from './translate-cluster.js';
@@ -53,11 +54,16 @@ export function translateServiceEndpoints(
 type LoadAssignment = envoy.config.endpoint.v3.IClusterLoadAssignment;
 
 interface ServiceResources {
+  /** What they depend on beside the service and the rules for it. */
+  readonly peers: MeshModel['peerAuthentications'];
   readonly clusters: readonly envoy.config.cluster.v3.ICluster[];
   readonly loadAssignments: readonly LoadAssignment[];
 }
 
-const ofServices = new WeakMap<Service, WeakMap<EffectivePolicy, ServiceResources>>();
+/** For proxies with an identity, and for the others. */
+type ByIdentity = [ServiceResources | undefined, ServiceResources | undefined];
+
+const ofServices = new WeakMap<Service, WeakMap<EffectivePolicy, ByIdentity>>();
 
 function serviceResources(
   model: MeshModel,
@@ -68,15 +74,22 @@ function serviceResources(
   const policy = scope.policyFor(service);
   let byPolicy = ofServices.get(service);
   if (byPolicy === undefined) ofServices.set(service, (byPolicy = new WeakMap()));
-  let made = byPolicy.get(policy);
-  if (made === undefined) {
-    const clusters = clustersOf(service, policy);
+  let byIdentity = byPolicy.get(policy);
+  if (byIdentity === undefined) byPolicy.set(policy, (byIdentity = [undefined, undefined]));
+  const slot = view.mtls ? 0 : 1;
+  let made = byIdentity[slot];
+  if (made?.peers !== model.peerAuthentications) {
+    const clusters = clustersOf(service, policy, {
+      peers: model.peerAuthentications,
+      mtls: view.mtls,
+      identities: service.serviceAccounts.map((account) => spiffeId(model.settings.trustDomain, account)),
+    });
     const loadAssignments = clusters.flatMap(({ name, edsClusterConfig }) => {
       const assignment = edsClusterConfig == null ? undefined : translateEndpoints(model, name ?? '', view);
       return assignment === undefined ? [] : [assignment];
     });
-    made = { clusters, loadAssignments };
-    byPolicy.set(policy, made);
+    made = { peers: model.peerAuthentications, clusters, loadAssignments };
+    byIdentity[slot] = made;
   }
   return made;
 }

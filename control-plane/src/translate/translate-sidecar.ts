@@ -1,12 +1,10 @@
 import { resourceNames, type envoy } from '@heddle/xds-protos';
-import { isHttp, portProtocol } from '../model/app-protocol.js';
-import { selects } from '../model/build-services.js';
-import type { AppProtocol, MeshModel, Service, ServicePort } from '../model/mesh-model.js';
+import { isHttp } from '../model/app-protocol.js';
+import type { MeshModel, Service, ServicePort } from '../model/mesh-model.js';
 import type { ExplicitPorts, ProxyView } from './proxy-view.js';
-import { duration } from './proto-values.js';
 import type { ResourceSet } from './resource-set.js';
-import { inboundCluster } from './translate-cluster.js';
-import { httpListener, tcpListener } from './translate-listener.js';
+import { addInbound } from './translate-inbound.js';
+import { httpChain, listenerOf, tcpChain } from './translate-listener.js';
 import { anyServiceVirtualHosts, serviceRoutes, winningBindings } from './translate-virtual-host.js';
 import type { NamespaceScope } from './visibility.js';
 
@@ -34,7 +32,9 @@ export function addExplicitSidecar(
   }
   if (explicit.httpProxy !== 0) {
     set.addListener(
-      httpListener(view, 'outbound', explicit.bindAddress, explicit.httpProxy, 'http_proxy', httpProxyRoutes),
+      listenerOf('outbound', explicit.bindAddress, explicit.httpProxy, {
+        filterChains: [httpChain(view, 'outbound', 'http_proxy', httpProxyRoutes)],
+      }),
     );
     set.addRouteConfiguration(anyServiceRoutes(scope, view));
   }
@@ -77,9 +77,8 @@ function addOutbound(
   const { hostname } = service;
   const statPrefix = `outbound_${port.number}_${hostname}`;
   if (!isHttp(port.protocol)) {
-    set.addListener(
-      tcpListener(view, 'outbound', bindAddress, listen, statPrefix, tcpClusters(scope, service, port)),
-    );
+    const filterChains = [tcpChain(view, statPrefix, tcpClusters(scope, service, port))];
+    set.addListener(listenerOf('outbound', bindAddress, listen, { filterChains }));
     return;
   }
   const name = resourceNames.routeConfigurationName({
@@ -87,7 +86,8 @@ function addOutbound(
     host: hostname,
     port: port.number,
   });
-  set.addListener(httpListener(view, 'outbound', bindAddress, listen, statPrefix, name));
+  const filterChains = [httpChain(view, 'outbound', statPrefix, name)];
+  set.addListener(listenerOf('outbound', bindAddress, listen, { filterChains }));
   // The application knows an address of this host only: the service's own name goes on as Host.
   const authority = port.number === 80 ? hostname : `${hostname}:${port.number}`;
   set.addRouteConfiguration({
@@ -144,50 +144,4 @@ function tcpClusters(
       weight: 1,
     },
   ];
-}
-
-function addInbound(set: ResourceSet, model: MeshModel, view: ProxyView, explicit: ExplicitPorts): void {
-  for (const { name, listen, application } of explicit.inbound) {
-    const protocol = inboundProtocol(model, view, name, application);
-    const cluster = inboundCluster(application, protocol);
-    const clusterName = cluster.name ?? '';
-    set.addCluster(cluster);
-    const statPrefix = `inbound_${application}`;
-    if (!isHttp(protocol)) {
-      const target = [{ name: clusterName, weight: 1 }];
-      set.addListener(tcpListener(view, 'inbound', explicit.bindAddress, listen, statPrefix, target));
-      continue;
-    }
-    const routeName = resourceNames.routeConfigurationName({ kind: 'inbound', port: application });
-    set.addListener(httpListener(view, 'inbound', explicit.bindAddress, listen, statPrefix, routeName));
-    set.addRouteConfiguration({
-      name: routeName,
-      virtualHosts: [
-        {
-          name: resourceNames.virtualHostName('inbound', application),
-          domains: ['*'],
-          routes: [
-            {
-              name: 'default',
-              match: { prefix: '/' },
-              route: { cluster: clusterName, timeout: duration(0) },
-            },
-          ],
-        },
-      ],
-    });
-  }
-}
-
-/** What the application speaks on a port: as the services in front of it say, else as the port's name says. */
-function inboundProtocol(model: MeshModel, view: ProxyView, name: string, application: number): AppProtocol {
-  for (const service of model.selectingServices.get(view.namespace) ?? []) {
-    if (service.selector === undefined || !selects(service.selector, view.labels)) continue;
-    const port =
-      service.ports.find(({ targetPort }) => targetPort === name) ??
-      service.ports.find((candidate) => candidate.name === name) ??
-      service.ports.find(({ targetPort }) => targetPort === application);
-    if (port !== undefined) return port.protocol;
-  }
-  return portProtocol({ name });
 }

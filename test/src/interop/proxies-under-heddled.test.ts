@@ -69,7 +69,9 @@ for (const subject of [heddleProxy(), realEnvoy()]) {
             explicit: {
               bindAddress: '127.0.0.1',
               inbound:
-                role === 'router' ? [] : [{ name: 'http', listen: inboundPort, application: ports[0] }],
+                role === 'router'
+                  ? []
+                  : [{ name: 'http', port: 8080, listen: inboundPort, application: ports[0] }],
               outbound: role === 'router' ? {} : { 'echo.default.svc.cluster.local:80': outboundPort },
               httpProxy: 0,
               gatewayPorts: role === 'router' ? { '8080': gatewayPort } : {},

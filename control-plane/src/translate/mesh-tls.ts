@@ -1,0 +1,121 @@
+import { envoy, packAny } from '@heddle/xds-protos';
+
+type SdsSecretConfig = envoy.extensions.transport_sockets.tls.v3.ISdsSecretConfig;
+type SubjectAltNameMatcher = envoy.extensions.transport_sockets.tls.v3.ISubjectAltNameMatcher;
+type TransportSocket = envoy.config.core.v3.ITransportSocket;
+
+const tls = envoy.extensions.transport_sockets.tls.v3;
+const { TLSv1_2, TLSv1_3 } = tls.TlsParameters.TlsProtocol;
+const { URI } = tls.SubjectAltNameMatcher.SanType;
+
+export const tlsSocketName = 'envoy.transport_sockets.tls';
+
+/** What tells that a connection comes from another sidecar. Source: Istio. */
+export const meshAlpn: readonly string[] = [
+  'istio',
+  'istio-peer-exchange',
+  'istio-http/1.0',
+  'istio-http/1.1',
+  'istio-h2',
+];
+
+/** Source: Istio's SupportedCiphers; TLS 1.3 has its own, which are not chosen. */
+const cipherSuites: readonly string[] = [
+  'ECDHE-ECDSA-AES256-GCM-SHA384',
+  'ECDHE-RSA-AES256-GCM-SHA384',
+  'ECDHE-ECDSA-AES128-GCM-SHA256',
+  'ECDHE-RSA-AES128-GCM-SHA256',
+  'AES256-GCM-SHA384',
+  'AES128-GCM-SHA256',
+];
+
+/** The workload's own certificate and its trust bundle, which come from beside the proxy and never from heddled. */
+const ownCertificate = workloadSecret('default');
+const trustBundle = workloadSecret('ROOTCA');
+
+function workloadSecret(name: string): SdsSecretConfig {
+  return {
+    name,
+    sdsConfig: {
+      apiConfigSource: {
+        apiType: envoy.config.core.v3.ApiConfigSource.ApiType.GRPC,
+        transportApiVersion: 2,
+        grpcServices: [{ envoyGrpc: { clusterName: 'sds-grpc' } }],
+        setNodeOnFirstMessageOnly: true,
+      },
+      resourceApiVersion: 2,
+      initialFetchTimeout: { seconds: 0 },
+    },
+  };
+}
+
+/** `spiffe://TRUST_DOMAIN/ns/NAMESPACE/sa/SERVICE_ACCOUNT` for `NAMESPACE/SERVICE_ACCOUNT`. */
+export function spiffeId(trustDomain: string, account: string): string {
+  const [namespace = '', serviceAccount = ''] = account.split('/');
+  return `spiffe://${trustDomain}/ns/${namespace}/sa/${serviceAccount}`;
+}
+
+/**
+ * Mutual TLS as a sidecar's server side: callers of this trust domain alone, whoever they are.
+ * Source: Istio's BuildInboundTLS.
+ */
+export function meshServerSocket(trustDomain: string, speaks: 'http' | 'tcp'): TransportSocket {
+  return {
+    name: tlsSocketName,
+    typedConfig: packAny(tls.DownstreamTlsContext, {
+      requireClientCertificate: { value: true },
+      commonTlsContext: {
+        tlsParams: {
+          tlsMinimumProtocolVersion: TLSv1_2,
+          tlsMaximumProtocolVersion: TLSv1_3,
+          cipherSuites: [...cipherSuites],
+        },
+        // Never the mesh's own words for HTTP: those would hide from the codec what is spoken.
+        alpnProtocols: speaks === 'http' ? ['h2', 'http/1.1'] : ['istio', 'h2', 'http/1.1'],
+        tlsCertificateSdsSecretConfigs: [ownCertificate],
+        combinedValidationContext: {
+          defaultValidationContext: {
+            matchTypedSubjectAltNames: [{ sanType: URI, matcher: { prefix: `spiffe://${trustDomain}/` } }],
+          },
+          validationContextSdsSecretConfig: trustBundle,
+        },
+      },
+    }),
+  };
+}
+
+/** Mutual TLS towards a service of the mesh: the certificate must be one of `identities`; empty: of anybody in the trust bundle. */
+export function meshClientSocket(options: {
+  readonly sni: string;
+  readonly speaks: 'http' | 'http2' | 'tcp';
+  readonly identities: readonly string[];
+}): TransportSocket {
+  return {
+    name: tlsSocketName,
+    typedConfig: packAny(tls.UpstreamTlsContext, {
+      sni: options.sni,
+      commonTlsContext: {
+        tlsParams: { tlsMinimumProtocolVersion: TLSv1_2, tlsMaximumProtocolVersion: TLSv1_3 },
+        alpnProtocols: [...clientAlpn[options.speaks]],
+        tlsCertificateSdsSecretConfigs: [ownCertificate],
+        combinedValidationContext: {
+          defaultValidationContext: {
+            matchTypedSubjectAltNames: options.identities.map(exactly),
+          },
+          validationContextSdsSecretConfig: trustBundle,
+        },
+      },
+    }),
+  };
+}
+
+function exactly(identity: string): SubjectAltNameMatcher {
+  return { sanType: URI, matcher: { exact: identity } };
+}
+
+/** Source: what Istio's `istio.alpn` filter makes of the protocol; the last is what the server picks. */
+const clientAlpn: Readonly<Record<'http' | 'http2' | 'tcp', readonly string[]>> = {
+  http: ['istio-http/1.1', 'istio', 'http/1.1'],
+  http2: ['istio-h2', 'istio', 'h2'],
+  tcp: ['istio'],
+};

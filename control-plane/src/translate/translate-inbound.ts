@@ -1,0 +1,118 @@
+import { resourceNames, type envoy } from '@heddle/xds-protos';
+import { isHttp, portProtocol } from '../model/app-protocol.js';
+import { selects } from '../model/build-services.js';
+import type { AppProtocol, MeshModel } from '../model/mesh-model.js';
+import { peerModeAt, peerModesOf, type PeerMode } from '../model/peer-authentication.js';
+import { meshAlpn, meshServerSocket } from './mesh-tls.js';
+import { duration } from './proto-values.js';
+import type { ExplicitPorts, ProxyView } from './proxy-view.js';
+import type { ResourceSet } from './resource-set.js';
+import { inboundCluster } from './translate-cluster.js';
+import { httpChain, listenerOf, tcpChain, tlsInspector, type ListenerParts } from './translate-listener.js';
+
+type FilterChain = envoy.config.listener.v3.IFilterChain;
+
+/** What others reach the application by. */
+export function addInbound(
+  set: ResourceSet,
+  model: MeshModel,
+  view: ProxyView,
+  explicit: ExplicitPorts,
+): void {
+  const modes = peerModesOf(model.peerAuthentications, view);
+  for (const { name, port, listen, application } of explicit.inbound) {
+    const protocol = inboundProtocol(model, view, name, port, application);
+    const speaks = isHttp(protocol) ? 'http' : 'tcp';
+    const cluster = inboundCluster(application, protocol);
+    const clusterName = cluster.name ?? '';
+    set.addCluster(cluster);
+    const statPrefix = `inbound_${application}`;
+    const routeName = resourceNames.routeConfigurationName({ kind: 'inbound', port: application });
+    const chain =
+      speaks === 'http'
+        ? httpChain(view, 'inbound', statPrefix, routeName)
+        : tcpChain(view, statPrefix, [{ name: clusterName, weight: 1 }]);
+    const parts = acceptedConnections(
+      chain,
+      peerModeAt(modes, port),
+      speaks,
+      view.mtls ? model.settings.trustDomain : undefined,
+    );
+    // Nobody may enter in plain text, and this proxy has nothing else to offer: the port stays closed.
+    if (parts === undefined) continue;
+    set.addListener(listenerOf('inbound', explicit.bindAddress, listen, parts));
+    if (speaks === 'tcp') continue;
+    set.addRouteConfiguration({
+      name: routeName,
+      virtualHosts: [
+        {
+          name: resourceNames.virtualHostName('inbound', application),
+          domains: ['*'],
+          routes: [
+            {
+              name: 'default',
+              match: { prefix: '/' },
+              route: { cluster: clusterName, timeout: duration(0) },
+            },
+          ],
+        },
+      ],
+    });
+  }
+}
+
+/**
+ * Who gets in under a mode of PeerAuthentication.
+ *
+ * Shape: `trustDomain` undefined is a proxy without an identity. The result is undefined where no connection may be accepted.
+ * Source: Istio's getFilterChainMatchOptions; STRICT needs no inspector, as there is nothing to tell apart.
+ */
+function acceptedConnections(
+  chain: FilterChain,
+  mode: PeerMode,
+  speaks: 'http' | 'tcp',
+  trustDomain: string | undefined,
+): ListenerParts | undefined {
+  if (trustDomain === undefined) return mode === 'strict' ? undefined : { filterChains: [chain] };
+  const transportSocket = meshServerSocket(trustDomain, speaks);
+  switch (mode) {
+    case 'disable':
+      return { filterChains: [chain] };
+    case 'strict':
+      return { filterChains: [{ ...chain, transportSocket }] };
+    case 'permissive': {
+      const mutual: FilterChain = {
+        ...chain,
+        filterChainMatch: { transportProtocol: 'tls', applicationProtocols: [...meshAlpn] },
+        transportSocket,
+      };
+      const plain: FilterChain = { ...chain, filterChainMatch: { transportProtocol: 'raw_buffer' } };
+      // TLS of the application's own is bytes like any others.
+      const foreign: FilterChain = { ...chain, filterChainMatch: { transportProtocol: 'tls' } };
+      return {
+        listenerFilters: [tlsInspector],
+        filterChains: speaks === 'http' ? [mutual, plain] : [mutual, plain, foreign],
+      };
+    }
+  }
+}
+
+/** What the application speaks on a port: as the services in front of it say, else as the port's name says. */
+function inboundProtocol(
+  model: MeshModel,
+  view: ProxyView,
+  name: string,
+  own: number,
+  application: number,
+): AppProtocol {
+  for (const service of model.selectingServices.get(view.namespace) ?? []) {
+    if (service.selector === undefined || !selects(service.selector, view.labels)) continue;
+    const port =
+      service.ports.find(({ targetPort }) => targetPort === name) ??
+      service.ports.find((candidate) => candidate.name === name) ??
+      service.ports.find(({ targetPort }) => targetPort === own) ??
+      service.ports.find(({ targetPort }) => targetPort === application);
+    if (port !== undefined) return port.protocol;
+  }
+  return portProtocol({ name });
+}
