@@ -16,6 +16,7 @@ export type {
 export type { EndpointConfig, EndpointsConfig, LocalityEndpointsConfig } from './config/endpoints-config.js';
 export type { HttpConnectionManagerConfig } from './config/http-connection-manager-config.js';
 export type { HttpFilterConfig } from './config/http-filter-config.js';
+export { HiddenText } from './config/hidden-text.js';
 export type {
   CidrConfig,
   FilterChainConfig,
@@ -47,6 +48,21 @@ export type {
   WeightedClusterConfig,
 } from './config/route-config.js';
 export type { TcpProxyConfig } from './config/tcp-proxy-config.js';
+export {
+  NO_PEER_RULES,
+  type CommonTlsConfig,
+  type DataSourceConfig,
+  type DownstreamTlsConfig,
+  type PeerRulesConfig,
+  type SecretConfig,
+  type SecretReferenceConfig,
+  type SubjectAltNameMatchConfig,
+  type TlsCertificateConfig,
+  type TlsParametersConfig,
+  type TlsVersion,
+  type UpstreamTlsConfig,
+  type ValidationContextConfig,
+} from './config/tls-config.js';
 export { HeaderMap } from './http/header-map.js';
 export type { HttpVersion, RequestHead, ResponseHead } from './http/message-head.js';
 export {
