@@ -201,9 +201,9 @@ function writeService(service, file, imports) {
   return [...lines, '}'];
 }
 
-// google/protobuf/ is written by hand: protobufjs has no sources of it.
+// Written by hand: protobufjs has no sources of google/protobuf/, and Envoy's protos do not hold Istio's.
 for (const name of protoFilesIn(protoDirectory))
-  if (!name.startsWith('google/protobuf/')) rmSync(path.join(protoDirectory, name));
+  if (!/^(google\/protobuf|istio)\//.test(name)) rmSync(path.join(protoDirectory, name));
 for (const [file, { packageName, types, services }] of contents) {
   const imports = new Set();
   const blocks = [

@@ -1,4 +1,4 @@
-export { envoy, google, xds } from '../gen/protos.js';
+export { envoy, google, io, istio, stats, udpa, xds } from '../gen/protos.js';
 export { adsService, type StreamMethod } from './ads-service.js';
 export { packAny, typeUrlOf, unpackAny, type PackedAny } from './any.js';
 export { fromJson } from './from-json.js';
