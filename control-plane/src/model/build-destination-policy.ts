@@ -2,6 +2,7 @@ import { parseDurationMs } from '@heddle/common';
 import { exportToOf } from './build-services.js';
 import { resolveHost } from './hostname.js';
 import type {
+  ClientTls,
   ConnectionPoolPolicy,
   DestinationPolicy,
   LoadBalancerPolicy,
@@ -9,7 +10,7 @@ import type {
   TrafficPolicy,
 } from './mesh-model.js';
 import type { MeshResource } from './mesh-resource.js';
-import type { DestinationRuleSpec, TrafficPolicySpec } from './resource-specs.js';
+import type { ClientTlsSpec, DestinationRuleSpec, TrafficPolicySpec } from './resource-specs.js';
 
 /** A `DestinationRule`. */
 export function policyOfDestinationRule(resource: MeshResource): DestinationPolicy {
@@ -40,6 +41,7 @@ function trafficOf(spec: TrafficPolicySpec | undefined): TrafficPolicy {
     ...(loadBalancer === undefined ? {} : { loadBalancer }),
     ...(connectionPool === undefined ? {} : { connectionPool }),
     ...(outlierDetection === undefined ? {} : { outlierDetection }),
+    ...(spec.tls === undefined ? {} : { tls: clientTlsOf(spec.tls) }),
     ...(portLevel.length === 0 ? {} : { portLevel: new Map(portLevel) }),
   };
 }
@@ -120,6 +122,26 @@ function outlierOf(spec: TrafficPolicySpec['outlierDetection']): OutlierPolicy |
     maxEjectionPercent: spec.maxEjectionPercent,
     minHealthPercent: spec.minHealthPercent,
   });
+}
+
+const tlsModes: Readonly<Record<string, ClientTls['mode']>> = {
+  DISABLE: 'disable',
+  SIMPLE: 'simple',
+  MUTUAL: 'mutual',
+  ISTIO_MUTUAL: 'istio-mutual',
+};
+
+function clientTlsOf(spec: ClientTlsSpec): ClientTls {
+  return {
+    mode: tlsModes[spec.mode] ?? 'istio-mutual',
+    sni: spec.sni ?? '',
+    subjectAltNames: spec.subjectAltNames ?? [],
+    caFile: spec.caCertificates ?? '',
+    certificateFile: spec.clientCertificate ?? '',
+    keyFile: spec.privateKey ?? '',
+    credentialName: spec.credentialName ?? '',
+    insecureSkipVerify: spec.insecureSkipVerify ?? false,
+  };
 }
 
 type Present<T> = { [K in keyof T]?: Exclude<T[K], undefined> };

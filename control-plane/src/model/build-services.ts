@@ -226,6 +226,7 @@ export function serviceOf(resource: MeshResource, instances: Instances): Service
     external: outside,
     exportTo: ['*'],
     selector: outside ? undefined : selector,
+    subjectAltNames: [],
     endpoints: endpointsOf(found, ports),
   });
   builtServices.set(resource, { found, planned, service });
@@ -294,6 +295,7 @@ export function servicesOfEntry(
       external: spec.location !== 'MESH_INTERNAL',
       exportTo: exportToOf(spec.exportTo, namespace),
       selector: spec.workloadSelector?.labels,
+      subjectAltNames: spec.subjectAltNames ?? [],
       endpoints: endpointsOf(found, ports),
     });
   });

@@ -47,6 +47,8 @@ export interface Service {
   readonly selector: Readonly<Record<string, string>> | undefined;
   /** `NAMESPACE/SERVICE_ACCOUNT` of all who run or are to run behind it. */
   readonly serviceAccounts: readonly string[];
+  /** Names of which the certificate of whoever answers must have one, beside those of the service accounts. */
+  readonly subjectAltNames: readonly string[];
   /** Every workload behind the service, ordered; ports are numbers by service port. */
   readonly endpoints: readonly Endpoint[];
   /** Equal for equal endpoints. */
@@ -174,7 +176,26 @@ export interface TrafficPolicy {
   readonly loadBalancer?: LoadBalancerPolicy;
   readonly connectionPool?: ConnectionPoolPolicy;
   readonly outlierDetection?: OutlierPolicy;
+  readonly tls?: ClientTls;
   readonly portLevel?: ReadonlyMap<number, TrafficPolicy>;
+}
+
+/**
+ * How connections to a service are secured, instead of by mutual TLS wherever the other side can.
+ *
+ * Shape: texts are empty where nothing is said. Files are read at the proxy.
+ */
+export interface ClientTls {
+  readonly mode: 'disable' | 'simple' | 'mutual' | 'istio-mutual';
+  readonly sni: string;
+  /** The names of which the certificate must have one. */
+  readonly subjectAltNames: readonly string[];
+  readonly caFile: string;
+  readonly certificateFile: string;
+  readonly keyFile: string;
+  /** A Secret in the namespace of the gateway that connects. */
+  readonly credentialName: string;
+  readonly insecureSkipVerify: boolean;
 }
 
 export type LoadBalancerPolicy =

@@ -165,9 +165,21 @@ export interface TrafficPolicySpec {
     readonly maxEjectionPercent?: number;
     readonly minHealthPercent?: number;
   };
+  readonly tls?: ClientTlsSpec;
   readonly portLevelSettings?: readonly (TrafficPolicySpec & {
     readonly port: { readonly number: number };
   })[];
+}
+
+export interface ClientTlsSpec {
+  readonly mode: string;
+  readonly clientCertificate?: string;
+  readonly privateKey?: string;
+  readonly caCertificates?: string;
+  readonly credentialName?: string;
+  readonly subjectAltNames?: readonly string[];
+  readonly sni?: string;
+  readonly insecureSkipVerify?: boolean;
 }
 
 export interface DestinationRuleSpec {
@@ -203,6 +215,7 @@ export interface ServiceEntrySpec {
   readonly resolution?: string;
   readonly endpoints?: readonly Partial<WorkloadEntrySpec>[];
   readonly workloadSelector?: { readonly labels: Texts };
+  readonly subjectAltNames?: readonly string[];
   readonly exportTo?: readonly string[];
 }
 

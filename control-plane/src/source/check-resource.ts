@@ -12,6 +12,7 @@ import type {
   VirtualServiceSpec,
   WorkloadSpec,
 } from '../model/resource-specs.js';
+import { checkDestinationTls } from './check-tls.js';
 import { regexMistake } from './schema/formats.js';
 import type { SchemaProblem } from './validate-resource.js';
 
@@ -159,7 +160,7 @@ function checkEdits(
 }
 
 function checkDestinationRule(spec: DestinationRuleSpec): SchemaProblem[] {
-  return unique(spec.subsets ?? [], ['spec', 'subsets'], ['name']);
+  return [...unique(spec.subsets ?? [], ['spec', 'subsets'], ['name']), ...checkDestinationTls(spec)];
 }
 
 function checkService(spec: ServiceSpec): SchemaProblem[] {

@@ -214,14 +214,6 @@ class Validation {
         });
       }
     }
-    if (schema['onlyDisabledTls'] === true && value['mode'] !== 'DISABLE' && value['mode'] !== undefined) {
-      this.#add([...path, 'mode'], {
-        message: `${nameOf(path)}.mode ${String(value['mode'])} is not accepted: TLS towards services is not built yet, and plain text instead would be unsafe`,
-        expected: 'DISABLE, or no tls at all',
-      });
-    } else if (schema['onlyDisabledTls'] === true && value['mode'] === undefined) {
-      this.#add(path, { message: `${nameOf(path)} lacks "mode"`, expected: 'DISABLE, or no tls at all' });
-    }
   }
 
   #wrong(schema: Schema, path: FieldPath, message: string, suggestion?: string): void {

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { envoy, packAny } from '@heddle/xds-protos';
 
 type SdsSecretConfig = envoy.extensions.transport_sockets.tls.v3.ISdsSecretConfig;
@@ -6,7 +7,13 @@ type TransportSocket = envoy.config.core.v3.ITransportSocket;
 
 const tls = envoy.extensions.transport_sockets.tls.v3;
 const { TLSv1_2, TLSv1_3 } = tls.TlsParameters.TlsProtocol;
-const { URI } = tls.SubjectAltNameMatcher.SanType;
+const { DNS, EMAIL, IP_ADDRESS, URI } = tls.SubjectAltNameMatcher.SanType;
+
+/** Envoy as a client stops at TLS 1.2 unless it is told. */
+export const clientProtocolVersions: envoy.extensions.transport_sockets.tls.v3.ITlsParameters = {
+  tlsMinimumProtocolVersion: TLSv1_2,
+  tlsMaximumProtocolVersion: TLSv1_3,
+};
 
 export const tlsSocketName = 'envoy.transport_sockets.tls';
 
@@ -95,12 +102,12 @@ export function meshClientSocket(options: {
     typedConfig: packAny(tls.UpstreamTlsContext, {
       sni: options.sni,
       commonTlsContext: {
-        tlsParams: { tlsMinimumProtocolVersion: TLSv1_2, tlsMaximumProtocolVersion: TLSv1_3 },
+        tlsParams: clientProtocolVersions,
         alpnProtocols: [...clientAlpn[options.speaks]],
         tlsCertificateSdsSecretConfigs: [ownCertificate],
         combinedValidationContext: {
           defaultValidationContext: {
-            matchTypedSubjectAltNames: options.identities.map(exactly),
+            matchTypedSubjectAltNames: subjectAltNameMatchers(options.identities),
           },
           validationContextSdsSecretConfig: trustBundle,
         },
@@ -109,8 +116,15 @@ export function meshClientSocket(options: {
   };
 }
 
-function exactly(identity: string): SubjectAltNameMatcher {
-  return { sanType: URI, matcher: { exact: identity } };
+/** Any of these names, each as the kind of name that it can only be. */
+export function subjectAltNameMatchers(names: readonly string[]): SubjectAltNameMatcher[] {
+  return names.map((exact) => ({ sanType: kindOfName(exact), matcher: { exact } }));
+}
+
+function kindOfName(name: string): number {
+  if (name.includes('://')) return URI;
+  if (isIP(name) !== 0) return IP_ADDRESS;
+  return name.includes('@') ? EMAIL : DNS;
 }
 
 /** Source: what Istio's `istio.alpn` filter makes of the protocol; the last is what the server picks. */

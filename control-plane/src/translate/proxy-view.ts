@@ -24,6 +24,8 @@ export interface ProxyView {
    * told to speak mutual TLS: it would wait for them for ever. Source: node metadata `HEDDLE_MTLS`.
    */
   readonly mtls: boolean;
+  /** Where public authorities are listed, a path at the proxy. Source: node metadata `HEDDLE_SYSTEM_ROOTS`; default Debian's. */
+  readonly systemRootsPath: string;
 }
 
 /**
@@ -88,6 +90,7 @@ export function proxyViewOf(
     accessLogPath: metadata.text('HEDDLE_ACCESS_LOG') || '/dev/stdout',
     mirrors: node.userAgentName === 'envoy',
     mtls: metadata.flag('HEDDLE_MTLS'),
+    systemRootsPath: metadata.text('HEDDLE_SYSTEM_ROOTS') || '/etc/ssl/certs/ca-certificates.crt',
   };
   return problems.length > 0 ? { ok: false, problems } : { ok: true, view };
 }

@@ -11,7 +11,7 @@ import type {
 } from '../model/mesh-model.js';
 import { adsSource, duration, socketAddress } from './proto-values.js';
 import { loadAssignmentOf } from './translate-endpoints.js';
-import { upstreamTlsOf, type TlsCaller } from './translate-upstream-tls.js';
+import { namesFromRequests, upstreamTlsOf, type TlsCaller } from './translate-upstream-tls.js';
 import type { EffectivePolicy } from './visibility.js';
 
 type Cluster = envoy.config.cluster.v3.ICluster;
@@ -34,10 +34,10 @@ export function clustersOf(service: Service, policy: EffectivePolicy, caller: Cl
   const clusters: Cluster[] = [];
   for (const port of service.ports) {
     if (port.protocol === 'udp') continue;
-    clusters.push(outboundCluster(service, caller, port, '', undefined, policy.traffic));
+    clusters.push(...outboundCluster(service, caller, port, '', undefined, policy.traffic));
     for (const subset of policy.subsets) {
       const traffic = { ...policy.traffic, ...subset.traffic };
-      clusters.push(outboundCluster(service, caller, port, subset.name, subset.labels, traffic));
+      clusters.push(...outboundCluster(service, caller, port, subset.name, subset.labels, traffic));
     }
   }
   return clusters;
@@ -50,19 +50,22 @@ function outboundCluster(
   subset: string,
   labels: Readonly<Record<string, string>> | undefined,
   traffic: TrafficPolicy,
-): Cluster {
+): readonly Cluster[] {
   const parts = { direction: 'outbound', port: port.number, subset, host: service.hostname } as const;
   const name = resourceNames.clusterName(parts);
   const policy = traffic.portLevel?.get(port.number) ?? traffic;
+  const serverName = resourceNames.clusterServerName(parts);
+  const transport = upstreamTlsOf(service, caller, port, serverName, policy.tls);
+  if (transport === undefined) return [];
   const pool = policy.connectionPool ?? {};
-  return {
+  const cluster: Cluster = {
     name,
     ...discoveryOf(service, caller, port, name, labels),
-    ...upstreamTlsOf(service, caller, port, resourceNames.clusterServerName(parts)),
+    ...transport,
     connectTimeout: duration(pool.connectTimeoutMs ?? defaultConnectTimeoutMs),
     ...balancerOf(policy.loadBalancer),
     circuitBreakers: { thresholds: [thresholdsOf(pool)] },
-    ...protocolOf(port.protocol, pool),
+    ...protocolOf(port.protocol, pool, namesFromRequests(service, policy.tls)),
     ...(policy.outlierDetection === undefined
       ? {}
       : { outlierDetection: outlierOf(policy.outlierDetection) }),
@@ -75,6 +78,7 @@ function outboundCluster(
           commonLbConfig: { healthyPanicThreshold: { value: policy.outlierDetection.minHealthPercent ?? 0 } },
         }),
   };
+  return [cluster];
 }
 
 function discoveryOf(
@@ -167,7 +171,11 @@ function thresholdsOf(pool: ConnectionPoolPolicy): envoy.config.cluster.v3.Circu
 
 const httpOptionsName = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
 
-function protocolOf(protocol: AppProtocol, pool: ConnectionPoolPolicy): Cluster {
+function protocolOf(
+  protocol: AppProtocol,
+  pool: ConnectionPoolPolicy,
+  upstreamHttpProtocolOptions?: envoy.config.core.v3.IUpstreamHttpProtocolOptions,
+): Cluster {
   const http2 =
     protocol === 'http2' || protocol === 'grpc' || (protocol === 'http' && pool.http2Upgrade === true);
   const common: envoy.config.core.v3.IHttpProtocolOptions = {
@@ -180,13 +188,15 @@ function protocolOf(protocol: AppProtocol, pool: ConnectionPoolPolicy): Cluster 
       : { maxRequestsPerConnection: { value: pool.maxRequestsPerConnection } }),
   };
   const isHttp = http2 || protocol === 'http';
-  if (!isHttp || (!http2 && Object.keys(common).length === 0)) return {};
+  const isPlain = Object.keys(common).length === 0 && upstreamHttpProtocolOptions === undefined;
+  if (!isHttp || (!http2 && isPlain)) return {};
   const http2ProtocolOptions =
     pool.maxConcurrentStreams === undefined
       ? {}
       : { maxConcurrentStreams: { value: pool.maxConcurrentStreams } };
   const options: google.protobuf.IAny = packAny(envoy.extensions.upstreams.http.v3.HttpProtocolOptions, {
     ...(Object.keys(common).length === 0 ? {} : { commonHttpProtocolOptions: common }),
+    ...(upstreamHttpProtocolOptions === undefined ? {} : { upstreamHttpProtocolOptions }),
     explicitHttpConfig: http2 ? { http2ProtocolOptions } : { httpProtocolOptions: {} },
   });
   return { typedExtensionProtocolOptions: { [httpOptionsName]: options } };

@@ -59,7 +59,7 @@ describe('translateProxy', () => {
         for (const name of cases) {
           const { model, view } = readCase(name);
           const file = join(folder, `${name}.json`);
-          writeFileSync(file, JSON.stringify(staticBootstrap(translateProxy(model, view))));
+          writeFileSync(file, withFixtures(JSON.stringify(staticBootstrap(translateProxy(model, view)))));
           const args = [
             '--mode',
             'validate',
@@ -197,10 +197,29 @@ function staticBootstrap(resources: ProxyResources): unknown {
   });
   const bootstrap = {
     node: { id: 'test', cluster: 'test' },
-    staticResources: { listeners, clusters: [...clusters, grpcCluster('sds-grpc')] },
+    staticResources: {
+      listeners,
+      clusters: [...clusters, grpcCluster('sds-grpc')],
+    },
   };
   const { Bootstrap } = envoy.config.bootstrap.v3;
   return toJson(Bootstrap.typeName, Bootstrap.decode(Bootstrap.encode(bootstrap).finish()));
+}
+
+/**
+ * Envoy reads the files that a configuration names: certificates are there, whatever they are called. Secrets over ADS it cannot
+ * have in a static cluster (1.40 falls over its own feet), so they come from where the workload's own come from.
+ */
+function withFixtures(json: string): string {
+  const fixture = (name: string): string =>
+    JSON.stringify(fileURLToPath(new URL(`../../testdata/certificates/${name}`, import.meta.url)));
+  const ads = '"sds_config":{"ads":{},"resource_api_version":"V3"}';
+  const own =
+    '"sds_config":{"api_config_source":{"api_type":"GRPC","transport_api_version":"V3","grpc_services":[{"envoy_grpc":{"cluster_name":"sds-grpc"}}]}}';
+  return json
+    .replaceAll(ads, own)
+    .replaceAll(/"\/etc\/certs\/[\w-]+\.key"/g, fixture('shop.key'))
+    .replaceAll(/"\/etc\/certs\/[\w-]+\.pem"/g, fixture('shop.pem'));
 }
 
 /** Where secrets come from: Envoy refuses a source that is not there. */

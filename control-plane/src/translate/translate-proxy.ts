@@ -1,5 +1,5 @@
 import type { envoy } from '@heddle/xds-protos';
-import type { MeshModel, Service } from '../model/mesh-model.js';
+import type { MeshModel, Service, TrafficPolicy } from '../model/mesh-model.js';
 import type { ProxyResources } from './proxy-resources.js';
 import { spiffeId } from './mesh-tls.js';
 import type { ProxyView } from './proxy-view.js';
@@ -60,10 +60,10 @@ interface ServiceResources {
   readonly loadAssignments: readonly LoadAssignment[];
 }
 
-/** For proxies with an identity, and for the others. */
-type ByIdentity = [ServiceResources | undefined, ServiceResources | undefined];
+/** By what callers may differ in. */
+type ByCaller = Map<string, ServiceResources>;
 
-const ofServices = new WeakMap<Service, WeakMap<EffectivePolicy, ByIdentity>>();
+const ofServices = new WeakMap<Service, WeakMap<EffectivePolicy, ByCaller>>();
 
 function serviceResources(
   model: MeshModel,
@@ -74,14 +74,16 @@ function serviceResources(
   const policy = scope.policyFor(service);
   let byPolicy = ofServices.get(service);
   if (byPolicy === undefined) ofServices.set(service, (byPolicy = new WeakMap()));
-  let byIdentity = byPolicy.get(policy);
-  if (byIdentity === undefined) byPolicy.set(policy, (byIdentity = [undefined, undefined]));
-  const slot = view.mtls ? 0 : 1;
-  let made = byIdentity[slot];
+  let byCaller = byPolicy.get(policy);
+  if (byCaller === undefined) byPolicy.set(policy, (byCaller = new Map()));
+  const caller = callerKey(view, policy);
+  let made = byCaller.get(caller);
   if (made?.peers !== model.peerAuthentications) {
     const clusters = clustersOf(service, policy, {
       peers: model.peerAuthentications,
       mtls: view.mtls,
+      hasCredentials: view.role === 'gateway',
+      systemRootsPath: view.systemRootsPath,
       identities: service.serviceAccounts.map((account) => spiffeId(model.settings.trustDomain, account)),
     });
     const loadAssignments = clusters.flatMap(({ name, edsClusterConfig }) => {
@@ -89,9 +91,21 @@ function serviceResources(
       return assignment === undefined ? [] : [assignment];
     });
     made = { peers: model.peerAuthentications, clusters, loadAssignments };
-    byIdentity[slot] = made;
+    // Paths come from nodes, and so may be anything.
+    if (byCaller.size >= maxCallers) byCaller.clear();
+    byCaller.set(caller, made);
   }
   return made;
+}
+
+const maxCallers = 16;
+
+/** What a view brings that clusters and endpoints depend on. */
+function callerKey(view: ProxyView, policy: EffectivePolicy): string {
+  const asksForTls = ({ tls, portLevel }: TrafficPolicy): boolean =>
+    tls?.mode === 'simple' || tls?.mode === 'mutual' || [...(portLevel?.values() ?? [])].some(asksForTls);
+  const isOwn = asksForTls(policy.traffic) || policy.subsets.some(({ traffic }) => asksForTls(traffic));
+  return `${view.mtls}${isOwn ? ` ${view.role} ${view.systemRootsPath}` : ''}`;
 }
 
 const ofViews = new WeakMap<ProxyView, { readonly configHash: string; readonly resources: ProxyResources }>();

@@ -19,6 +19,7 @@ import {
   positiveDuration,
   refused,
   resource,
+  secretName,
   text,
   type Schema,
 } from './schema-parts.js';
@@ -104,17 +105,19 @@ const outlierDetection = envoyOnly(
 const tls = object(
   {
     mode: oneOf('DISABLE', 'SIMPLE', 'MUTUAL', 'ISTIO_MUTUAL'),
-    clientCertificate: text,
-    privateKey: text,
-    caCertificates: text,
-    credentialName: text,
-    subjectAltNames: list(text),
-    sni: text,
+    clientCertificate: filled,
+    privateKey: filled,
+    caCertificates: filled,
+    credentialName: secretName,
+    subjectAltNames: list(filled),
+    sni: { type: 'string', format: 'dns-name', expected: 'a host name' },
     insecureSkipVerify: bool,
-    caCrl: text,
+    caCrl: refused(
+      text,
+      'lists of revoked certificates are not built yet, and passing over one would be unsafe',
+    ),
   },
-  [],
-  { onlyDisabledTls: true },
+  ['mode'],
 );
 
 const settings = { loadBalancer, connectionPool, outlierDetection, tls };

@@ -56,6 +56,12 @@ export const subdomain: Schema = {
   expected:
     'a name of lower-case letters, digits, - and ., at most 253, that begins and ends with a letter or digit',
 };
+/** A Secret's name, or another source of certificates as Istio writes it, which Heddle refuses by its scheme. */
+export const secretName: Schema = {
+  type: 'string',
+  format: 'dns-name',
+  expected: 'the name of a Secret in the namespace of the gateway',
+};
 export const host: Schema = {
   type: 'string',
   format: 'host',
