@@ -25,7 +25,6 @@ export type {
   ListenerFilterConfig,
   NetworkFilterConfig,
   TrafficDirection,
-  TransportSocketConfig,
 } from './config/listener-config.js';
 export type { Problem, Translated } from './config/problem.js';
 export type {
@@ -63,6 +62,7 @@ export {
   type UpstreamTlsConfig,
   type ValidationContextConfig,
 } from './config/tls-config.js';
+export type { RawBufferConfig, TransportSocketMatchConfig } from './config/transport-socket-config.js';
 export { HeaderMap } from './http/header-map.js';
 export type { HttpVersion, RequestHead, ResponseHead } from './http/message-head.js';
 export {
@@ -128,3 +128,4 @@ export { translateClusterLoadAssignment } from './translate/cluster-load-assignm
 export { translateCluster } from './translate/cluster.js';
 export { translateListener } from './translate/listener.js';
 export { translateRouteConfiguration } from './translate/route-configuration.js';
+export { translateSecret } from './translate/secret.js';

@@ -67,6 +67,14 @@ export class ClusterManagerImpl implements ClusterManager {
         });
         continue;
       }
+      const sockets = [config, ...(config.transportSocketMatches ?? [])];
+      if (sockets.some((one) => one.transportSocket.kind === 'tls')) {
+        problems.push({
+          resource: config.name,
+          message: `cluster "${config.name}" asks for TLS to its endpoints, which is not there yet`,
+        });
+        continue;
+      }
       this.#add(config);
     }
     this.#settle();

@@ -14,6 +14,7 @@ export function listenerProblems(config: ListenerConfig, hasConfigSource: boolea
       problems.push(`${path} has no network filter`);
       return;
     }
+    if (chain.transportSocket.kind === 'tls') problems.push(`${path}: TLS from clients is not there yet`);
     const why = whyNotNetworkFilter(terminal, hasConfigSource);
     if (why !== undefined) problems.push(`${path}: ${why}`);
   };

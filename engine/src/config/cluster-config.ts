@@ -1,6 +1,7 @@
 import type { AddressConfig } from './address.js';
 import type { EndpointsConfig } from './endpoints-config.js';
-import type { TransportSocketConfig } from './listener-config.js';
+import type { UpstreamTlsConfig } from './tls-config.js';
+import type { RawBufferConfig, TransportSocketMatchConfig } from './transport-socket-config.js';
 
 /** A cluster, translated. Source: envoy.config.cluster.v3.Cluster. Times in ms. */
 export interface ClusterConfig {
@@ -28,7 +29,9 @@ export interface ClusterConfig {
   };
   /** Percent 0..100 below which health is ignored. Envoy's default is 50. */
   readonly panicThresholdPercent: number;
-  readonly transportSocket: TransportSocketConfig;
+  readonly transportSocket: RawBufferConfig | UpstreamTlsConfig;
+  /** The first that matches a host's metadata stands in for `transportSocket`. Left out: none. */
+  readonly transportSocketMatches?: readonly TransportSocketMatchConfig[];
   readonly tcpKeepalive: { readonly enabled: boolean; readonly idleMs: number };
   readonly closeConnectionsOnHostRemoval: boolean;
   /** Source address to bind, if any. */

@@ -2,6 +2,8 @@ import type { AccessLogConfig } from './access-log-config.js';
 import type { AddressConfig } from './address.js';
 import type { HttpConnectionManagerConfig } from './http-connection-manager-config.js';
 import type { TcpProxyConfig } from './tcp-proxy-config.js';
+import type { DownstreamTlsConfig } from './tls-config.js';
+import type { RawBufferConfig } from './transport-socket-config.js';
 
 /** Source: envoy.config.core.v3.TrafficDirection. */
 export type TrafficDirection = 'unspecified' | 'inbound' | 'outbound';
@@ -38,12 +40,8 @@ export interface FilterChainConfig {
   readonly filters: readonly NetworkFilterConfig[];
   /** 0 disables. */
   readonly transportSocketConnectTimeoutMs: number;
-  /** The downstream transport socket; raw buffer until TLS contexts are translated. */
-  readonly transportSocket: TransportSocketConfig;
+  readonly transportSocket: RawBufferConfig | DownstreamTlsConfig;
 }
-
-/** Source: envoy.config.core.v3.TransportSocket. */
-export type TransportSocketConfig = { readonly kind: 'raw' };
 
 /** An address prefix, e.g. `10.0.0.0/8`. */
 export interface CidrConfig {

@@ -82,3 +82,8 @@ export function translateCidr(
     findings.problem(`${path}.prefix_len`, `must be at most ${most} (is ${prefixLength})`);
   return { address: range.addressPrefix, prefixLength };
 }
+
+/** Whether a text is an IP address, of either family. */
+export function isIpAddress(text: string): boolean {
+  return isIP(text) !== 0;
+}

@@ -2,6 +2,7 @@ import type { envoy } from '@heddle/xds-protos';
 import type { CircuitBreakerThresholds, ClusterConfig, DnsConfig } from '../config/cluster-config.js';
 import type { EndpointsConfig } from '../config/endpoints-config.js';
 import type { Translated } from '../config/problem.js';
+import type { TransportSocketMatchConfig } from '../config/transport-socket-config.js';
 import { translateSocketAddress } from './address.js';
 import { translateEndpoints } from './cluster-load-assignment.js';
 import { translateConfigSource } from './config-source.js';
@@ -13,9 +14,10 @@ import {
   enumName,
   positiveDurationMs,
   requiredText,
+  structToJson,
   wrappedNumber,
 } from './proto-values.js';
-import { translateTransportSocket } from './transport-socket.js';
+import { translateUpstreamSocket } from './transport-socket.js';
 import { translateUpstreamProtocol } from './upstream-protocol.js';
 
 type Cluster = envoy.config.cluster.v3.Cluster;
@@ -62,7 +64,10 @@ export function translateCluster(cluster: Cluster): Translated<ClusterConfig> {
     protocol: translateUpstreamProtocol(cluster, findings),
     circuitBreakers: translateCircuitBreakers(cluster.circuitBreakers, findings),
     panicThresholdPercent: translatePanicThreshold(cluster, findings),
-    transportSocket: translateTransportSocket(cluster.transportSocket, 'transport_socket', findings),
+    transportSocket: translateUpstreamSocket(cluster.transportSocket, 'transport_socket', findings),
+    ...(cluster.transportSocketMatches.length === 0
+      ? {}
+      : { transportSocketMatches: translateSocketMatches(cluster, findings) }),
     tcpKeepalive: {
       enabled: keepalive !== null,
       idleMs:
@@ -258,19 +263,29 @@ function translateBindAddress(cluster: Cluster, findings: Findings): ClusterConf
   );
 }
 
+function translateSocketMatches(cluster: Cluster, findings: Findings): readonly TransportSocketMatchConfig[] {
+  const names = new Set<string>();
+  return cluster.transportSocketMatches.map((one, i) => {
+    const path = `transport_socket_matches[${i}]`;
+    requiredText(one.name, `${path}.name`, findings);
+    if (names.has(one.name)) {
+      findings.problem(`${path}.name`, `${JSON.stringify(one.name)} is the name of an earlier one`);
+    }
+    names.add(one.name);
+    return {
+      name: one.name,
+      match: one.match === null ? {} : structToJson(one.match),
+      transportSocket: translateUpstreamSocket(one.transportSocket, `${path}.transport_socket`, findings),
+    };
+  });
+}
+
 function reportUnsupported(cluster: Cluster, findings: Findings): void {
   const problem = (field: string, isSet: boolean): void => findings.unsupported(field, isSet, 'problem');
   const warning = (field: string, isSet: boolean): void => findings.unsupported(field, isSet, 'warning');
   problem('lb_subset_config', (cluster.lbSubsetConfig?.subsetSelectors.length ?? 0) > 0);
   problem('filters', cluster.filters.length > 0);
   problem('upstream_config', cluster.upstreamConfig !== null);
-  cluster.transportSocketMatches.forEach((match, i) =>
-    translateTransportSocket(
-      match.transportSocket,
-      `transport_socket_matches[${i}].transport_socket`,
-      findings,
-    ),
-  );
   warning('health_checks', cluster.healthChecks.length > 0);
   warning('outlier_detection', cluster.outlierDetection !== null);
   warning('lrs_server', cluster.lrsServer !== null);

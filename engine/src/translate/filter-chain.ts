@@ -4,7 +4,7 @@ import { translateCidr } from './address.js';
 import type { Findings } from './findings.js';
 import { translateNetworkFilters } from './network-filters.js';
 import { durationMs, enumName } from './proto-values.js';
-import { translateTransportSocket } from './transport-socket.js';
+import { translateDownstreamSocket } from './transport-socket.js';
 
 /** Source: envoy.config.listener.v3.FilterChain. */
 export function translateFilterChain(
@@ -13,11 +13,6 @@ export function translateFilterChain(
   findings: Findings,
 ): FilterChainConfig {
   findings.unsupported(`${path}.use_proxy_proto`, chain.useProxyProto?.value === true, 'problem');
-  findings.unsupported(
-    `${path}.transport_socket_connect_timeout`,
-    chain.transportSocketConnectTimeout !== null,
-    'warning',
-  );
   findings.unsupported(`${path}.on_demand_configuration`, chain.onDemandConfiguration !== null, 'warning');
   return {
     name: chain.name,
@@ -32,7 +27,7 @@ export function translateFilterChain(
       `${path}.transport_socket_connect_timeout`,
       findings,
     ),
-    transportSocket: translateTransportSocket(chain.transportSocket, `${path}.transport_socket`, findings),
+    transportSocket: translateDownstreamSocket(chain.transportSocket, `${path}.transport_socket`, findings),
   };
 }
 

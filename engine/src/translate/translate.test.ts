@@ -1,18 +1,21 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
+import { inspect } from 'node:util';
 import { envoy, fromJson, type ProtoProblem } from '@heddle/xds-protos';
+import { HiddenText } from '../config/hidden-text.js';
 import type { Translated } from '../config/problem.js';
 import { LinearRegex } from '../route/linear-regex.js';
 import { translateClusterLoadAssignment } from './cluster-load-assignment.js';
 import { translateCluster } from './cluster.js';
 import { translateListener } from './listener.js';
 import { translateRouteConfiguration } from './route-configuration.js';
+import { translateSecret } from './secret.js';
 
 const root = new URL('../../testdata/translate/', import.meta.url);
 
 describe('translation of xDS resources', () => {
-  for (const kind of ['listener', 'route', 'cluster', 'endpoints']) {
+  for (const kind of ['listener', 'route', 'cluster', 'endpoints', 'secret']) {
     for (const name of cases(kind)) {
       it(`accepts ${kind}/${name} and yields the golden configuration`, () => {
         const translated = translateFile(kind, name);
@@ -64,6 +67,32 @@ describe('unknown fields', () => {
   });
 });
 
+describe('a secret', () => {
+  const { Secret } = envoy.extensions.transport_sockets.tls.v3;
+
+  it('is refused for any field that is not known, because each may decide whom to trust', () => {
+    const known = Secret.encode({
+      name: 's',
+      validationContext: { trustedCa: { inlineString: 'x' } },
+    }).finish();
+    const translated = translateSecret(Secret.decode(Buffer.from([...known, 0xfa, 0x3f, 1, 65])));
+    assert.ok(!translated.ok);
+    assert.match(translated.problems[0]?.message ?? '', /unknown field number 1023/);
+  });
+
+  it('shows its key in no text that is made of it, nor of what is wrong with it', () => {
+    const key = 'PRIVATE-KEY-TEXT';
+    for (const certificateChain of [{ inlineString: 'x' }, {}]) {
+      const secret = Secret.create({
+        name: 's',
+        tlsCertificate: { certificateChain, privateKey: { inlineString: key } },
+      });
+      const text = inspect(translateSecret(secret), { depth: 20 }) + JSON.stringify(translateSecret(secret));
+      assert.equal(text.includes(key), false);
+    }
+  });
+});
+
 describe('malformed extension bytes', () => {
   it('are a problem with a path, not an exception', () => {
     const typeUrl =
@@ -107,6 +136,8 @@ function translateFile(kind: string, name: string): Translated<unknown> {
       return translateCluster(read(envoy.config.cluster.v3.Cluster));
     case 'envoy.config.endpoint.v3.ClusterLoadAssignment':
       return translateClusterLoadAssignment(read(envoy.config.endpoint.v3.ClusterLoadAssignment));
+    case 'envoy.extensions.transport_sockets.tls.v3.Secret':
+      return translateSecret(read(envoy.extensions.transport_sockets.tls.v3.Secret));
     default:
       throw new Error(`${name}: unexpected type ${String(typeUrl)}`);
   }
@@ -122,6 +153,8 @@ function checkGolden(kind: string, name: string, actual: unknown): void {
 
 function plain(_key: string, value: unknown): unknown {
   if (value instanceof LinearRegex) return { regex: value.source };
+  // Its digest differs from run to run.
+  if (value instanceof HiddenText) return { hidden: value.reveal() };
   if (value instanceof Map) return Object.fromEntries(value as Map<string, unknown>);
   return typeof value === 'symbol' ? value.toString() : value;
 }

@@ -1,30 +1,56 @@
-import type { envoy } from '@heddle/xds-protos';
-import type { TransportSocketConfig } from '../config/listener-config.js';
-import { typeNameOfUrl } from './any-config.js';
+import { envoy, type MessageType } from '@heddle/xds-protos';
+import type { DownstreamTlsConfig, UpstreamTlsConfig } from '../config/tls-config.js';
+import type { RawBufferConfig } from '../config/transport-socket-config.js';
+import { typeNameOfUrl, unpackAs } from './any-config.js';
 import type { Findings } from './findings.js';
+import { translateDownstreamTls, translateUpstreamTls } from './tls-context.js';
 
+type TransportSocket = envoy.config.core.v3.TransportSocket;
+
+const { DownstreamTlsContext, UpstreamTlsContext } = envoy.extensions.transport_sockets.tls.v3;
 const RAW_BUFFER = 'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer';
-const RAW: TransportSocketConfig = { kind: 'raw' };
+const RAW: RawBufferConfig = Object.freeze({ kind: 'raw' });
 
-/** Source: envoy.config.core.v3.TransportSocket. Anything but plain text is a problem: it must not become plain text. */
-export function translateTransportSocket(
-  socket: envoy.config.core.v3.TransportSocket | null,
+/** What clients speak to a filter chain. Source: envoy.config.listener.v3.FilterChain.transport_socket. */
+export function translateDownstreamSocket(
+  socket: TransportSocket | null,
   path: string,
   findings: Findings,
-): TransportSocketConfig {
+): RawBufferConfig | DownstreamTlsConfig {
+  return translateSocket(socket, path, findings, DownstreamTlsContext, translateDownstreamTls);
+}
+
+/** What is spoken to the hosts of a cluster. Source: envoy.config.cluster.v3.Cluster.transport_socket. */
+export function translateUpstreamSocket(
+  socket: TransportSocket | null,
+  path: string,
+  findings: Findings,
+): RawBufferConfig | UpstreamTlsConfig {
+  return translateSocket(socket, path, findings, UpstreamTlsContext, translateUpstreamTls);
+}
+
+/** Anything that is neither plain text nor TLS is a problem: it must not become plain text. */
+function translateSocket<Message extends object, Config>(
+  socket: TransportSocket | null,
+  path: string,
+  findings: Findings,
+  type: MessageType<Message>,
+  translate: (context: Message, path: string, findings: Findings) => Config,
+): RawBufferConfig | Config {
   if (socket === null) return RAW;
   const { typedConfig } = socket;
+  const at = `${path}.typed_config`;
   if (typedConfig === null) {
-    if (socket.name !== 'envoy.transport_sockets.raw_buffer') {
-      findings.problem(`${path}.typed_config`, 'must be set');
-    }
+    if (socket.name !== 'envoy.transport_sockets.raw_buffer') findings.problem(at, 'must be set');
     return RAW;
   }
-  if (typeNameOfUrl(typedConfig.typeUrl) !== RAW_BUFFER) {
-    findings.problem(
-      `${path}.typed_config`,
-      `transport socket ${JSON.stringify(typedConfig.typeUrl)} is not supported`,
-    );
+  const name = typeNameOfUrl(typedConfig.typeUrl);
+  if (name === type.typeName) {
+    const context = unpackAs(typedConfig, type, at, findings);
+    return context === undefined ? RAW : translate(context, at, findings);
+  }
+  if (name !== RAW_BUFFER) {
+    findings.problem(at, `transport socket ${JSON.stringify(typedConfig.typeUrl)} is not supported`);
   }
   return RAW;
 }
