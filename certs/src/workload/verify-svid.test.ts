@@ -26,6 +26,14 @@ describe('verifySvid', () => {
     assert.equal(verdict.notAfterMs, NOW_MS + 60_000);
   });
 
+  it('takes every trust domain where the roots alone decide, and none where none is named', () => {
+    const { der } = forgeCertificate({ names: [uriName('spiffe://other/a')] });
+    const nowMs = Date.now();
+    assert.equal(verifySvid(der, { trustDomains: 'any', nowMs }).ok, true);
+    const verdict = verifySvid(der, { trustDomains: new Set(), nowMs });
+    assert.ok(!verdict.ok && verdict.reason === 'other-trust-domain');
+  });
+
   it('takes other names beside the one URI', () => {
     const dns = { tag: GeneralNameTag.dnsName, octets: Buffer.from('web.shop') };
     const ip = { tag: GeneralNameTag.ipAddress, octets: Buffer.of(127, 0, 0, 1) };

@@ -35,8 +35,8 @@ export type SvidVerdict =
   | { readonly ok: false; readonly reason: SvidProblem; readonly detail: string };
 
 export interface VerifySvidOptions {
-  /** Whose identities count. Empty: nobody's. */
-  readonly trustDomains: ReadonlySet<string>;
+  /** Whose identities count. Empty: nobody's; `any`: everybody's, where the roots alone decide whom to trust. */
+  readonly trustDomains: ReadonlySet<string> | 'any';
   readonly nowMs: number;
   /** How far this clock and the authority's may be apart. Default 0. */
   readonly clockSkewMs?: number;
@@ -90,7 +90,7 @@ function usageProblem(fields: CertificateFields): SvidVerdict | undefined {
   return undefined;
 }
 
-function identityOf(fields: CertificateFields, trustDomains: ReadonlySet<string>): SvidVerdict {
+function identityOf(fields: CertificateFields, trustDomains: VerifySvidOptions['trustDomains']): SvidVerdict {
   const name = fields.subjectAltName;
   const uri = name?.uris[0];
   if (name === undefined || uri === undefined) return refuse('no-uri-name', 'there is no URI name');
@@ -103,7 +103,7 @@ function identityOf(fields: CertificateFields, trustDomains: ReadonlySet<string>
   const parsed = parseSpiffeId(text);
   if (!parsed.ok) return refuse('bad-spiffe-id', badIdDetail(text, parsed.reason));
   if (parsed.id.path === '') return refuse('no-path', `${parsed.id.uri} names a trust domain`);
-  if (!trustDomains.has(parsed.id.trustDomain)) {
+  if (trustDomains !== 'any' && !trustDomains.has(parsed.id.trustDomain)) {
     return refuse('other-trust-domain', `${parsed.id.uri} is of another trust domain`);
   }
   const { notBeforeMs, notAfterMs, serialHex } = fields;

@@ -7,7 +7,7 @@ import { derSequence, encodeDer } from '../der/der-writer.js';
 import { DerReader } from '../der/der-reader.js';
 import { EncodingError } from '../errors.js';
 import { forgeCertificate, forgeRoot, uriName } from '../testing/index.js';
-import { KeyUsageBit, parseCertificate } from './certificate-fields.js';
+import { GeneralNameTag, KeyUsageBit, parseCertificate } from './certificate-fields.js';
 
 describe('parseCertificate', () => {
   it('reads the times that OpenSSL reads, to the second, from 1950 to 9999', () => {
@@ -101,6 +101,25 @@ describe('parseCertificate', () => {
       }),
       { numRuns: 40 },
     );
+  });
+
+  it('tells names of each type apart, and passes over those of other types', () => {
+    const tags = [GeneralNameTag.dnsName, GeneralNameTag.rfc822Name, GeneralNameTag.ipAddress, 0x88];
+    const names = tags.map((tag) => ({ tag, octets: Buffer.of(tag, 0) }));
+    const found = parseCertificate(forgeCertificate({ names }).der).subjectAltName;
+    assert.deepEqual(
+      [found?.dnsNames, found?.emails, found?.ipAddresses, found?.uris].map((list) =>
+        list?.map((octets) => octets[0]),
+      ),
+      [[tags[0]], [tags[1]], [tags[2]], []],
+    );
+  });
+
+  it('refuses a name that is spelled as if it had parts', () => {
+    for (const tag of [GeneralNameTag.dnsName, GeneralNameTag.uri, GeneralNameTag.rfc822Name]) {
+      const { der } = forgeCertificate({ names: [{ tag: tag | 0x20, octets: Buffer.of() }] });
+      assert.throws(() => parseCertificate(der), /broken name/);
+    }
   });
 });
 

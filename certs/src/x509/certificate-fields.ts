@@ -27,6 +27,15 @@ export const GeneralNameTag = {
   ipAddress: contextTag(7, 'primitive'),
 } as const;
 
+/** The names of each type as raw octets, in order: they may hold anything. */
+export interface SubjectAltName {
+  readonly critical: boolean;
+  readonly uris: readonly Buffer[];
+  readonly dnsNames: readonly Buffer[];
+  readonly emails: readonly Buffer[];
+  readonly ipAddresses: readonly Buffer[];
+}
+
 /** What this package asks of a certificate, read from its DER and from nothing else. */
 export interface CertificateFields {
   readonly serialHex: string;
@@ -41,8 +50,7 @@ export interface CertificateFields {
   readonly basicConstraints?: { readonly ca: boolean; readonly pathLength?: number };
   readonly keyUsage?: { readonly critical: boolean; readonly bits: ReadonlySet<number> };
   readonly extendedKeyUsage?: { readonly serverAuth: boolean; readonly clientAuth: boolean };
-  /** `uris` are the raw octets of each URI name, in order: they may hold anything. */
-  readonly subjectAltName?: { readonly critical: boolean; readonly uris: readonly Buffer[] };
+  readonly subjectAltName?: SubjectAltName;
   readonly subjectKeyId?: Buffer;
   /** How many critical extensions there are that this package does not understand. */
   readonly unknownCriticalExtensions: number;
@@ -131,7 +139,7 @@ function readExtensions(reader: DerReader, found: Mutable<Extensions>): number {
 }
 
 function readExtension(oid: Buffer, critical: boolean, value: Buffer, found: Mutable<Extensions>): boolean {
-  if (Oid.subjectAltName.is(oid)) found.subjectAltName = { critical, uris: readUris(value) };
+  if (Oid.subjectAltName.is(oid)) found.subjectAltName = { critical, ...readNames(value) };
   else if (Oid.keyUsage.is(oid)) found.keyUsage = { critical, bits: readKeyUsage(value) };
   else if (Oid.basicConstraints.is(oid)) found.basicConstraints = readBasicConstraints(value);
   else if (Oid.extendedKeyUsage.is(oid)) found.extendedKeyUsage = readExtendedKeyUsage(value);
@@ -143,11 +151,14 @@ function readExtension(oid: Buffer, critical: boolean, value: Buffer, found: Mut
   return true;
 }
 
-function readUris(value: Buffer): readonly Buffer[] {
+function readNames(value: Buffer): Omit<SubjectAltName, 'critical'> {
   const outer = new DerReader(value, 'a subject alternative name');
   const names = outer.enter(DerTag.sequence);
   outer.end();
   const uris: Buffer[] = [];
+  const dnsNames: Buffer[] = [];
+  const emails: Buffer[] = [];
+  const ipAddresses: Buffer[] = [];
   let count = 0;
   while (!names.atEnd) {
     const { tag, content } = names.readElement();
@@ -155,12 +166,27 @@ function readUris(value: Buffer): readonly Buffer[] {
     if ((tag & 0xc0) !== 0x80 || (tag & 0x1f) > 8)
       throw new EncodingError('a certificate has a name of no known type');
     if (++count > MAX_ALT_NAMES) throw new EncodingError('a certificate has too many names');
-    // A URI name is primitive; a constructed one would be a second spelling of it.
-    if ((tag & 0x1f) === 6 && tag !== GeneralNameTag.uri)
-      throw new EncodingError('a certificate has a broken URI name');
-    if (tag === GeneralNameTag.uri) uris.push(content);
+    switch (tag & 0x1f) {
+      case 1:
+        emails.push(primitive(tag, GeneralNameTag.rfc822Name, content));
+        break;
+      case 2:
+        dnsNames.push(primitive(tag, GeneralNameTag.dnsName, content));
+        break;
+      case 6:
+        uris.push(primitive(tag, GeneralNameTag.uri, content));
+        break;
+      case 7:
+        ipAddresses.push(primitive(tag, GeneralNameTag.ipAddress, content));
+    }
   }
-  return uris;
+  return { uris, dnsNames, emails, ipAddresses };
+}
+
+/** A name in text is primitive; a constructed one would be a second spelling of it. */
+function primitive(tag: number, expected: number, content: Buffer): Buffer {
+  if (tag !== expected) throw new EncodingError('a certificate has a broken name');
+  return content;
 }
 
 function readKeyUsage(value: Buffer): ReadonlySet<number> {
