@@ -1,6 +1,7 @@
 import type { HeaderMap } from '../http/header-map.js';
 import type { RequestHead } from '../http/message-head.js';
 import type { StreamInfo } from '../http/stream-info.js';
+import { compileDynamicMetadata } from './dynamic-metadata.js';
 import { compileTimeFormat, formatIsoTime } from './start-time.js';
 
 /** What one operator says about a stream; undefined when there is nothing to say (`-` in a text log, `null` in a JSON log). */
@@ -230,6 +231,7 @@ const OPERATORS: ReadonlyMap<string, OperatorCompiler> = new Map<string, Operato
   ['RESPONSE_TRAILERS_BYTES', plain((info) => info.responseTrailers?.byteSize ?? 0)],
   ['GRPC_STATUS', grpcStatus],
   ['GRPC_STATUS_NUMBER', plain(grpcStatusOf)],
+  ['DYNAMIC_METADATA', compileDynamicMetadata],
   ['HOSTNAME', (argument, context) => plain(() => context.hostname)(argument, context)],
   [
     'ENVIRONMENT',
@@ -268,7 +270,6 @@ const WITHOUT_DATA: ReadonlySet<string> = new Set([
   'UPSTREAM_TLS_SESSION_ID',
   'UPSTREAM_TLS_VERSION',
   'UPSTREAM_CONNECTION_ID',
-  'DYNAMIC_METADATA',
   'CLUSTER_METADATA',
   'UPSTREAM_METADATA',
   'FILTER_STATE',
