@@ -122,6 +122,29 @@ export { decideFault, type FaultDecision } from './http-filters/fault/decide-fau
 export { FILTER_DISABLED, type HttpFilterFactoryConfig } from './http-filters/http-filter.js';
 export { httpFilterOf, httpFilterOfOverride, httpFilters } from './http-filters/index.js';
 export { faultFilter } from './http-filters/fault/config.js';
+export { acceptJwt, type AcceptedJwt } from './http-filters/jwt-authn/accepted-jwt.js';
+export {
+  checkRequirement,
+  type JwtCheck,
+  type JwtMetadata,
+  type JwtVerifier,
+} from './http-filters/jwt-authn/check-requirement.js';
+export { requirementFor } from './http-filters/jwt-authn/find-requirement.js';
+export type {
+  JwkConfig,
+  JwtAuthnConfig,
+  JwtProviderConfig,
+  JwtRequirement,
+  JwtRouteConfig,
+} from './http-filters/jwt-authn/jwt-authn-config.js';
+export { accessDenied, JWT_FAILURE, JwtFailure } from './http-filters/jwt-authn/jwt-failure.js';
+export { MAX_JWKS_BYTES, parseJwks, type ParsedJwks } from './http-filters/jwt-authn/parse-jwks.js';
+export { parseJwt, type ParsedJwt } from './http-filters/jwt-authn/parse-jwt.js';
+export {
+  createSignatureKey,
+  verifySignature,
+  type SignatureKey,
+} from './http-filters/jwt-authn/verify-signature.js';
 export { routerFilter, type RouterConfig } from './http-filters/router/config.js';
 
 export { translateClusterLoadAssignment } from './translate/cluster-load-assignment.js';

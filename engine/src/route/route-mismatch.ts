@@ -27,7 +27,7 @@ export const MISMATCH = {
  * Cost: allocates nothing, apart from what a regular expression or a joined header needs.
  */
 export function mismatch(
-  route: RouteEntryConfig,
+  route: Pick<RouteEntryConfig, 'match'>,
   head: RequestHead,
   path: string,
   randomValue: number,
@@ -68,7 +68,7 @@ export function asksForPathAlone({ match }: RouteEntryConfig): boolean {
   );
 }
 
-function pathMatches(route: RouteEntryConfig, path: string): boolean {
+function pathMatches(route: Pick<RouteEntryConfig, 'match'>, path: string): boolean {
   const wanted = route.match.path;
   if (wanted.kind === 'connect') return true;
   if (wanted.kind === 'regex') return wanted.regex.matchesFully(path);
