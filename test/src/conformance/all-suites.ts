@@ -20,6 +20,7 @@ import { messages } from './suites/18-messages.js';
 import { accessLogs } from './suites/19-access-logs.js';
 import { listeners } from './suites/20-listeners.js';
 import { malformed } from './suites/21-malformed.js';
+import { jwt } from './suites/30-jwt.js';
 
 /** Every bootstrap file with its table, in the order of their numbers. */
 export const ALL_SUITES: readonly ConformanceSuite[] = [
@@ -44,4 +45,5 @@ export const ALL_SUITES: readonly ConformanceSuite[] = [
   accessLogs,
   listeners,
   malformed,
+  jwt,
 ];

@@ -23,6 +23,9 @@ export const DIFFERENCES: Readonly<Record<string, Readonly<Record<string, readon
   'repeated-fields-stay-apart': {
     '08-headers': ['unknown fields pass both ways, repeated ones in order'],
     '14-forwarded': ['HTTP: two fields', 'INNER1: two fields', 'SKIP: two fields', 'NOIDS: two fields'],
+    '30-jwt': ['/any-failed', '/failed'].flatMap((path) =>
+      ['good and bad', 'bad and good', 'two issuers'].map((tokens) => `${path}: ${tokens}`),
+    ),
   },
   'broken-answers': {
     '09-failures': [
@@ -96,6 +99,26 @@ export const DIFFERENCES: Readonly<Record<string, Readonly<Record<string, readon
   },
   'no-content-length-for-an-empty-options': {
     '21-malformed': ['Max-Forwards'],
+    '30-jwt': ['a preflight'],
+  },
+  'every-token-counts': {
+    '30-jwt': ['a parameter twice, the second bad', 'a cookie twice'],
+  },
+  'strict-tokens': {
+    '30-jwt': [
+      'an empty part more',
+      'a padded signature',
+      'something behind the token',
+      'crit',
+      'the public key as a secret, without kid',
+      'of no key without kids',
+    ],
+  },
+  'the-rest-of-a-query': {
+    '30-jwt': ['a parameter that goes from between'],
+  },
+  'claims-that-no-header-may-hold': {
+    '30-jwt': ['a claim with a line break', 'a line break in metadata that becomes a header'],
   },
 };
 
