@@ -11,6 +11,7 @@ const PACKAGES = [
   'data-plane',
   'control-plane',
   'injector',
+  'supervisor',
   'cli',
 ];
 const OUTSIDE = ['bench', 'test', 'dashboard', 'examples', 'scripts'];
@@ -63,10 +64,11 @@ module.exports = {
     mayOnlyImport('xds-protos', []),
     mayOnlyImport('engine', ['common', 'xds-protos']),
     mayOnlyImport('certs', ['common']),
-    mayOnlyImport('data-plane', ['common', 'xds-protos', 'engine', 'certs']),
+    mayOnlyImport('data-plane', ['common', 'xds-protos', 'engine', 'certs', 'supervisor']),
     mayOnlyImport('injector', ['common']),
+    mayOnlyImport('supervisor', ['common']),
     mayOnlyImport('control-plane', ['common', 'xds-protos', 'engine', 'certs', 'injector']),
-    mayOnlyImport('cli', ['common', 'control-plane', 'injector', 'engine']),
+    mayOnlyImport('cli', ['common', 'control-plane', 'injector', 'engine', 'supervisor']),
     {
       name: 'nobody-imports-tests-or-benchmarks',
       severity: 'error',

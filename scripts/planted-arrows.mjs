@@ -8,6 +8,7 @@ export const REFUSED = [
   ['engine-imports', 'engine/src/route/a.ts', '@heddle/data-plane'],
   ['certs-imports', 'certs/src/workload/a.ts', '@heddle/engine'],
   ['data-plane-imports', 'data-plane/src/server-a.ts', '@heddle/control-plane'],
+  ['supervisor-imports', 'supervisor/src/a.ts', '@heddle/engine'],
   ['injector-imports', 'injector/src/a.ts', '@heddle/engine'],
   ['control-plane-imports', 'control-plane/src/snapshot/a.ts', '@heddle/data-plane'],
   ['cli-imports', 'cli/src/a.ts', '@heddle/data-plane'],

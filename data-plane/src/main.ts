@@ -1,4 +1,8 @@
 #!/usr/bin/env node
-import { runProxy } from './run-proxy.js';
+import { supervisorOf } from '@heddle/supervisor/held-sockets';
 
-await runProxy(process.argv.slice(2));
+const args = process.argv.slice(2);
+
+// Each is loaded alone: a supervisor stands beside every proxy and must stay small.
+if (args.includes('--supervise')) await (await import('./supervise.js')).supervise(args, process.env);
+else await (await import('./run-proxy.js')).runProxy(args, supervisorOf(process, process.env));

@@ -1,3 +1,4 @@
+import type { HeldSockets } from '@heddle/supervisor/held-sockets';
 import { createLogger, describeError, isMeshError, type Logger } from '@heddle/common';
 import { parseCommandLine, USAGE } from './bootstrap/command-line.js';
 import { loadBootstrap, type BootstrapConfig } from './bootstrap.js';
@@ -11,7 +12,7 @@ const EXIT_BAD_USAGE = 64;
 const EXIT_CRASH = 70;
 
 /** Runs heddle-proxy from its arguments until a signal ends it; sets the exit status, and ends the process when serving. */
-export async function runProxy(args: readonly string[]): Promise<void> {
+export async function runProxy(args: readonly string[], supervisor?: HeldSockets): Promise<void> {
   const parsed = parseCommandLine(args);
   switch (parsed.kind) {
     case 'help':
@@ -41,10 +42,10 @@ export async function runProxy(args: readonly string[]): Promise<void> {
     process.stdout.write(`configuration '${name}' OK\n`);
     return;
   }
-  await serve(config);
+  await serve(config, supervisor);
 }
 
-async function serve(config: BootstrapConfig): Promise<void> {
+async function serve(config: BootstrapConfig, supervisor: HeldSockets | undefined): Promise<void> {
   const log = createLogger({ component: 'proxy', level: config.logLevel });
   crashOnBrokenInvariants(log);
   let ending = false;
@@ -56,7 +57,8 @@ async function serve(config: BootstrapConfig): Promise<void> {
     ending = true;
     void drainAndExit(server, config, log, why);
   };
-  const server = new Server({ config, log }, () => end('/quitquitquit'));
+  if (supervisor !== undefined) process.on('disconnect', () => end('the supervisor is gone'));
+  const server = new Server({ config, log, heldSockets: supervisor }, () => end('/quitquitquit'));
   process.on('SIGTERM', () => end('SIGTERM'));
   process.on('SIGINT', () => end('SIGINT'));
   process.on('SIGHUP', () => server.reopenLogs());
@@ -69,6 +71,7 @@ async function serve(config: BootstrapConfig): Promise<void> {
     process.exit(EXIT_BAD_CONFIG);
   }
   await server.ready;
+  supervisor?.ready();
   collectAfterLoading();
   log.info('ready', { ...server.summary() });
 }

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { MeshError, systemClock, systemRandom, type Clock, type Logger, type Random } from '@heddle/common';
 import { formatAddress, type AddressConfig } from '@heddle/engine';
+import type { HeldSockets } from '@heddle/supervisor/held-sockets';
 import { typeUrls } from '@heddle/xds-protos';
 import { AccessLogFiles } from './access-log/access-log-files.js';
 import type { ServerState } from './admin/pages/server.js';
@@ -24,6 +25,8 @@ export interface ServerOptions {
   readonly log: Logger;
   readonly clock?: Clock;
   readonly random?: Random;
+  /** The supervisor that holds our listening sockets, if there is one. */
+  readonly heldSockets?: HeldSockets | undefined;
 }
 
 /** What one line says once the proxy is ready. */
@@ -51,6 +54,7 @@ export class Server {
   readonly #serverStats: ServerStats;
   readonly #startedAtMs: number;
   readonly #startedMonotonicMs: number;
+  readonly #heldSockets: HeldSockets | undefined;
   readonly #onQuit: () => void;
   readonly #ready: Promise<void>;
   #resolveReady: () => void = () => undefined;
@@ -69,6 +73,7 @@ export class Server {
     this.#log = options.log;
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? systemRandom;
+    this.#heldSockets = options.heldSockets;
     this.#onQuit = onQuit;
     this.#startedAtMs = this.#clock.nowMs();
     this.#startedMonotonicMs = this.#clock.monotonicMs();
@@ -122,6 +127,7 @@ export class Server {
       configSource: this.#xds,
       formatContext: config.formatContext,
       drainTimeMs: config.drainTimeMs,
+      heldSockets: this.#heldSockets,
     });
     this.#listeners = listeners;
     this.#state = 'INITIALIZING';
@@ -254,6 +260,7 @@ export class Server {
     const log = this.#log.child('admin');
     const admin = new AdminServer({
       address: adminAddress,
+      heldSockets: this.#heldSockets,
       log,
       pages: createAdminPages({
         stats: this.#stats,

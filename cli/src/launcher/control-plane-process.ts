@@ -2,10 +2,10 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Clock, Random } from '@heddle/common';
+import { SupervisedProcess } from '@heddle/supervisor';
 import type { FreePorts } from './free-ports.js';
 import type { LaunchEvent } from './launch-event.js';
 import { waitUntil } from './readiness.js';
-import { SupervisedProcess } from './supervised-process.js';
 
 const READY_TIMEOUT_MS = 30_000;
 

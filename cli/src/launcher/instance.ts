@@ -2,13 +2,13 @@ import { rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Workload } from '@heddle/control-plane';
 import { stringify } from 'yaml';
+import { SupervisedProcess } from '@heddle/supervisor';
 import { applicationEnvironment, type ReachableService } from './application-environment.js';
 import { fileStem } from './file-stem.js';
 import type { LaunchEnvironment } from './launch-environment.js';
 import { acceptsConnections, waitUntil } from './readiness.js';
 import type { InboundPort } from './proxy-bootstrap.js';
 import { Sidecar } from './sidecar.js';
-import { SupervisedProcess } from './supervised-process.js';
 
 /** When it is told that a program does not listen; it is waited for longer. */
 const SAY_LATE_AFTER_MS = 5_000;

@@ -1,10 +1,10 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ListeningSockets, SupervisedProcess, canHoldSockets } from '@heddle/supervisor';
 import { fileStem } from './file-stem.js';
 import type { LaunchEnvironment } from './launch-environment.js';
 import { proxyBootstrap, type ProxyBootstrapOptions } from './proxy-bootstrap.js';
 import { answersOk, waitUntil } from './readiness.js';
-import { SupervisedProcess } from './supervised-process.js';
 
 const READY_TIMEOUT_MS = 30_000;
 const DRAIN_GRACE_MS = 15_000;
@@ -16,6 +16,8 @@ export class Sidecar {
   readonly #options: SidecarOptions;
   readonly #environment: LaunchEnvironment;
   readonly #process: SupervisedProcess;
+  /** While it is started again or replaced, those who come wait. */
+  readonly #sockets = canHoldSockets() ? new ListeningSockets() : undefined;
   readonly #stem: string;
   readonly #bootstrapFile: string;
   readonly #onUp: () => void;
@@ -42,6 +44,7 @@ export class Sidecar {
       logFile,
       clock: environment.clock,
       random: environment.random,
+      ...(this.#sockets === undefined ? {} : { sockets: this.#sockets }),
       onStart: () => void this.#awaitReady(logFile),
       onCrash: (crash) => {
         this.#onDown();
@@ -77,7 +80,13 @@ export class Sidecar {
   async stop(): Promise<void> {
     this.#stopped.abort();
     await this.#process.stop(DRAIN_GRACE_MS);
+    this.#sockets?.close();
     this.#environment.ports.release(this.#adminPort);
+  }
+
+  /** Starts it anew beside itself and lets the old one finish. Resolves with why that failed, if it did. */
+  replace(): Promise<string | undefined> {
+    return this.#process.replace(READY_TIMEOUT_MS, DRAIN_GRACE_MS);
   }
 
   kill(): void {

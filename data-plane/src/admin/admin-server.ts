@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http';
 import { describeError, type Logger } from '@heddle/common';
 import type { AddressConfig } from '@heddle/engine';
+import type { HeldSockets } from '@heddle/supervisor/held-sockets';
 import { text, type AdminPage, type AdminResponse } from './admin-page.js';
 import { isAllowedHost } from './allowed-host.js';
 import { indexPages } from './index-page.js';
@@ -9,6 +10,8 @@ export interface AdminServerOptions {
   readonly address: AddressConfig;
   readonly pages: readonly AdminPage[];
   readonly log: Logger;
+  /** The supervisor that holds our listening sockets, if there is one. */
+  readonly heldSockets?: Pick<HeldSockets, 'listen'> | undefined;
 }
 
 const MAX_CONNECTIONS = 100;
@@ -52,6 +55,12 @@ export class AdminServer {
     server.on('request', (request, response) => this.#onRequest(request, response));
     server.on('clientError', (_error, socket) => socket.destroy());
     this.#server = server;
+    const { heldSockets } = this.#options;
+    const held =
+      heldSockets === undefined || address.kind !== 'socket'
+        ? undefined
+        : await heldSockets.listen(address.host, address.port, false);
+    if (held?.ok === false) throw new Error(held.reason);
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       const listening = (): void => {
@@ -59,7 +68,8 @@ export class AdminServer {
         server.on('error', (error) => this.#options.log.warn('admin server', { error }));
         resolve();
       };
-      if (address.kind === 'pipe') server.listen(address.path, listening);
+      if (held !== undefined) server.listen(held.handle, listening);
+      else if (address.kind === 'pipe') server.listen(address.path, listening);
       else server.listen(address.port, address.host, listening);
     });
     const bound = server.address();

@@ -44,6 +44,8 @@ Takes an Envoy bootstrap: the file that starts Envoy starts this.
                                (default 600 for /drain_listeners, 25 for a signal)
       --state-dir FOLDER       keep the last good configuration there, and start from it when the
                                control plane does not answer (or node.metadata.HEDDLE_STATE_DIR)
+      --supervise              run the proxy below a small process that holds its listening sockets: while it
+                               is started again nobody is refused, and SIGHUP replaces it without a gap
       --concurrency N          accepted; one worker runs
       --base-id N              accepted; nothing is shared between processes
       --version, --help
@@ -108,6 +110,8 @@ export function parseCommandLine(args: readonly string[]): CommandLineResult {
         'state-dir': { type: 'string' },
         concurrency: { type: 'string' },
         'base-id': { type: 'string' },
+        // For main.ts: what runs below it never sees it.
+        supervise: { type: 'boolean' },
         version: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
         ...Object.fromEntries(Object.entries(WITHOUT_EFFECT).map(([name, type]) => [name, { type }])),

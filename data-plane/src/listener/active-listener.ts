@@ -53,7 +53,12 @@ export class ActiveListener {
       return undefined;
     }
     for (const address of [config.address, ...config.additionalAddresses]) {
-      const result = await bindServer(address, config.tcpBacklogSize, this.#onSocket);
+      const result = await bindServer(
+        address,
+        config.tcpBacklogSize,
+        this.#onSocket,
+        this.#context.options.heldSockets,
+      );
       if (!result.ok) {
         this.#closeServers();
         return result.reason;

@@ -1,18 +1,29 @@
 import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { formatAddress, type AddressConfig } from '@heddle/engine';
+import type { HeldSockets } from '@heddle/supervisor/held-sockets';
 
 /** A listening socket, or why there is none. */
 export type BindResult =
   | { readonly ok: true; readonly server: Server; readonly address: AddressConfig }
   | { readonly ok: false; readonly reason: string };
 
-/** Listens on an address. Connections allow half-open, which tunnels and TCP relays need. */
-export function bindServer(
+/**
+ * Listens on an address; on a socket that the supervisor holds, if there is one. Connections allow half-open, which
+ * tunnels and TCP relays need.
+ */
+export async function bindServer(
   address: AddressConfig,
   backlog: number,
   onConnection: (socket: Socket) => void,
+  heldSockets?: Pick<HeldSockets, 'listen'>,
 ): Promise<BindResult> {
+  let handle: object | undefined;
+  if (heldSockets !== undefined && address.kind === 'socket') {
+    const held = await heldSockets.listen(address.host, address.port, address.host === '::');
+    if (!held.ok) return { ok: false, reason: `cannot listen on ${formatAddress(address)}: ${held.reason}` };
+    handle = held.handle;
+  }
   return new Promise((resolve) => {
     if (address.kind === 'pipe') removeStaleSocket(address.path);
     const server = createServer({ allowHalfOpen: true, noDelay: true }, onConnection);
@@ -33,7 +44,8 @@ export function bindServer(
       const port = typeof bound === 'object' && bound !== null ? bound.port : address.port;
       resolve({ ok: true, server, address: { ...address, port } });
     });
-    if (address.kind === 'pipe') server.listen({ path: address.path, backlog });
+    if (handle !== undefined) server.listen(handle, backlog);
+    else if (address.kind === 'pipe') server.listen({ path: address.path, backlog });
     else server.listen({ host: address.host, port: address.port, backlog, ipv6Only: address.host === '::' });
   });
 }

@@ -1,5 +1,5 @@
 import type { Counter, Gauge } from '../stats/stats-store.js';
-import type { AddressConfig, ListenerConfig } from '@heddle/engine';
+import { formatAddress, type AddressConfig, type ListenerConfig } from '@heddle/engine';
 import type { ApplyProblem } from '../cluster/cluster-manager.js';
 import { Deadlines } from '../codec/http1/deadline-queue.js';
 import { ActiveListener } from './active-listener.js';
@@ -111,6 +111,8 @@ export class ListenerManagerImpl implements ListenerManager {
       if (options.inboundOnly === true && listener.config.trafficDirection !== 'inbound') continue;
       this.#listeners.delete(name);
       this.#letGo(listener);
+      // When the whole process ends, its sockets stay for the one that follows.
+      if (onDrained === undefined) this.#giveUpSockets(listener);
     }
     this.#onDrained = onDrained;
     if (onDrained !== undefined) {
@@ -145,6 +147,7 @@ export class ListenerManagerImpl implements ListenerManager {
       this.#listeners.delete(name);
       this.#removed.inc();
       this.#letGo(listener);
+      this.#giveUpSockets(listener);
     }
     for (const config of added) {
       for (const message of await this.#add(config)) problems.push({ resource: config.name, message });
@@ -182,6 +185,7 @@ export class ListenerManagerImpl implements ListenerManager {
     else {
       this.#modified.inc();
       this.#letGo(current);
+      this.#giveUpSockets(current, listener);
     }
     this.#listeners.set(config.name, listener);
     this.#options.log.debug('listener is bound', { listener: config.name });
@@ -191,6 +195,17 @@ export class ListenerManagerImpl implements ListenerManager {
   #letGo(listener: ActiveListener): void {
     this.#leaving.add(listener);
     listener.drain();
+  }
+
+  /** Whoever holds our sockets is told that these are not served any more, except those that a successor has. */
+  #giveUpSockets(listener: ActiveListener, successor?: ActiveListener): void {
+    const { heldSockets } = this.#options;
+    if (heldSockets === undefined) return;
+    const kept = new Set(successor?.addresses.map(formatAddress));
+    for (const address of listener.addresses) {
+      if (address.kind !== 'socket' || kept.has(formatAddress(address))) continue;
+      heldSockets.unlisten(address.host, address.port);
+    }
   }
 
   #listenerFor(destination: AddressConfig, asking: ActiveListener): ActiveListener | undefined {

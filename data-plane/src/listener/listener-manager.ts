@@ -5,6 +5,7 @@ import type { AccessLogFiles } from '../access-log/access-log-files.js';
 import type { ApplyProblem, ClusterManager } from '../cluster/cluster-manager.js';
 import type { ConfigSource } from '../config-source.js';
 import type { StatsStore } from '../stats/stats-store.js';
+import type { HeldSockets } from '@heddle/supervisor/held-sockets';
 import { ListenerManagerImpl } from './listener-manager-impl.js';
 
 export interface ListenerManagerOptions {
@@ -21,6 +22,8 @@ export interface ListenerManagerOptions {
   readonly formatContext?: FormatContext;
   /** Finds where an intercepted connection was going (SO_ORIGINAL_DST), if anything redirected it. */
   readonly originalDestination?: (socket: Socket) => AddressConfig | undefined;
+  /** The supervisor that holds our listening sockets, if there is one. */
+  readonly heldSockets?: Pick<HeldSockets, 'listen' | 'unlisten'> | undefined;
   /** Bound of all downstream connections together. Default 50,000. */
   readonly maxConnections?: number;
   /** Bound of a listener that sets none. Default 10,000. */

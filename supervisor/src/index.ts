@@ -1,0 +1,8 @@
+export { HeldSockets, SUPERVISED, supervisorOf, type Channel, type HeldSocket } from './held-sockets.js';
+export {
+  ListeningSockets,
+  canHoldSockets,
+  type ChildMessage,
+  type ListenAnswer,
+} from './listening-sockets.js';
+export { SupervisedProcess, type Crash, type SupervisedProcessOptions } from './supervised-process.js';
