@@ -28,6 +28,13 @@ export type {
 } from './config/listener-config.js';
 export type { Problem, Translated } from './config/problem.js';
 export type {
+  NetworkRbacConfig,
+  RbacCondition,
+  RbacConfig,
+  RbacFilterConfig,
+  RbacPolicyConfig,
+} from './config/rbac-config.js';
+export type {
   DirectResponseAction,
   ForwardAction,
   HeaderChange,
@@ -63,6 +70,7 @@ export {
   type ValidationContextConfig,
 } from './config/tls-config.js';
 export type { RawBufferConfig, TransportSocketMatchConfig } from './config/transport-socket-config.js';
+export { parseIp } from './address/ip-address.js';
 export { HeaderMap } from './http/header-map.js';
 export type { HttpVersion, RequestHead, ResponseHead } from './http/message-head.js';
 export {
@@ -112,6 +120,7 @@ export {
 } from './route/header-changes.js';
 export { describeHeaderMatch, headerMatches, headersMatch } from './route/header-match.js';
 export { LinearRegex } from './route/linear-regex.js';
+export { pathForMatching } from './route/path-match.js';
 export { redirectLocation, rewriteHost, rewritePath } from './route/rewrite.js';
 export { describeMismatch, mismatch, MISMATCH } from './route/route-mismatch.js';
 export { createRouteTable, type RouteMatch, type RouteMiss, type RouteTable } from './route/route-table.js';
@@ -145,7 +154,17 @@ export {
   verifySignature,
   type SignatureKey,
 } from './http-filters/jwt-authn/verify-signature.js';
+export { rbacFilter } from './http-filters/rbac/config.js';
 export { routerFilter, type RouterConfig } from './http-filters/router/config.js';
+
+export { compileRbac, decide, type CompiledRbac, type RbacDecision } from './rbac/decide.js';
+export {
+  explainRbac,
+  type ExplainedCondition,
+  type ExplainedPolicy,
+  type RbacExplanation,
+} from './rbac/explain-rbac.js';
+export type { RbacFacts } from './rbac/rbac-facts.js';
 
 export { translateClusterLoadAssignment } from './translate/cluster-load-assignment.js';
 export { translateCluster } from './translate/cluster.js';

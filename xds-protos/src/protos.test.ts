@@ -19,6 +19,16 @@ const { loadProtos, leftOutTypeOf, protoFilesIn } = loader;
 
 const ISTIO_PACKAGES: ReadonlySet<string> = new Set(['.envoy.tcp', '.io', '.istio', '.stats', '.udpa']);
 
+/** What Envoy 1.40 has, and the protos to compare with are too old for. Held against Envoy itself by hand, as bytes. */
+const TOO_NEW: readonly string[] = [
+  '.envoy.config.rbac.v3.MetadataSource: no such enum',
+  '.envoy.config.rbac.v3.Permission.sourced_metadata: there is no field 14',
+  '.envoy.config.rbac.v3.SourcedMetadata: no such message',
+  '.envoy.config.rbac.v3.Principal.sourced_metadata: there is no field 13',
+  '.envoy.config.rbac.v3.Principal.custom: there is no field 14',
+  '.envoy.extensions.filters.network.rbac.v3.RBAC.delay_deny: there is no field 8',
+];
+
 /** Envoy's own protos, as @grpc/grpc-js-xds carries them, of the files that we have too. */
 function loadEnvoyProtos(): protobuf.Root {
   const dependencies = path.join(path.dirname(require.resolve('@grpc/grpc-js-xds/package.json')), 'deps');
@@ -176,7 +186,7 @@ describe('our trimmed protos', () => {
 
   it('have every field of every message they keep, as Envoy has it', () => {
     const comparison = compare(loadProtos(protoDirectory, { keepCase: true }), theirs);
-    assert.deepEqual(comparison.differences, []);
+    assert.deepEqual(comparison.differences, TOO_NEW);
     assert.ok(comparison.messages >= 460, `compared ${comparison.messages} messages`);
     assert.ok(comparison.fields >= 1800, `compared ${comparison.fields} fields`);
     assert.ok(comparison.enums >= 60, `compared ${comparison.enums} enums`);

@@ -2,8 +2,10 @@ import {
   applyHeaderChanges,
   chooseCluster,
   HeaderMap,
+  pathForMatching,
   type RequestHead,
   type ResponseHead,
+  type RouteTable,
 } from '@heddle/engine';
 import type { RequestReceiver, ResetReason, ResponseSender } from '../codec/stream.js';
 import type { ConnectionManagerRuntime } from './connection-manager-runtime.js';
@@ -51,6 +53,8 @@ export class ActiveStream extends StreamState implements RequestReceiver, Filter
   #headMethod = false;
   /** How often the request is paused by filters and the router. */
   #aboveWatermark = false;
+  /** The routes among which this request found its own. */
+  #routeTable: RouteTable | undefined = undefined;
 
   constructor(
     runtime: ConnectionManagerRuntime,
@@ -73,6 +77,11 @@ export class ActiveStream extends StreamState implements RequestReceiver, Filter
 
   get info(): StreamState {
     return this;
+  }
+
+  override get routedPath(): string {
+    const ignoresParameters = this.#routeTable?.config.ignorePathParametersInPathMatching === true;
+    return pathForMatching(this.request?.path ?? '', ignoresParameters);
   }
 
   /** Whether the whole request has arrived. */
@@ -311,6 +320,7 @@ export class ActiveStream extends StreamState implements RequestReceiver, Filter
   #findRoute(head: RequestHead): void {
     const { routeTable, random } = this.#runtime;
     if (routeTable === undefined) return;
+    this.#routeTable = routeTable;
     const found = routeTable.find(head, random, head.scheme === 'https');
     if (!found.matched) return;
     this.route = found;

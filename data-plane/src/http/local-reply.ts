@@ -1,5 +1,5 @@
 import type { PoolFailureReason, ResetReason } from '../codec/stream.js';
-import type { ResponseFlag } from '@heddle/engine';
+import type { RbacDecision, ResponseFlag } from '@heddle/engine';
 
 /**
  * An answer that the proxy makes itself, as a value: why a request was not served.
@@ -182,6 +182,17 @@ export function faultAbort(abort: { readonly kind: 'http' | 'grpc'; readonly sta
     headers: NO_HEADERS,
     ...(abort.kind === 'grpc' ? { grpcStatus: abort.status } : {}),
   };
+}
+
+/** Policies refuse the request. White space in a policy's name would break logs whose fields it separates. */
+export function rbacDenied(decision: RbacDecision): LocalReply {
+  return reply(403, undefined, rbacDetails(decision), 'RBAC: access denied', decision.reason);
+}
+
+/** How Envoy names a refusal by policies. */
+export function rbacDetails({ policyName }: RbacDecision): string {
+  const name = policyName === '' ? 'none' : policyName.replace(/\s/g, '_');
+  return `rbac_access_denied_matched_policy[${name}]`;
 }
 
 const OVERLOADED: LocalReply['headers'] = Object.freeze([

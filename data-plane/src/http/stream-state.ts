@@ -1,5 +1,6 @@
 import {
   formatAddress,
+  pathForMatching,
   type AddressConfig,
   type DynamicMetadata,
   type HeaderMap,
@@ -20,6 +21,9 @@ export interface ConnectionInfo {
   readonly remoteAddress: string;
   readonly remoteIp: string;
   readonly localAddress: string;
+  /** The two halves of `localAddress`: where an intercepted connection was going. */
+  readonly localIp: string;
+  readonly localPort: number;
   readonly requestedServerName: string;
   /** undefined when the client speaks plain text to us. */
   readonly tls: TlsInfo | undefined;
@@ -82,6 +86,11 @@ export abstract class StreamState implements StreamInfo {
 
   get responseFlags(): readonly ResponseFlag[] {
     return this.#flags ?? NO_FLAGS;
+  }
+
+  /** The path by which routes are found, without query: what policies must look at. Empty without a request. */
+  get routedPath(): string {
+    return pathForMatching(this.request?.path ?? '', false);
   }
 
   get protocol(): StreamInfo['protocol'] {

@@ -1,10 +1,9 @@
 import type { Server, Socket } from 'node:net';
 import type { Timer } from '@heddle/common';
-import { formatAddress, type AddressConfig, type ListenerConfig } from '@heddle/engine';
+import { formatAddress, parseIp, type AddressConfig, type ListenerConfig } from '@heddle/engine';
 import type { ConnectionInfo } from '../http/stream-state.js';
 import type { ActiveFilterChain } from './active-filter-chain.js';
 import { bindServer } from './bind-server.js';
-import { parseIp } from './cidr-map.js';
 import type { ConnectionFacts } from './filter-chain-match.js';
 import { inspectSocket, type Inspection } from './inspect-socket.js';
 import type { ListenerContext } from './listener-context.js';
@@ -292,6 +291,8 @@ export class ActiveListener {
       remoteAddress: addressText(remoteIp, remotePort),
       remoteIp,
       localAddress: addressText(localIp, localPort),
+      localIp,
+      localPort,
       requestedServerName: inspection.serverName,
       tls: undefined,
       originalDestination: destination,

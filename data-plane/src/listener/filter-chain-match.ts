@@ -1,5 +1,5 @@
-import type { CidrConfig, FilterChainMatchConfig } from '@heddle/engine';
-import { CidrMap, parseIp } from './cidr-map.js';
+import { parseIp, type CidrConfig, type FilterChainMatchConfig } from '@heddle/engine';
+import { CidrMap } from './cidr-map.js';
 
 /** What is known of a connection when its filter chain is chosen. */
 export interface ConnectionFacts {

@@ -7,6 +7,7 @@ const AFTER: Readonly<Record<string, string>> = {
   envoy_listener_address: 'listener',
   envoy_tcp_prefix: 'tcp',
   envoy_rds_route_config: 'rds',
+  envoy_rbac_policy: 'policy',
 };
 
 /**

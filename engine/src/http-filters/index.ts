@@ -1,10 +1,16 @@
 import { faultFilter } from './fault/config.js';
 import type { HttpFilterFactoryConfig } from './http-filter.js';
 import { jwtAuthnFilter } from './jwt-authn/config.js';
+import { rbacFilter } from './rbac/config.js';
 import { routerFilter } from './router/config.js';
 
 /** Every HTTP filter that configuration may name. */
-export const httpFilters: readonly HttpFilterFactoryConfig[] = [routerFilter, faultFilter, jwtAuthnFilter];
+export const httpFilters: readonly HttpFilterFactoryConfig[] = [
+  routerFilter,
+  faultFilter,
+  jwtAuthnFilter,
+  rbacFilter,
+];
 
 const byTypeUrl: ReadonlyMap<string, HttpFilterFactoryConfig> = new Map(
   httpFilters.map((filter) => [filter.typeUrl, filter]),

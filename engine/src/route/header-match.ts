@@ -30,7 +30,7 @@ export function headerMatches(config: HeaderMatchConfig, head: RequestHead): boo
 function valueMatches(match: ValueMatch, value: string): boolean {
   return match.kind === 'string'
     ? stringMatches(match.matcher, value)
-    : inRange(value, match.start, match.end);
+    : inIntegerRange(value, match.start, match.end);
 }
 
 /** Of a field that is there more than once. */
@@ -49,7 +49,8 @@ function anyValueMatches(name: string, match: ValueMatch, { headers }: RequestHe
 
 const INTEGER = /^[+-]?\d{1,19}$/;
 
-function inRange(value: string, start: number, end: number): boolean {
+/** Whether a text is an integer with `start` ≤ it < `end`. */
+export function inIntegerRange(value: string, start: number, end: number): boolean {
   const trimmed = value.trim();
   if (!INTEGER.test(trimmed)) return false;
   const number = Number(trimmed);

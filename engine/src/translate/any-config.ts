@@ -7,7 +7,7 @@ export function typeNameOfUrl(typeUrl: string): string {
 }
 
 /**
- * Decodes an `Any` as `type`, reporting unknown fields.
+ * Decodes an `Any` as `type`, reporting unknown fields: all of them are problems when it is `decisive`.
  *
  * Errors: a problem when the bytes are malformed or the `Any` holds another type.
  */
@@ -16,8 +16,9 @@ export function unpackAs<T extends object>(
   type: MessageType<T>,
   path: string,
   findings: Findings,
+  decisive = false,
 ): T | undefined {
-  return decoded(path, findings, () => unpackAny(any, type), any.typeUrl);
+  return decoded(path, findings, () => unpackAny(any, type), any.typeUrl, decisive);
 }
 
 /** The same for the bytes of an `Any` whose type is known already. */
@@ -26,8 +27,9 @@ export function decodeAs<T extends object>(
   type: MessageType<T>,
   path: string,
   findings: Findings,
+  decisive = false,
 ): T | undefined {
-  return decoded(path, findings, () => type.decode(bytes), type.typeName);
+  return decoded(path, findings, () => type.decode(bytes), type.typeName, decisive);
 }
 
 function decoded<T extends object>(
@@ -35,6 +37,7 @@ function decoded<T extends object>(
   findings: Findings,
   decode: () => T | undefined,
   typeUrl: string,
+  decisive: boolean,
 ): T | undefined {
   let message: T | undefined;
   try {
@@ -47,6 +50,6 @@ function decoded<T extends object>(
     return undefined;
   }
   if (message === undefined) findings.problem(path, `unexpected type ${JSON.stringify(typeUrl)}`);
-  else findings.unknownFields(message, path);
+  else findings.unknownFields(message, path, decisive);
   return message;
 }

@@ -23,11 +23,14 @@ export class Findings {
     this.warnings.push({ path, message });
   }
 
-  /** Reports the fields of a decoded message, and of those in it, that our protos do not have. */
-  unknownFields(message: object, path: string): void {
+  /**
+   * Reports the fields of a decoded message, and of those in it, that our protos do not have. In a message that is
+   * `decisive` as a whole none may be passed over.
+   */
+  unknownFields(message: object, path: string, decisive = false): void {
     for (const field of unknownFieldsOf(message)) {
       const at = join(path, field.path);
-      if (DECISIVE.test(at)) {
+      if (decisive || DECISIVE.test(at)) {
         this.problem(at, `unknown field number ${field.tag} where it may change what matches`);
       } else this.warn(at, `unknown field number ${field.tag} has no effect`);
     }
