@@ -44,6 +44,7 @@ export type {
   PerFilterConfig,
   QueryParameterMatchConfig,
   RedirectAction,
+  ResetHeaderConfig,
   RetryConfig,
   RouteConfig,
   RouteEntryConfig,
@@ -107,6 +108,11 @@ export {
   type PriorityHealth,
   type PriorityLoad,
 } from './load-balancer/priority-load.js';
+
+export { resetIntervalMs } from './retry/reset-interval.js';
+export { parseRetryOn, RETRY_ON, type RetryCondition } from './retry/retry-condition.js';
+export { isRetriable, retryPolicyOf } from './retry/retry-overrides.js';
+export { wouldRetryFailure, wouldRetryResponse, type AttemptFailure } from './retry/would-retry.js';
 
 export { chooseCluster, chooseWeighted, type ChosenCluster } from './route/cluster-choice.js';
 export { explain, type ExplainedRoute, type Explanation } from './route/explain.js';

@@ -22,6 +22,7 @@ const THRESHOLDS = {
   maxPendingRequests: 2,
   maxRequests: 3,
   maxRetries: 4,
+  retryBudget: undefined,
   trackRemaining: false,
 };
 

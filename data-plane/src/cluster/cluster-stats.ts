@@ -11,6 +11,16 @@ export class ClusterStats {
   readonly rqTxReset: Counter;
   readonly rqRxReset: Counter;
   readonly rqMaxDurationReached: Counter;
+  readonly rqPerTryIdleTimeout: Counter;
+  readonly rqRetry: Counter;
+  readonly rqRetrySuccess: Counter;
+  readonly rqRetryOverflow: Counter;
+  readonly rqRetryLimitExceeded: Counter;
+  readonly rqRetryBackoffExponential: Counter;
+  readonly rqRetryBackoffRatelimited: Counter;
+  readonly retryAbandoned: Counter;
+  /** Requests that another connection took, because the first had been closed while it was idle. */
+  readonly rqMoved: Counter;
   readonly rqPendingFailureEject: Counter;
   readonly rqPendingOverflow: Counter;
   readonly rqPendingTotal: Counter;
@@ -59,6 +69,15 @@ export class ClusterStats {
     this.rqTxReset = counter('upstream_rq_tx_reset');
     this.rqRxReset = counter('upstream_rq_rx_reset');
     this.rqMaxDurationReached = counter('upstream_rq_max_duration_reached');
+    this.rqPerTryIdleTimeout = counter('upstream_rq_per_try_idle_timeout');
+    this.rqRetry = counter('upstream_rq_retry');
+    this.rqRetrySuccess = counter('upstream_rq_retry_success');
+    this.rqRetryOverflow = counter('upstream_rq_retry_overflow');
+    this.rqRetryLimitExceeded = counter('upstream_rq_retry_limit_exceeded');
+    this.rqRetryBackoffExponential = counter('upstream_rq_retry_backoff_exponential');
+    this.rqRetryBackoffRatelimited = counter('upstream_rq_retry_backoff_ratelimited');
+    this.retryAbandoned = counter('retry_or_shadow_abandoned');
+    this.rqMoved = counter('upstream_rq_moved');
     this.rqPendingFailureEject = counter('upstream_rq_pending_failure_eject');
     this.rqPendingOverflow = counter('upstream_rq_pending_overflow');
     this.rqPendingTotal = counter('upstream_rq_pending_total');
@@ -89,6 +108,15 @@ export class ClusterStats {
     this.#rqClasses = ['0', '1', '2', '3', '4', '5'].map((digit) =>
       store.counter('cluster.upstream_rq_xx', [['envoy_response_code_class', digit], ...tags]),
     );
+  }
+
+  /** Counts an answer that was retried. */
+  countRetried(status: number): void {
+    const count = (name: string, label: string, value: string): void =>
+      this.#store.counter(name, [[label, value], ...this.#tags]).inc();
+    this.#store.counter('cluster.retry.upstream_rq_completed', this.#tags).inc();
+    count('cluster.retry.upstream_rq_xx', 'envoy_response_code_class', String((status / 100) | 0));
+    count('cluster.retry.upstream_rq', 'envoy_response_code', String(status));
   }
 
   /** Counts one answer of an upstream, or one that stands for it. */

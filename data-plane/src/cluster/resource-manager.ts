@@ -42,6 +42,37 @@ export class Resource {
   }
 }
 
+/**
+ * Retries under way as a share of the requests that are, which grows and shrinks with the traffic.
+ *
+ * Source: envoy.config.cluster.v3.CircuitBreakers.Thresholds.RetryBudget. As in Envoy the gauges go on showing `maxRetries`.
+ */
+class RetryBudget extends Resource {
+  readonly #ratio: number;
+  readonly #least: number;
+  readonly #requests: Resource;
+  readonly #pending: Resource;
+
+  constructor(
+    budget: NonNullable<CircuitBreakerThresholds['retryBudget']>,
+    maxRetries: number,
+    open: ResourceGauge | undefined,
+    requests: Resource,
+    pending: Resource,
+  ) {
+    super(maxRetries, open);
+    this.#ratio = budget.percent / 100;
+    this.#least = budget.minConcurrency;
+    this.#requests = requests;
+    this.#pending = pending;
+  }
+
+  override canCreate(): boolean {
+    const active = this.#requests.count + this.#pending.count;
+    return this.count < Math.max(Math.floor(this.#ratio * active), this.#least);
+  }
+}
+
 /** Gauges of one priority, all optional. Source: Envoy's `cluster.<name>.circuit_breakers.<priority>.*`. */
 export interface ResourceManagerGauges {
   readonly cxOpen?: ResourceGauge;
@@ -75,10 +106,10 @@ export class ResourceManager {
       remaining(gauges.remainingPending),
     );
     this.requests = new Resource(thresholds.maxRequests, gauges.rqOpen, remaining(gauges.remainingRq));
-    this.retries = new Resource(
-      thresholds.maxRetries,
-      gauges.rqRetryOpen,
-      remaining(gauges.remainingRetries),
-    );
+    const { maxRetries, retryBudget } = thresholds;
+    this.retries =
+      retryBudget === undefined
+        ? new Resource(maxRetries, gauges.rqRetryOpen, remaining(gauges.remainingRetries))
+        : new RetryBudget(retryBudget, maxRetries, gauges.rqRetryOpen, this.requests, this.pendingRequests);
   }
 }

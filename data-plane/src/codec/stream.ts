@@ -150,8 +150,8 @@ export interface Cancellable {
  * After `drain()` idle connections close, busy ones close when their streams end, and no new stream is given.
  */
 export interface ConnectionPool {
-  /** Returns undefined when a callback was already made. */
-  newStream(callbacks: PoolCallbacks): Cancellable | undefined;
+  /** Returns undefined when a callback was already made. `fresh`: on no connection that has been idle until now. */
+  newStream(callbacks: PoolCallbacks, fresh?: boolean): Cancellable | undefined;
   drain(): void;
   /** Closes everything now; streams get `connection-termination`. */
   close(): void;

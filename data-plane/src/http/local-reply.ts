@@ -56,6 +56,20 @@ export const LOCAL_REPLY = Object.freeze({
     'upstream request timeout',
     'the upstream did not answer within the timeout of one attempt',
   ),
+  perTryIdleTimeout: reply(
+    504,
+    'UT',
+    'upstream_per_try_idle_timeout',
+    'upstream request timeout',
+    'the upstream sent nothing for the idle timeout of one attempt',
+  ),
+  retryBufferExceeded: reply(
+    507,
+    undefined,
+    'request_payload_exceeded_retry_buffer_limit',
+    'exceeded request buffer limit while retrying upstream',
+    'the request grew larger than what is kept for another attempt, while it waited for one',
+  ),
   upstreamMaxDuration: reply(
     504,
     'UMSDR',
@@ -257,9 +271,13 @@ export function transportFailureText(details: string): string {
 
 /**
  * The upstream went away, or was never reached, before it answered. `transportFailure` says more for the log; the client does not
- * learn of it.
+ * learn of it. `retried`: there were attempts before this one.
  */
-export function upstreamReset(reason: ResetReason | PoolFailureReason, transportFailure: string): LocalReply {
+export function upstreamReset(
+  reason: ResetReason | PoolFailureReason,
+  transportFailure: string,
+  retried: boolean,
+): LocalReply {
   const words = RESET_WORDS[reason];
   const detail = transportFailure === '' ? words.text : `${words.text}|${transportFailure}`;
   return {
@@ -267,7 +285,7 @@ export function upstreamReset(reason: ResetReason | PoolFailureReason, transport
     flag: words.flag,
     details: `upstream_reset_before_response_started{${detail.replaceAll(' ', '_')}}`,
     reason: transportFailure === '' ? words.reason : `${words.reason}: ${transportFailure}`,
-    body: `upstream connect error or disconnect/reset before headers. reset reason: ${words.text}`,
+    body: `upstream connect error or disconnect/reset before headers. ${retried ? 'retried and the latest ' : ''}reset reason: ${words.text}`,
     headers: reason === 'overflow' ? OVERLOADED : NO_HEADERS,
   };
 }

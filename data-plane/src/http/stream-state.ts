@@ -63,6 +63,8 @@ export abstract class StreamState implements StreamInfo {
   /** The client's address as x-forwarded-for tells it, when that is trusted; empty when it is the direct one. */
   trustedClientIp = '';
   requestId = '';
+  /** Whether the client is one whose `x-envoy-*` fields may change how its request is treated. */
+  trustsEnvoyHeaders = false;
   dynamicMetadata: Map<string, DynamicMetadata> | undefined = undefined;
   #flags: ResponseFlag[] | undefined = undefined;
 

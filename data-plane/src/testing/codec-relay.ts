@@ -119,6 +119,7 @@ export class CodecRelay {
         maxPendingRequests: 100,
         maxRequests: 100,
         maxRetries: 3,
+        retryBudget: undefined,
         trackRemaining: false,
       }),
       deadlines: this.#deadlines,

@@ -47,6 +47,7 @@ export function forwardRoute(
       priority: 'default',
       upgradeTypes: [],
       retry: undefined,
+      retryBufferLimitBytes: Infinity,
       ...action,
     },
     route,
@@ -94,6 +95,8 @@ export function routeConfig(
         responseHeaders: NO_CHANGES,
         requireTls: 'none',
         includeRequestAttemptCount: false,
+        includeAttemptCountInResponse: false,
+        includeIsTimeoutRetryHeader: false,
         perFilterConfig: new Map(),
         ...host,
       },
@@ -218,6 +221,7 @@ export function clusterConfig(
     maxPendingRequests: 1024,
     maxRequests: 1024,
     maxRetries: 3,
+    retryBudget: undefined,
     trackRemaining: false,
   };
   return {

@@ -71,5 +71,7 @@ export interface CircuitBreakerThresholds {
   readonly maxPendingRequests: number;
   readonly maxRequests: number;
   readonly maxRetries: number;
+  /** Takes the place of `maxRetries`: a share (in percent) of the requests under way, and at least so many. */
+  readonly retryBudget: { readonly percent: number; readonly minConcurrency: number } | undefined;
   readonly trackRemaining: boolean;
 }

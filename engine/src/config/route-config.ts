@@ -26,6 +26,8 @@ export interface VirtualHostConfig {
   readonly responseHeaders: HeaderChanges;
   readonly requireTls: 'none' | 'external-only' | 'all';
   readonly includeRequestAttemptCount: boolean;
+  readonly includeAttemptCountInResponse: boolean;
+  readonly includeIsTimeoutRetryHeader: boolean;
   readonly perFilterConfig: PerFilterConfig;
 }
 
@@ -125,19 +127,39 @@ export interface ForwardAction {
   readonly priority: 'default' | 'high';
   readonly upgradeTypes: readonly { readonly type: string; readonly enabled: boolean }[];
   readonly retry: RetryConfig | undefined;
+  /** How much of a request is kept for another attempt; the smaller of this and the listener's bound holds. */
+  readonly retryBufferLimitBytes: number;
 }
 
-/** Source: envoy.config.route.v3.RetryPolicy. Kept whole so that retries need no change of the config. */
+/** Source: envoy.config.route.v3.RetryPolicy. */
 export interface RetryConfig {
-  readonly retryOn: readonly string[];
+  /** Bits of `RETRY_ON`; 0 retries nothing. */
+  readonly conditions: number;
+  /** Attempts beyond the first. */
   readonly numRetries: number;
+  /** 0: none. */
   readonly perTryTimeoutMs: number;
   readonly perTryIdleTimeoutMs: number;
   readonly retriableStatusCodes: readonly number[];
+  /** Any of them in a response. */
+  readonly retriableHeaders: readonly HeaderMatchConfig[];
+  /** Only requests that match one of them are retried; empty: all. */
+  readonly retriableRequestHeaders: readonly HeaderMatchConfig[];
   readonly backOffBaseMs: number;
   readonly backOffMaxMs: number;
+  /** Headers of a response that say when to come back, up to a bound. */
+  readonly rateLimitedBackOff:
+    { readonly resetHeaders: readonly ResetHeaderConfig[]; readonly maxMs: number } | undefined;
+  /** How often another host is drawn while the drawn one was tried before. */
   readonly hostSelectionRetryMaxAttempts: number;
   readonly avoidPreviousHosts: boolean;
+}
+
+/** Source: envoy.config.route.v3.RetryPolicy.ResetHeader. */
+export interface ResetHeaderConfig {
+  /** Lower case. */
+  readonly name: string;
+  readonly format: 'seconds' | 'unix-timestamp';
 }
 
 export type RouteTarget =

@@ -1,6 +1,7 @@
 import type { HeaderMatchConfig } from '../config/route-config.js';
 import { readRequestHeader } from '../format/operators.js';
-import type { RequestHead } from '../http/message-head.js';
+import type { HeaderMap } from '../http/header-map.js';
+import type { RequestHead, ResponseHead } from '../http/message-head.js';
 import { describeStringMatch, stringMatches } from './string-match.js';
 
 type ValueMatch = Exclude<HeaderMatchConfig['match'], { readonly kind: 'present' }>;
@@ -13,8 +14,18 @@ type ValueMatch = Exclude<HeaderMatchConfig['match'], { readonly kind: 'present'
  * asks for presence or treats a missing header as empty.
  */
 export function headerMatches(config: HeaderMatchConfig, head: RequestHead): boolean {
+  return fieldMatches(config, readRequestHeader(head, config.name), head.headers);
+}
+
+/** The same for a response, of which `:status` is known beside its fields. */
+export function responseHeaderMatches(config: HeaderMatchConfig, head: ResponseHead): boolean {
+  const value = config.name === ':status' ? String(head.status) : head.headers.get(config.name);
+  return fieldMatches(config, value, head.headers);
+}
+
+function fieldMatches(config: HeaderMatchConfig, found: string | undefined, headers: HeaderMap): boolean {
   const { match } = config;
-  let value = readRequestHeader(head, config.name);
+  let value = found;
   if (match.kind === 'present') {
     const present = value !== undefined || config.treatMissingAsEmpty;
     return (present === match.present) !== config.invert;
@@ -23,7 +34,7 @@ export function headerMatches(config: HeaderMatchConfig, head: RequestHead): boo
     if (!config.treatMissingAsEmpty) return false;
     value = '';
   }
-  const matches = valueMatches(match, value) || anyValueMatches(config.name, match, head);
+  const matches = valueMatches(match, value) || anyValueMatches(config.name, match, headers);
   return matches !== config.invert;
 }
 
@@ -34,8 +45,7 @@ function valueMatches(match: ValueMatch, value: string): boolean {
 }
 
 /** Of a field that is there more than once. */
-function anyValueMatches(name: string, match: ValueMatch, { headers }: RequestHead): boolean {
-  const { names, values } = headers;
+function anyValueMatches(name: string, match: ValueMatch, { names, values }: HeaderMap): boolean {
   const first = names.indexOf(name);
   if (first === -1) return false;
   let next = names.indexOf(name, first + 1);

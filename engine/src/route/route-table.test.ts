@@ -193,6 +193,8 @@ function tableOf(
         ...changes,
         requireTls: 'none',
         includeRequestAttemptCount: false,
+        includeAttemptCountInResponse: false,
+        includeIsTimeoutRetryHeader: false,
         perFilterConfig,
         routes: matches.map((match, i): RouteEntryConfig => ({
           name: `route-${i}`,

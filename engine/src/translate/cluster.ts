@@ -213,11 +213,6 @@ function translateThresholds(
   findings: Findings,
 ): CircuitBreakerThresholds {
   findings.unsupported(
-    `${path}.retry_budget`,
-    thresholds !== undefined && thresholds.retryBudget !== null,
-    'warning',
-  );
-  findings.unsupported(
     `${path}.max_connection_pools`,
     thresholds !== undefined && thresholds.maxConnectionPools !== null,
     'warning',
@@ -227,8 +222,22 @@ function translateThresholds(
     maxPendingRequests: thresholds?.maxPendingRequests?.value ?? 1024,
     maxRequests: thresholds?.maxRequests?.value ?? 1024,
     maxRetries: thresholds?.maxRetries?.value ?? 3,
+    retryBudget: translateRetryBudget(thresholds?.retryBudget ?? null, `${path}.retry_budget`, findings),
     trackRemaining: thresholds?.trackRemaining ?? false,
   };
+}
+
+function translateRetryBudget(
+  budget: Thresholds['retryBudget'],
+  path: string,
+  findings: Findings,
+): CircuitBreakerThresholds['retryBudget'] {
+  if (budget === null) return undefined;
+  const percent = budget.budgetPercent?.value ?? 20;
+  if (!(percent >= 0 && percent <= 100)) {
+    findings.problem(`${path}.budget_percent`, `must be in 0..100 (is ${percent})`);
+  }
+  return { percent, minConcurrency: budget.minRetryConcurrency?.value ?? 3 };
 }
 
 function translatePanicThreshold(cluster: Cluster, findings: Findings): number {

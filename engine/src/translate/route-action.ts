@@ -13,10 +13,17 @@ const NOT_FOUND_STATUS = [503, 404, 500];
 /** Envoy's default for a route's timeout. */
 const DEFAULT_TIMEOUT_MS = 15_000;
 
-/** Source: envoy.config.route.v3.RouteAction. `hostRetry` is the virtual host's retry policy, for routes without their own. */
+/** What routes without a retry policy of their own take from their virtual host, and how much of a request is kept for it. */
+export interface RetryOfHost {
+  readonly retry: RetryConfig | undefined;
+  /** undefined: as much as the listener allows. */
+  readonly bufferLimitBytes: number | undefined;
+}
+
+/** Source: envoy.config.route.v3.RouteAction. */
 export function translateRouteAction(
   action: Action,
-  hostRetry: RetryConfig | undefined,
+  ofHost: RetryOfHost,
   path: string,
   findings: Findings,
 ): ForwardAction {
@@ -59,8 +66,9 @@ export function translateRouteAction(
     upgradeTypes: translateUpgrades(action, path, findings),
     retry:
       action.retryPolicy === null
-        ? hostRetry
+        ? ofHost.retry
         : translateRetryPolicy(action.retryPolicy, `${path}.retry_policy`, findings),
+    retryBufferLimitBytes: ofHost.bufferLimitBytes ?? Infinity,
   };
 }
 

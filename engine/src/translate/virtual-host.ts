@@ -7,7 +7,7 @@ import { hasControls } from './matchers.js';
 import { translatePerFilterConfig } from './per-filter-config.js';
 import { enumName, requiredText } from './proto-values.js';
 import { translateRetryPolicy } from './retry-policy.js';
-import { translateRouteAction } from './route-action.js';
+import { translateRouteAction, type RetryOfHost } from './route-action.js';
 import { translateDirectResponse, translateRedirect } from './route-answers.js';
 import { translateRouteMatch } from './route-match.js';
 
@@ -44,10 +44,13 @@ export function translateVirtualHost(
       findings,
     ),
   };
-  const retry =
-    host.retryPolicy === null
-      ? undefined
-      : translateRetryPolicy(host.retryPolicy, `${path}.retry_policy`, findings);
+  const ofHost: RetryOfHost = {
+    retry:
+      host.retryPolicy === null
+        ? undefined
+        : translateRetryPolicy(host.retryPolicy, `${path}.retry_policy`, findings),
+    bufferLimitBytes: host.perRequestBufferLimitBytes?.value,
+  };
   return {
     name: host.name,
     domains: translateDomains(host.domains, `${path}.domains`, findings),
@@ -56,7 +59,7 @@ export function translateVirtualHost(
       const entry = {
         name: route.name,
         match: translateMatch(route, at, findings),
-        action: translateAction(route, retry, table, at, findings),
+        action: translateAction(route, ofHost, table, at, findings),
         requestHeaders: translateHeaderChanges(
           route.requestHeadersToAdd,
           route.requestHeadersToRemove,
@@ -75,11 +78,6 @@ export function translateVirtualHost(
         decoratorOperation: route.decorator?.operation ?? '',
       };
       findings.unsupported(`${at}.tracing`, route.tracing !== null, 'warning');
-      findings.unsupported(
-        `${at}.per_request_buffer_limit_bytes`,
-        route.perRequestBufferLimitBytes !== null,
-        'warning',
-      );
       // Spelled out: spread, each virtual host's routes would get a hidden class of their own, and every look slow.
       return {
         name: entry.name,
@@ -101,6 +99,8 @@ export function translateVirtualHost(
       findings,
     ),
     includeRequestAttemptCount: host.includeRequestAttemptCount,
+    includeAttemptCountInResponse: host.includeAttemptCountInResponse,
+    includeIsTimeoutRetryHeader: host.includeIsTimeoutRetryHeader,
     perFilterConfig: translatePerFilterConfig(host.typedPerFilterConfig, path, findings),
   };
 }
@@ -140,7 +140,7 @@ function translateMatch(
 
 function translateAction(
   route: envoy.config.route.v3.Route,
-  hostRetry: Parameters<typeof translateRouteAction>[1],
+  ofHost: RetryOfHost,
   table: RouteTableContext,
   path: string,
   findings: Findings,
@@ -148,7 +148,10 @@ function translateAction(
   const { route: forward, redirect, directResponse } = route;
   switch (route.action) {
     case 'route':
-      if (forward !== null) return translateRouteAction(forward, hostRetry, `${path}.route`, findings);
+      if (forward !== null) {
+        const bufferLimitBytes = route.perRequestBufferLimitBytes?.value ?? ofHost.bufferLimitBytes;
+        return translateRouteAction(forward, { ...ofHost, bufferLimitBytes }, `${path}.route`, findings);
+      }
       break;
     case 'redirect':
       if (redirect !== null) return translateRedirect(redirect, `${path}.redirect`, findings);
@@ -182,8 +185,5 @@ function reportUnsupported(host: envoy.config.route.v3.VirtualHost, path: string
   warning('virtual_clusters', host.virtualClusters.length > 0);
   warning('rate_limits', host.rateLimits.length > 0);
   warning('cors', host.cors !== null);
-  warning('include_attempt_count_in_response', host.includeAttemptCountInResponse);
   warning('hedge_policy', host.hedgePolicy !== null);
-  warning('include_is_timeout_retry_header', host.includeIsTimeoutRetryHeader);
-  warning('per_request_buffer_limit_bytes', host.perRequestBufferLimitBytes !== null);
 }

@@ -20,6 +20,7 @@ import { messages } from './suites/18-messages.js';
 import { accessLogs } from './suites/19-access-logs.js';
 import { listeners } from './suites/20-listeners.js';
 import { malformed } from './suites/21-malformed.js';
+import { retries } from './suites/22-retries.js';
 import { jwt } from './suites/30-jwt.js';
 
 /** Every bootstrap file with its table, in the order of their numbers. */
@@ -45,5 +46,6 @@ export const ALL_SUITES: readonly ConformanceSuite[] = [
   accessLogs,
   listeners,
   malformed,
+  retries,
   jwt,
 ];

@@ -36,6 +36,9 @@ export const DIFFERENCES: Readonly<Record<string, Readonly<Record<string, readon
       'what each of these is in the access log',
     ],
   },
+  'connections-closed-while-idle': {
+    '09-failures': ['a GET on a connection that was closed while it was idle'],
+  },
   'merged-slashes': {
     '13-paths-normalised': ['HTTP ///', 'FORWARDING ///'],
   },

@@ -85,6 +85,8 @@ function virtualHost(host: number, routes: number, kind: 'prefix' | 'exact'): Vi
     responseHeaders: NO_CHANGES,
     requireTls: 'none',
     includeRequestAttemptCount: false,
+    includeAttemptCountInResponse: false,
+    includeIsTimeoutRetryHeader: false,
     perFilterConfig: new Map(),
   };
 }
@@ -114,6 +116,7 @@ function routeEntry(host: number, path: RouteMatchConfig['path']): RouteEntryCon
       priority: 'default',
       upgradeTypes: [],
       retry: undefined,
+      retryBufferLimitBytes: Infinity,
     },
     requestHeaders: NO_CHANGES,
     responseHeaders: NO_CHANGES,

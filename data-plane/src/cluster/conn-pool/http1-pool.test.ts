@@ -43,6 +43,7 @@ class PoolUnderTest {
       maxPendingRequests: 1024,
       maxRequests: 1024,
       maxRetries: 3,
+      retryBudget: undefined,
       trackRemaining: false,
       ...thresholds,
     });

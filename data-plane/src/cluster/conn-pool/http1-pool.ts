@@ -98,13 +98,13 @@ export class Http1Pool implements ConnectionPool, ClientConnectionCallbacks {
     return this.#pending.size;
   }
 
-  newStream(callbacks: PoolCallbacks): Cancellable | undefined {
+  newStream(callbacks: PoolCallbacks, fresh = false): Cancellable | undefined {
     const { resources, observer } = this.#options;
     if (this.#isDraining) {
       callbacks.onPoolFailure('connection-failure', 'the pool is draining');
       return undefined;
     }
-    const connection = this.#popIdle();
+    const connection = fresh ? undefined : this.#popIdle();
     if (connection !== undefined) {
       if (!resources.requests.canCreate()) {
         this.#idle.push(connection);

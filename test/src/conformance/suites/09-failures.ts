@@ -57,14 +57,15 @@ export const failures: ConformanceSuite = {
       title: 'a connection closed before an answer',
       observe: (proxy) => {
         proxy.upstream('b1').replyWith({ then: 'end' });
-        return proxy.request('/ok/closed-before');
+        // POST: a GET on a connection that was used before is sent again by heddle-proxy.
+        return proxy.request('/ok/closed-before', { method: 'POST', body: 'once' });
       },
     },
     {
       title: 'a connection reset before an answer',
       observe: (proxy) => {
         proxy.upstream('b1').replyWith({ then: 'reset' });
-        return proxy.request('/ok/reset-before');
+        return proxy.request('/ok/reset-before', { method: 'POST', body: 'once' });
       },
     },
     {
@@ -135,6 +136,15 @@ export const failures: ConformanceSuite = {
           .upstream('b1')
           .replyWith({ bytes: 'HTTP/1.0 200 Fine\r\nContent-Length: 3\r\n\r\nold', then: 'end' });
         return proxy.request('/ok/http10');
+      },
+    },
+    {
+      title: 'a GET on a connection that was closed while it was idle',
+      observe: async (proxy) => {
+        await proxy.exchange('/ok/before');
+        proxy.received();
+        proxy.upstream('b1').replyWith({ then: 'end' });
+        return proxy.request('/ok/closed-while-idle');
       },
     },
     {

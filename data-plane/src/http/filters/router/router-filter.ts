@@ -1,8 +1,9 @@
 import {
   applyHeaderChanges,
+  isRetriable,
   redirectLocation,
-  rewriteHost,
-  rewritePath,
+  retryPolicyOf,
+  type AttemptFailure,
   type ForwardAction,
   type HeaderMap,
   type RequestHead,
@@ -11,7 +12,7 @@ import {
 } from '@heddle/engine';
 import type { Cluster } from '../../../cluster/cluster.js';
 import { HOST_COUNTER } from '../../../cluster/host-counters.js';
-import type { PoolFailureReason, RequestSender, ResetReason } from '../../../codec/stream.js';
+import type { RequestSender, ResetReason } from '../../../codec/stream.js';
 import type { TerminalFilter } from '../../filter.js';
 import {
   clusterNotFound,
@@ -26,12 +27,17 @@ import {
 } from '../../local-reply.js';
 import type { StreamState } from '../../stream-state.js';
 import { StreamTimeout, type TimeoutOwner } from '../../stream-timeout.js';
+import { AttemptTimeout, AttemptTimers } from './attempt-timers.js';
+import { RetryState, RetryVerdict } from './retry-state.js';
 import type { RouterShared, WeightedChanges } from './router-shared.js';
+import { makeUpstreamHead, setExpectedTimeout, setHost } from './upstream-head.js';
 import { UpstreamRequest, type UpstreamRequestOwner } from './upstream-request.js';
 
+/** Beside those of `AttemptTimeout`. */
 const ROUTE_TIMEOUT = 0;
-const PER_TRY_TIMEOUT = 1;
-const UPSTREAM_MAX_DURATION = 2;
+
+/** Methods whose requests may be sent again without harm. Source: RFC 9110 section 9.2.2. */
+const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
 
 /** What the router needs of the stream that it ends. */
 export interface RouterStream {
@@ -59,13 +65,19 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
   #action: ForwardAction | undefined = undefined;
   #weighted: WeightedChanges | undefined = undefined;
   #head: RequestHead | undefined = undefined;
+  #cluster: Cluster | undefined = undefined;
   #upstream: UpstreamRequest | undefined = undefined;
+  /** Set while another attempt may follow, which is never so without a retry policy. */
+  #retry: RetryState | undefined = undefined;
+  /** Of the request and of one attempt; 0: without a bound. */
   #timeoutMs = 0;
+  #perTryMs = 0;
   #routeTimeout: StreamTimeout | undefined = undefined;
-  #perTryTimeout: StreamTimeout | undefined = undefined;
-  #maxDuration: StreamTimeout | undefined = undefined;
+  #timers: AttemptTimers | undefined = undefined;
   #requestEnded = false;
   #bodySeen = false;
+  /** Something of the request was handed to an upstream. */
+  #requestStarted = false;
   #moved = false;
   #responseStarted = false;
   #destroyed = false;
@@ -109,17 +121,21 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
   }
 
   decodeData(chunk: Buffer, endStream: boolean): void {
-    if (this.#upstream === undefined) return;
+    const retry = this.#retry;
+    if (retry !== undefined && !retry.keep(chunk) && !this.#giveUpRetrying()) return;
     this.#bodySeen = true;
-    this.#stream.info.upstreamBytesSent += chunk.length;
-    this.#upstream.sendData(chunk, endStream);
+    if (this.#upstream !== undefined) {
+      this.#stream.info.upstreamBytesSent += chunk.length;
+      this.#upstream.sendData(chunk, endStream);
+      this.#timers?.touch();
+    }
     if (endStream) this.#onRequestEnd();
   }
 
   decodeTrailers(trailers: HeaderMap): void {
-    if (this.#upstream === undefined) return;
+    this.#retry?.keepTrailers(trailers);
     this.#bodySeen = true;
-    this.#upstream.sendTrailers(trailers);
+    this.#upstream?.sendTrailers(trailers);
     this.#onRequestEnd();
   }
 
@@ -131,20 +147,18 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
     if (this.#destroyed) return;
     this.#destroyed = true;
     this.#stopTimeouts();
+    this.#retry?.release();
     const upstream = this.#upstream;
     if (upstream === undefined) return;
     this.#upstream = undefined;
-    if (upstream.responseEnded && this.#requestEnded) upstream.complete();
-    else {
-      upstream.cluster.stats.rqCancelled.inc();
-      upstream.cancel();
-    }
+    this.#end(upstream);
   }
 
   onUpstreamReady(request: UpstreamRequest, sender: RequestSender): void {
     const { info } = this.#stream;
     info.upstreamHost = request.host.addressText;
     info.upstreamConnection = sender.connection;
+    if (this.#requestEnded) this.#timers?.start(this.#responseStarted);
   }
 
   onUpstreamInformational(_request: UpstreamRequest, head: ResponseHead): void {
@@ -152,10 +166,11 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
   }
 
   onUpstreamHeaders(request: UpstreamRequest, head: ResponseHead, endStream: boolean): void {
+    if (this.#retry !== undefined && this.#retriesResponse(request, head, endStream)) return;
     const { info } = this.#stream;
     const match = this.#match as RouteMatch;
     this.#responseStarted = true;
-    if (this.#perTryTimeout !== undefined) this.#shared.deadlines.clear(this.#perTryTimeout);
+    this.#timers?.onResponse();
     if (head.status === 101 && this.#routeTimeout !== undefined) {
       this.#shared.deadlines.clear(this.#routeTimeout);
     }
@@ -174,6 +189,9 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
     if (!this.#shared.suppressEnvoyHeaders) {
       headers.set('x-envoy-upstream-service-time', String(Math.round(serviceMs)));
     }
+    if (match.virtualHost.includeAttemptCountInResponse) {
+      headers.set('x-envoy-attempt-count', String(info.attemptCount));
+    }
     if (this.#weighted !== undefined && match.weightedFirst) {
       applyHeaderChanges(this.#weighted.response, headers, info);
     }
@@ -187,6 +205,7 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
 
   onUpstreamData(_request: UpstreamRequest, chunk: Buffer, endStream: boolean): void {
     this.#stream.info.upstreamBytesReceived += chunk.length;
+    this.#timers?.touch();
     if (endStream) this.#onResponseEnd();
     this.#stream.encodeData(chunk, endStream);
   }
@@ -196,18 +215,18 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
     this.#stream.encodeTrailers(trailers);
   }
 
-  onUpstreamFailure(
-    request: UpstreamRequest,
-    reason: ResetReason | PoolFailureReason,
-    details: string,
-  ): void {
+  onUpstreamFailure(request: UpstreamRequest, reason: AttemptFailure, details: string): void {
     if (this.#destroyed) return;
     this.#upstream = undefined;
+    this.#timers?.stop();
+    if (request.anythingSent) this.#requestStarted = true;
     if (this.#mayTryAnotherConnection(request, reason)) {
       this.#moved = true;
-      this.#startUpstream(request.cluster, this.#head as RequestHead, this.#requestEnded);
+      request.cluster.stats.rqMoved.inc();
+      this.#startUpstream(request.cluster, true);
       return;
     }
+    if (this.#retry !== undefined && this.#retriesFailure(request, reason)) return;
     this.#stopTimeouts();
     const { info } = this.#stream;
     const { stats } = request.cluster;
@@ -229,9 +248,9 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
     const failure = reason === 'connection-failure' ? transportFailureText(details) : '';
     info.upstreamTransportFailureReason = failure;
     request.host.count(HOST_COUNTER.rqError);
-    const reply = upstreamReset(reason, failure);
+    const reply = upstreamReset(reason, failure, info.attemptCount > 1);
     stats.countStatus(reply.status);
-    this.#stream.sendLocalReply(reply);
+    this.#reply(reply);
   }
 
   onUpstreamWatermark(above: boolean): void {
@@ -240,23 +259,38 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
 
   onTimeout(kind: number): void {
     const upstream = this.#upstream;
-    if (this.#destroyed || upstream === undefined) return;
-    const { stats } = upstream.cluster;
-    upstream.host.count(HOST_COUNTER.rqTimeout);
+    const cluster = this.#cluster;
+    if (this.#destroyed || cluster === undefined) return;
+    const { stats } = cluster;
+    if (upstream === undefined) {
+      // The time is up while a retry waits for its turn.
+      if (kind === ROUTE_TIMEOUT) this.#reply(LOCAL_REPLY.responseTimeout);
+      return;
+    }
     let reply: LocalReply = LOCAL_REPLY.responseTimeout;
-    if (kind === PER_TRY_TIMEOUT) {
-      reply = LOCAL_REPLY.perTryTimeout;
-      stats.rqPerTryTimeout.inc();
-    } else if (kind === UPSTREAM_MAX_DURATION) {
+    if (kind === AttemptTimeout.MaxDuration) {
       reply = LOCAL_REPLY.upstreamMaxDuration;
       stats.rqMaxDurationReached.inc();
-    } else stats.rqTimeout.inc();
+    } else {
+      upstream.host.count(HOST_COUNTER.rqTimeout);
+      if (kind === AttemptTimeout.PerTry) {
+        reply = LOCAL_REPLY.perTryTimeout;
+        stats.rqPerTryTimeout.inc();
+      } else if (kind === AttemptTimeout.PerTryIdle) {
+        reply = LOCAL_REPLY.perTryIdleTimeout;
+        stats.rqPerTryIdleTimeout.inc();
+      } else stats.rqTimeout.inc();
+    }
+    this.#stream.info.upstreamHost = upstream.host.addressText;
+    if (kind !== ROUTE_TIMEOUT && this.#retry !== undefined && !this.#responseStarted) {
+      if (upstream.anythingSent) this.#requestStarted = true;
+      if (this.#retriesFailure(upstream, 'local-reset', kind !== AttemptTimeout.MaxDuration)) return;
+    }
     if (!this.#responseStarted) {
       stats.countStatus(reply.status);
       upstream.host.count(HOST_COUNTER.rqError);
     }
-    this.#stream.info.upstreamHost = upstream.host.addressText;
-    this.#stream.sendLocalReply(reply);
+    this.#reply(reply);
   }
 
   #forward(match: RouteMatch, action: ForwardAction, head: RequestHead, endStream: boolean): void {
@@ -279,118 +313,184 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
       this.#stream.sendLocalReply(dropOverload());
       return;
     }
-    this.#timeoutMs = action.timeoutMs;
+    this.#cluster = cluster;
     this.#prepareRequest(match, action, head);
-    this.#startUpstream(cluster, head, endStream);
-    if (endStream && this.#upstream !== undefined) this.#onRequestEnd();
+    this.#startUpstream(cluster, false);
+    if (endStream && !this.#destroyed) this.#onRequestEnd();
   }
 
   #prepareRequest(match: RouteMatch, action: ForwardAction, head: RequestHead): void {
     const { info } = this.#stream;
-    const { headers } = head;
-    const asked = headers.get('x-envoy-upstream-rq-timeout-ms');
-    if (asked !== undefined) {
-      if (/^\d{1,9}$/.test(asked)) this.#timeoutMs = Number(asked);
-      headers.remove('x-envoy-upstream-rq-timeout-ms');
+    const { suppressEnvoyHeaders, bufferLimitBytes } = this.#shared;
+    const { retry } = action;
+    const trusted = info.trustsEnvoyHeaders;
+    let timeoutMs = action.timeoutMs;
+    let perTryMs = retry === undefined ? 0 : retry.perTryTimeoutMs;
+    if (trusted) {
+      timeoutMs = takeMs(head, 'x-envoy-upstream-rq-timeout-ms') ?? timeoutMs;
+      perTryMs = takeMs(head, 'x-envoy-upstream-rq-per-try-timeout-ms') ?? perTryMs;
     }
-    if (!this.#shared.suppressEnvoyHeaders && this.#timeoutMs > 0) {
-      const perTryMs = action.retry?.perTryTimeoutMs ?? 0;
-      const expectedMs = perTryMs > 0 ? Math.min(perTryMs, this.#timeoutMs) : this.#timeoutMs;
-      headers.set('x-envoy-expected-rq-timeout-ms', String(expectedMs));
+    if (timeoutMs > 0 && perTryMs >= timeoutMs) perTryMs = 0;
+    this.#timeoutMs = timeoutMs;
+    this.#perTryMs = perTryMs;
+    if (!suppressEnvoyHeaders) setExpectedTimeout(head, timeoutMs, perTryMs, 0);
+    makeUpstreamHead(match, action, head, info, this.#weighted, suppressEnvoyHeaders);
+    const idleMs = retry === undefined ? 0 : retry.perTryIdleTimeoutMs;
+    const maxMs = (this.#cluster as Cluster).config.protocol.maxStreamDurationMs;
+    if (perTryMs + idleMs + maxMs > 0) {
+      this.#timers = new AttemptTimers(this, this.#shared.deadlines, perTryMs, idleMs, maxMs);
     }
-    if (match.virtualHost.includeRequestAttemptCount) headers.set('x-envoy-attempt-count', '1');
-    if (this.#weighted !== undefined && match.weightedFirst) {
-      applyHeaderChanges(this.#weighted.request, headers, info);
-    }
-    if (match.requestHeaders.length > 0) applyHeaderChanges(match.requestHeaders, headers, info);
-    if (this.#weighted !== undefined && !match.weightedFirst) {
-      applyHeaderChanges(this.#weighted.request, headers, info);
-    }
-    const host = rewriteHost(action, head, info.weightedCluster?.hostRewriteLiteral);
-    if (host !== undefined) this.#setHost(action, head, host);
-    const path = rewritePath(match.route, action, head.path);
-    if (path !== undefined) {
-      info.originalPath = head.path;
-      if (!this.#shared.suppressEnvoyHeaders) headers.set('x-envoy-original-path', head.path);
-      head.path = path;
-    }
+    if (retry === undefined && !trusted) return;
+    const policy = trusted ? retryPolicyOf(retry, head) : retry;
+    if (policy === undefined || policy.conditions === 0 || !isRetriable(policy, head)) return;
+    const limitBytes = Math.min(bufferLimitBytes, action.retryBufferLimitBytes);
+    this.#retry = new RetryState(policy, this.#shared, action.priority, limitBytes);
   }
 
-  #setHost(action: ForwardAction, head: RequestHead, host: string): void {
+  #startUpstream(cluster: Cluster, fresh: boolean): void {
     const { info } = this.#stream;
-    if (host === head.authority) return;
-    if (action.appendXForwardedHost) {
-      const before = head.headers.joined('x-forwarded-host');
-      head.headers.set(
-        'x-forwarded-host',
-        before === undefined ? head.authority : `${before},${head.authority}`,
-      );
-    }
-    // As Envoy: not where the rewrite is one of a weighted cluster.
-    if (!this.#shared.suppressEnvoyHeaders && (info.weightedCluster?.hostRewriteLiteral ?? '') === '') {
-      head.headers.set('x-envoy-original-host', head.authority);
-    }
-    head.authority = host;
-  }
-
-  #startUpstream(cluster: Cluster, head: RequestHead, endStream: boolean): void {
-    const { info } = this.#stream;
+    const { suppressEnvoyHeaders, bufferLimitBytes } = this.#shared;
     const action = this.#action as ForwardAction;
-    const host = cluster.pickHost(info.originalDestination);
+    const head = this.#head as RequestHead;
+    const retry = this.#retry;
+    const host =
+      retry === undefined
+        ? cluster.pickHost(info.originalDestination)
+        : retry.pickHost(cluster, info.originalDestination);
     if (host === undefined) {
       cluster.stats.cxNoneHealthy.inc();
       cluster.stats.countStatus(503);
-      this.#stream.sendLocalReply(LOCAL_REPLY.noHealthyUpstream);
+      this.#reply(LOCAL_REPLY.noHealthyUpstream);
       return;
     }
-    if (action.hostRewrite.kind === 'auto' && host.hostname !== '')
-      this.#setHost(action, head, host.hostname);
+    if (action.hostRewrite.kind === 'auto' && host.hostname !== '') {
+      if (info.attemptCount === 0) setHost(action, head, host.hostname, info, suppressEnvoyHeaders);
+      else head.authority = host.hostname;
+    }
     info.attemptCount++;
-    const upstream = new UpstreamRequest(this, cluster, host, head, endStream, this.#shared.bufferLimitBytes);
+    const isWhole = this.#requestEnded && (retry === undefined || retry.isBodiless);
+    const upstream = new UpstreamRequest(this, cluster, host, head, isWhole, bufferLimitBytes);
     this.#upstream = upstream;
-    upstream.start(cluster.pool(host, 'http1', action.priority));
+    upstream.start(cluster.pool(host, 'http1', action.priority), fresh);
+    if (retry !== undefined && this.#bodySeen && this.#upstream === upstream) {
+      retry.replay(upstream, this.#requestEnded);
+    }
+  }
+
+  /** Sends a response's attempt away and has another one follow, if the policy says so. */
+  #retriesResponse(request: UpstreamRequest, head: ResponseHead, endStream: boolean): boolean {
+    const retry = this.#retry as RetryState;
+    const { cluster, host } = request;
+    if (!this.#retryAfter(retry.onResponse(head, cluster))) return false;
+    cluster.stats.countRetried(head.status);
+    host.count(HOST_COUNTER.rqError);
+    this.#upstream = undefined;
+    this.#timers?.stop();
+    if (endStream && this.#requestEnded) request.complete();
+    else request.cancel();
+    retry.wait(cluster, () => this.#tryAgain(false));
+    return true;
+  }
+
+  #retriesFailure(request: UpstreamRequest, reason: AttemptFailure, timedOut = false): boolean {
+    const retry = this.#retry as RetryState;
+    const { cluster, host } = request;
+    if (!this.#retryAfter(retry.onFailure(reason, this.#requestStarted, cluster))) return false;
+    host.count(HOST_COUNTER.rqError);
+    this.#upstream = undefined;
+    this.#timers?.stop();
+    // After a failure this does nothing: it is over already.
+    request.cancel();
+    retry.wait(cluster, () => this.#tryAgain(timedOut));
+    return true;
+  }
+
+  /** Whether another attempt follows. If not, none ever will. */
+  #retryAfter(verdict: RetryVerdict): boolean {
+    if (verdict === RetryVerdict.Yes) return true;
+    const { info } = this.#stream;
+    if (verdict === RetryVerdict.Overflow) info.addFlag('UO');
+    else if (verdict === RetryVerdict.LimitExceeded) info.addFlag('URX');
+    this.#retry?.release();
+    this.#retry = undefined;
+    return false;
+  }
+
+  /** The body is too large to be sent again. False: there is nobody to send it to any more, and the request is answered. */
+  #giveUpRetrying(): boolean {
+    this.#cluster?.stats.retryAbandoned.inc();
+    this.#retry?.release();
+    this.#retry = undefined;
+    if (this.#upstream !== undefined) return true;
+    this.#reply(LOCAL_REPLY.retryBufferExceeded);
+    return false;
+  }
+
+  #tryAgain(timedOut: boolean): void {
+    const { info } = this.#stream;
+    const { clock, clusters, suppressEnvoyHeaders } = this.#shared;
+    const match = this.#match as RouteMatch;
+    const head = this.#head as RequestHead;
+    // It may have been replaced or removed meanwhile.
+    const cluster = clusters.cluster(info.clusterName);
+    if (cluster === undefined) {
+      this.#reply(LOCAL_REPLY.noHealthyUpstream);
+      return;
+    }
+    this.#cluster = cluster;
+    const { virtualHost } = match;
+    if (virtualHost.includeRequestAttemptCount) {
+      head.headers.set('x-envoy-attempt-count', String(info.attemptCount + 1));
+    }
+    if (virtualHost.includeIsTimeoutRetryHeader) {
+      head.headers.set('x-envoy-is-timeout-retry', String(timedOut));
+    }
+    if (!suppressEnvoyHeaders) {
+      const elapsedMs = this.#requestEnded ? clock.monotonicMs() - info.requestEndedAtMs : 0;
+      setExpectedTimeout(head, this.#timeoutMs, this.#perTryMs, elapsedMs);
+    }
+    this.#startUpstream(cluster, false);
   }
 
   /**
-   * A connection that was idle may close in the moment it is used. While nothing of the request has left, another connection
-   * may take it, once; anything else would be a retry.
+   * A connection that was idle may be closed in the very moment it is used. Another one takes the request then, once: while
+   * nothing of it has left, or when its method is one of those that may be sent twice. Anything else would be a retry.
    */
-  #mayTryAnotherConnection(request: UpstreamRequest, reason: ResetReason | PoolFailureReason): boolean {
+  #mayTryAnotherConnection(request: UpstreamRequest, reason: AttemptFailure): boolean {
     return (
-      !this.#moved &&
-      !this.#bodySeen &&
-      this.#requestEnded &&
       reason === 'connection-termination' &&
+      !this.#moved &&
+      !this.#responseStarted &&
+      this.#requestEnded &&
+      (!this.#bodySeen || this.#retry !== undefined) &&
       request.connectionWasReused &&
-      request.mayMove
+      (!request.anythingSent || IDEMPOTENT.has((this.#head as RequestHead).method))
     );
+  }
+
+  #reply(reply: LocalReply): void {
+    const { info } = this.#stream;
+    const inResponse = this.#match?.virtualHost.includeAttemptCountInResponse === true;
+    if (!inResponse || info.attemptCount === 0) this.#stream.sendLocalReply(reply);
+    else {
+      const count = ['x-envoy-attempt-count', String(info.attemptCount)] as const;
+      this.#stream.sendLocalReply({ ...reply, headers: [...reply.headers, count] });
+    }
   }
 
   #onRequestEnd(): void {
     this.#requestEnded = true;
-    const action = this.#action;
     const upstream = this.#upstream;
-    if (upstream === undefined || action === undefined) return;
-    if (upstream.responseEnded) {
+    if (upstream?.responseEnded === true) {
       upstream.complete();
       return;
     }
-    const { deadlines } = this.#shared;
     if (this.#responseStarted && (this.#head as RequestHead).upgrade !== '') return;
     if (this.#timeoutMs > 0) {
       this.#routeTimeout = new StreamTimeout(this, ROUTE_TIMEOUT);
-      deadlines.set(this.#routeTimeout, this.#timeoutMs);
+      this.#shared.deadlines.set(this.#routeTimeout, this.#timeoutMs);
     }
-    const perTryMs = action.retry?.perTryTimeoutMs ?? 0;
-    if (perTryMs > 0 && !this.#responseStarted) {
-      this.#perTryTimeout = new StreamTimeout(this, PER_TRY_TIMEOUT);
-      deadlines.set(this.#perTryTimeout, perTryMs);
-    }
-    const maxMs = upstream.cluster.config.protocol.maxStreamDurationMs;
-    if (maxMs > 0) {
-      this.#maxDuration = new StreamTimeout(this, UPSTREAM_MAX_DURATION);
-      deadlines.set(this.#maxDuration, maxMs);
-    }
+    if (upstream?.isReady === true) this.#timers?.start(this.#responseStarted);
   }
 
   #onResponseEnd(): void {
@@ -398,10 +498,21 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
     if (this.#requestEnded) this.#upstream?.complete();
   }
 
-  #stopTimeouts(): void {
-    const { deadlines } = this.#shared;
-    if (this.#routeTimeout !== undefined) deadlines.clear(this.#routeTimeout);
-    if (this.#perTryTimeout !== undefined) deadlines.clear(this.#perTryTimeout);
-    if (this.#maxDuration !== undefined) deadlines.clear(this.#maxDuration);
+  #end(upstream: UpstreamRequest): void {
+    if (upstream.responseEnded && this.#requestEnded) upstream.complete();
+    else upstream.cancel();
   }
+
+  #stopTimeouts(): void {
+    if (this.#routeTimeout !== undefined) this.#shared.deadlines.clear(this.#routeTimeout);
+    this.#timers?.stop();
+  }
+}
+
+/** A number of ms that a trusted client wrote into a field, which is removed. */
+function takeMs(head: RequestHead, name: string): number | undefined {
+  const text = head.headers.get(name);
+  if (text === undefined) return undefined;
+  head.headers.remove(name);
+  return /^\d{1,9}$/.test(text) ? Number(text) : undefined;
 }

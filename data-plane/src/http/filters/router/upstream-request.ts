@@ -1,4 +1,4 @@
-import type { HeaderMap, RequestHead, ResponseHead } from '@heddle/engine';
+import type { AttemptFailure, HeaderMap, RequestHead, ResponseHead } from '@heddle/engine';
 import type { Cluster } from '../../../cluster/cluster.js';
 import type { Host } from '../../../cluster/host.js';
 import { HOST_COUNTER } from '../../../cluster/host-counters.js';
@@ -19,7 +19,7 @@ export interface UpstreamRequestOwner {
   onUpstreamHeaders(request: UpstreamRequest, head: ResponseHead, endStream: boolean): void;
   onUpstreamData(request: UpstreamRequest, chunk: Buffer, endStream: boolean): void;
   onUpstreamTrailers(request: UpstreamRequest, trailers: HeaderMap): void;
-  onUpstreamFailure(request: UpstreamRequest, reason: ResetReason | PoolFailureReason, details: string): void;
+  onUpstreamFailure(request: UpstreamRequest, reason: AttemptFailure, details: string): void;
   /** The upstream cannot take more of the request (true), or can again (false). */
   onUpstreamWatermark(above: boolean): void;
 }
@@ -41,7 +41,6 @@ export class UpstreamRequest implements PoolCallbacks, ResponseReceiver {
   #trailers: HeaderMap | undefined = undefined;
   #endStream: boolean;
   #bodySent = false;
-  #responseBegun = false;
   #responseEnded = false;
   #over = false;
   /** Reasons to pause the request that the owner was told of and not yet relieved of. */
@@ -63,21 +62,20 @@ export class UpstreamRequest implements PoolCallbacks, ResponseReceiver {
     this.#bufferLimitBytes = bufferLimitBytes;
   }
 
-  /** Asks the pool for a stream. The owner may be called inside this call. */
-  start(pool: ConnectionPool): void {
-    const waiting = pool.newStream(this);
+  /** Asks the pool for a stream. The owner may be called inside this call. `fresh`: on no connection that was idle. */
+  start(pool: ConnectionPool, fresh: boolean): void {
+    const waiting = pool.newStream(this, fresh);
     if (this.#sender === undefined && !this.#over) this.#waiting = waiting;
   }
 
-  get responseBegun(): boolean {
-    return this.#responseBegun;
+  /** Whether it has a connection. */
+  get isReady(): boolean {
+    return this.#sender !== undefined;
   }
 
-  /** Whether another connection may take the request without any risk that it is processed twice. */
-  get mayMove(): boolean {
-    return (
-      this.#sender !== undefined && !this.#sender.anythingSent && !this.#bodySent && !this.#responseBegun
-    );
+  /** Whether any byte of the request was handed to the upstream. */
+  get anythingSent(): boolean {
+    return this.#sender !== undefined && (this.#bodySent || this.#sender.anythingSent);
   }
 
   get connectionWasReused(): boolean {
@@ -117,9 +115,13 @@ export class UpstreamRequest implements PoolCallbacks, ResponseReceiver {
   cancel(): void {
     if (this.#over) return;
     const sender = this.#sender;
+    const { stats } = this.cluster;
     this.#finish();
-    if (sender !== undefined) sender.reset('local-reset');
-    else {
+    if (sender !== undefined) {
+      stats.rqTxReset.inc();
+      sender.reset('local-reset');
+    } else {
+      stats.rqCancelled.inc();
       this.#waiting?.cancel();
       this.#waiting = undefined;
     }
@@ -167,7 +169,6 @@ export class UpstreamRequest implements PoolCallbacks, ResponseReceiver {
 
   onResponseHeaders(head: ResponseHead, endStream: boolean): void {
     if (this.#over) return;
-    this.#responseBegun = true;
     if (endStream) this.#onEnd();
     this.#owner.onUpstreamHeaders(this, head, endStream);
   }

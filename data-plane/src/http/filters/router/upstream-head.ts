@@ -1,0 +1,73 @@
+import {
+  applyHeaderChanges,
+  rewriteHost,
+  rewritePath,
+  type ForwardAction,
+  type RequestHead,
+  type RouteMatch,
+} from '@heddle/engine';
+import type { StreamState } from '../../stream-state.js';
+import type { WeightedChanges } from './router-shared.js';
+
+/** Makes the head that was received the one that is sent: the route's changes of fields, host and path. */
+export function makeUpstreamHead(
+  match: RouteMatch,
+  action: ForwardAction,
+  head: RequestHead,
+  info: StreamState,
+  weighted: WeightedChanges | undefined,
+  suppressEnvoyHeaders: boolean,
+): void {
+  const { headers } = head;
+  if (match.virtualHost.includeRequestAttemptCount) headers.set('x-envoy-attempt-count', '1');
+  if (weighted !== undefined && match.weightedFirst) applyHeaderChanges(weighted.request, headers, info);
+  if (match.requestHeaders.length > 0) applyHeaderChanges(match.requestHeaders, headers, info);
+  if (weighted !== undefined && !match.weightedFirst) applyHeaderChanges(weighted.request, headers, info);
+  const host = rewriteHost(action, head, info.weightedCluster?.hostRewriteLiteral);
+  if (host !== undefined) setHost(action, head, host, info, suppressEnvoyHeaders);
+  const path = rewritePath(match.route, action, head.path);
+  if (path !== undefined) {
+    info.originalPath = head.path;
+    if (!suppressEnvoyHeaders) headers.set('x-envoy-original-path', head.path);
+    head.path = path;
+  }
+}
+
+export function setHost(
+  action: ForwardAction,
+  head: RequestHead,
+  host: string,
+  info: StreamState,
+  suppressEnvoyHeaders: boolean,
+): void {
+  if (host === head.authority) return;
+  if (action.appendXForwardedHost) {
+    const before = head.headers.joined('x-forwarded-host');
+    head.headers.set(
+      'x-forwarded-host',
+      before === undefined ? head.authority : `${before},${head.authority}`,
+    );
+  }
+  // As Envoy: not where the rewrite is one of a weighted cluster.
+  if (!suppressEnvoyHeaders && (info.weightedCluster?.hostRewriteLiteral ?? '') === '') {
+    head.headers.set('x-envoy-original-host', head.authority);
+  }
+  head.authority = host;
+}
+
+/**
+ * Tells the upstream how long it has: what is left of the request's time after `elapsedMs`, or an attempt's time.
+ *
+ * Source: Envoy's FilterUtility::setTimeoutHeaders.
+ */
+export function setExpectedTimeout(
+  head: RequestHead,
+  timeoutMs: number,
+  perTryMs: number,
+  elapsedMs: number,
+): void {
+  let expectedMs = perTryMs > 0 ? perTryMs : timeoutMs;
+  if (expectedMs <= 0) return;
+  if (timeoutMs > 0) expectedMs = Math.max(1, Math.min(expectedMs, Math.ceil(timeoutMs - elapsedMs)));
+  head.headers.set('x-envoy-expected-rq-timeout-ms', String(expectedMs));
+}
