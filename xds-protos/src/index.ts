@@ -1,7 +1,9 @@
 export { envoy, google, io, istio, stats, udpa, xds } from '../gen/protos.js';
-export { adsService, type StreamMethod } from './ads-service.js';
+export { adsService } from './ads-service.js';
 export { packAny, typeUrlOf, unpackAny, type PackedAny } from './any.js';
+export { certificateService } from './certificate-service.js';
 export { fromJson } from './from-json.js';
+export type { GrpcMethod } from './grpc-method.js';
 export type { ProtoProblem } from './json-problem.js';
 export { messageType, typeNameOf, typeOf, type MessageType } from './message-type.js';
 export {
@@ -12,6 +14,7 @@ export {
   type TrafficSide,
   type VirtualHostResourceParts,
 } from './resource-names.js';
+export { sdsService } from './sds-service.js';
 export { toJson, type JsonValue, type ToJsonOptions } from './to-json.js';
 export { typeUrls } from './type-urls.js';
 export { unknownFieldsOf, type UnknownField, type UnknownFieldsOptions } from './unknown-fields.js';
