@@ -2,13 +2,17 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { isLogLevel, type LogLevel } from '@heddle/common';
+import { isTrustDomain } from '@heddle/certs';
+import { isLogLevel, systemRandom, type LogLevel } from '@heddle/common';
+import type { IdentityOptions } from './server.js';
 
 /** How heddled was started: the only reader of arguments and environment. */
 export interface HeddledConfig {
   readonly folders: readonly string[];
   readonly appliedFolder: string | undefined;
   readonly xdsAddress: string;
+  /** undefined: heddled is no authority, and said so by `--xds-auth permissive`. */
+  readonly identity: IdentityOptions | undefined;
   readonly apiHost: string;
   readonly apiPort: number;
   readonly apiAllowedHosts: readonly string[];
@@ -28,7 +32,15 @@ the configuration of every proxy over the Envoy xDS v3 API.
 
   -f, --filename FOLDER     a folder of YAML; may be given more than once
       --applied FOLDER      where resources written through the API are kept; without it the API only reads
-      --xds HOST:PORT       where proxies connect, plain text     (default 127.0.0.1:15010)
+      --ca-dir FOLDER       be the certificate authority of the mesh; its root is made there once,
+                            readable by this user alone
+      --trust-domain NAME   of every identity                     (default cluster.local)
+      --xds HOST:PORT       where proxies connect, plain text, loopback (default 127.0.0.1:15010)
+      --xds-tls HOST:PORT   where they connect over TLS and get certificates, with --ca-dir
+                                                                  (default 127.0.0.1:15012)
+      --xds-auth MODE       on the plain-text port: required (proxies bring a join token), or
+                            permissive (who brings none is whoever it says)  (default required)
+      --server-name NAME    a further host name or address by which proxies call; repeatable
       --api HOST:PORT       HTTP API for CLI and dashboard        (default 127.0.0.1:8080)
       --api-host NAME       a further name by which the API may be called
       --token-file FILE     the token that writes need            (default: made at start and printed;
@@ -55,6 +67,11 @@ export function parseHeddledArguments(
         filename: { type: 'string', short: 'f', multiple: true },
         applied: { type: 'string' },
         xds: { type: 'string', default: '127.0.0.1:15010' },
+        'ca-dir': { type: 'string' },
+        'trust-domain': { type: 'string', default: 'cluster.local' },
+        'xds-tls': { type: 'string', default: '127.0.0.1:15012' },
+        'xds-auth': { type: 'string', default: 'required' },
+        'server-name': { type: 'string', multiple: true },
         api: { type: 'string', default: '127.0.0.1:8080' },
         'api-host': { type: 'string', multiple: true },
         'token-file': { type: 'string' },
@@ -72,9 +89,18 @@ export function parseHeddledArguments(
 
   const problems: string[] = [];
   if (values.filename === undefined) problems.push('-f FOLDER is missing: where is the YAML?');
-  const api = /^(.+):(\d{1,5})$/.exec(values.api);
-  if (api === null || Number(api[2]) > 65_535) problems.push(`--api ${values.api}: expected HOST:PORT`);
-  if (!/^.+:\d{1,5}$/.test(values.xds)) problems.push(`--xds ${values.xds}: expected HOST:PORT`);
+  const address = (name: 'api' | 'xds' | 'xds-tls'): HostAndPort => {
+    const match = /^(.+):(\d{1,5})$/.exec(values[name]);
+    const port = Number(match?.[2]);
+    if (match === null || port > 65_535) problems.push(`--${name} ${values[name]}: expected HOST:PORT`);
+    return { host: (match?.[1] ?? '').replace(/^\[(.*)\]$/, '$1'), port };
+  };
+  const api = address('api');
+  const tls = address('xds-tls');
+  const xds = address('xds');
+  if (xds.host !== '' && !isLoopback(xds.host))
+    problems.push(`--xds ${values.xds}: plain text is for loopback alone; --xds-tls may be anywhere`);
+  const identity = identityOf(values, tls, problems);
   const logLevel = values['log-level'];
   if (!isLogLevel(logLevel))
     problems.push(`--log-level ${logLevel}: expected trace, debug, info, warn, error or off`);
@@ -89,7 +115,7 @@ export function parseHeddledArguments(
       );
     }
   }
-  if (problems.length > 0 || api === null || !isLogLevel(logLevel)) {
+  if (problems.length > 0 || !isLogLevel(logLevel)) {
     return { kind: 'error', message: problems.join('\n') };
   }
   return {
@@ -98,8 +124,9 @@ export function parseHeddledArguments(
       folders: (values.filename ?? []).map((folder) => resolve(folder)),
       appliedFolder: values.applied === undefined ? undefined : resolve(values.applied),
       xdsAddress: values.xds,
-      apiHost: (api[1] as string).replace(/^\[(.*)\]$/, '$1'),
-      apiPort: Number(api[2]),
+      identity,
+      apiHost: api.host,
+      apiPort: api.port,
       apiAllowedHosts: (values['api-host'] ?? []).map((name) => name.toLowerCase()),
       token: token === '' ? randomBytes(24).toString('base64url') : token,
       tokenIsGenerated: token === '',
@@ -107,4 +134,50 @@ export function parseHeddledArguments(
       logLevel,
     }),
   };
+}
+
+interface HostAndPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+function identityOf(
+  values: {
+    readonly 'ca-dir'?: string | undefined;
+    readonly 'trust-domain': string;
+    readonly 'xds-auth': string;
+    readonly 'server-name'?: string[] | undefined;
+  },
+  tls: HostAndPort,
+  problems: string[],
+): IdentityOptions | undefined {
+  const { 'ca-dir': folder, 'trust-domain': trustDomain, 'xds-auth': plaintext } = values;
+  if (!isTrustDomain(trustDomain)) {
+    problems.push(`--trust-domain ${trustDomain}: expected lower-case letters, digits, dots, dashes`);
+  }
+  if (plaintext !== 'required' && plaintext !== 'permissive') {
+    problems.push(`--xds-auth ${plaintext}: expected required or permissive`);
+    return undefined;
+  }
+  if (folder === undefined) {
+    if (plaintext === 'permissive') return undefined;
+    problems.push(
+      '--ca-dir FOLDER is missing: where are the certificates of the mesh made? Without it nobody can prove who it is; ' +
+        '--xds-auth permissive serves configuration to whoever is on this machine',
+    );
+    return undefined;
+  }
+  return {
+    caFolder: resolve(folder),
+    trustDomain,
+    tlsHost: tls.host,
+    tlsPort: tls.port,
+    serverNames: values['server-name'] ?? [],
+    plaintext,
+    random: systemRandom,
+  };
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 }

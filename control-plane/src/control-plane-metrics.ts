@@ -1,4 +1,5 @@
 import { Gauge, Registry } from 'prom-client';
+import type { CertificateAuthority } from './ca/certificate-authority.js';
 
 /** What the metrics are read from, at each scrape. */
 export interface MetricSources {
@@ -10,6 +11,10 @@ export interface MetricSources {
   readonly errors: () => number;
   readonly warnings: () => number;
   readonly revision: () => number;
+  /** By reason. */
+  readonly refusedProxies: () => ReadonlyMap<string, number>;
+  /** undefined: heddled is no certificate authority. */
+  readonly ca: CertificateAuthority | undefined;
 }
 
 /** heddled's own metrics, in Prometheus form. Nothing is counted twice: each reads what the parts hold anyway. */
@@ -25,6 +30,17 @@ export function createControlPlaneMetrics(sources: MetricSources): Registry {
       },
     });
   };
+  const gaugeByReason = (name: string, help: string, read: () => ReadonlyMap<string, number>): void => {
+    new Gauge({
+      name,
+      help,
+      labelNames: ['reason'],
+      registers: [registry],
+      collect() {
+        for (const [reason, count] of read()) this.set({ reason }, count);
+      },
+    });
+  };
   gauge('heddled_connected_proxies', 'Proxies with an open discovery stream.', sources.proxies);
   gauge('heddled_nacks_total', 'Answers that proxies refused since the start.', sources.nacks);
   gauge('heddled_proxy_views', 'Distinct views that proxies have of the mesh.', sources.views);
@@ -37,10 +53,58 @@ export function createControlPlaneMetrics(sources: MetricSources): Registry {
   gauge('heddled_problems_errors', 'Errors in the sources now.', sources.errors);
   gauge('heddled_problems_warnings', 'Warnings about the sources now.', sources.warnings);
   gauge('heddled_config_revision', 'Changes of the configuration since the start.', sources.revision);
+  gaugeByReason(
+    'heddled_refused_proxies_total',
+    'Discovery streams refused since the start.',
+    sources.refusedProxies,
+  );
+  if (sources.ca !== undefined) addCaMetrics(sources.ca, gauge, gaugeByReason);
   gauge('process_resident_memory_bytes', 'Resident memory of heddled.', () => process.memoryUsage.rss());
   gauge('process_cpu_seconds_total', 'User and system time of heddled.', () => {
     const { user, system } = process.cpuUsage();
     return (user + system) / 1e6;
   });
   return registry;
+}
+
+function addCaMetrics(
+  ca: CertificateAuthority,
+  gauge: (name: string, help: string, read: () => number) => void,
+  gaugeByReason: (name: string, help: string, read: () => ReadonlyMap<string, number>) => void,
+): void {
+  gauge(
+    'heddled_ca_certificates_issued_total',
+    'Certificates signed since the start.',
+    () => ca.status.signed,
+  );
+  gaugeByReason(
+    'heddled_ca_refused_total',
+    'Requests for certificates refused since the start.',
+    () => ca.refused,
+  );
+  gauge('heddled_ca_root_expiry_timestamp_seconds', 'When the root that signs expires.', () =>
+    Math.min(...ca.status.roots.filter(({ signs }) => signs).map(({ notAfterMs }) => notAfterMs / 1000)),
+  );
+  gauge('heddled_ca_roots', 'Roots that are trusted: two during a rotation.', () => ca.status.roots.length);
+  gauge(
+    'heddled_serving_certificate_expiry_timestamp_seconds',
+    "When heddled's own certificate expires.",
+    () => (ca.serving.certificate?.notAfterMs ?? 0) / 1000,
+  );
+  gauge('heddled_tls_connections', 'Open TLS connections.', () => ca.portCounts?.connections ?? 0);
+  gauge(
+    'heddled_tls_handshake_failures_total',
+    'TLS handshakes that failed.',
+    () => ca.portCounts?.handshakeFailures ?? 0,
+  );
+  gauge(
+    'heddled_tls_untrusted_certificates_total',
+    'Client certificates that no trusted root stands behind, or that had expired.',
+    () => ca.portCounts?.untrustedCertificates ?? 0,
+  );
+  gauge(
+    'heddled_tls_overflow_total',
+    'Connections closed because there were too many.',
+    () => ca.portCounts?.overflow ?? 0,
+  );
 }

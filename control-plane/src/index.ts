@@ -1,4 +1,9 @@
-export { ControlPlane, type ControlPlaneOptions } from './server.js';
+export {
+  ControlPlane,
+  type ControlPlaneOptions,
+  type IdentityOptions,
+  type ListeningPorts,
+} from './server.js';
 export { HEDDLED_USAGE, parseHeddledArguments, type HeddledConfig } from './bootstrap.js';
 export { HEDDLE_VERSION } from './version.js';
 export { type MeshState } from './mesh-state.js';
@@ -27,4 +32,5 @@ export { proxyViewOf, viewKey, type ExplicitPorts, type ProxyView } from './tran
 export { encodeResources } from './snapshot/encode-resources.js';
 export { type RawResource } from './snapshot/resource-store.js';
 export { SnapshotCache } from './snapshot/snapshot-cache.js';
-export { AdsService, bindPlaintext, createGrpcServer, type ProxyStatus } from './xds-server/ads-service.js';
+export { AdsService, type ProxyStatus } from './xds-server/ads-service.js';
+export { bindPlaintext, createGrpcServer } from './grpc/grpc-server.js';

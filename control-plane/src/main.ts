@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { rmSync, writeFileSync } from 'node:fs';
-import { createLogger, describeError, systemClock } from '@heddle/common';
+import { createLogger, describeError, isMeshError, systemClock } from '@heddle/common';
 import { HEDDLED_USAGE, parseHeddledArguments, type HeddledConfig } from './bootstrap.js';
 import { ControlPlane } from './server.js';
 import { formatProblem } from './source/format-problem.js';
@@ -18,17 +18,28 @@ async function run(config: HeddledConfig): Promise<void> {
   const log = createLogger({ component: 'heddled', level: config.logLevel });
   const color = process.stderr.isTTY;
   let shown = new Set<string>();
-  const plane = new ControlPlane({
-    ...config,
-    version: HEDDLE_VERSION,
-    clock: systemClock,
-    log,
-    onState: (state) => {
-      const texts = state.problems.map((found) => formatProblem(found, { color }));
-      for (const text of texts) if (!shown.has(text)) process.stderr.write(`${text}\n`);
-      shown = new Set(texts);
-    },
-  });
+  let plane: ControlPlane;
+  try {
+    plane = new ControlPlane({
+      ...config,
+      version: HEDDLE_VERSION,
+      clock: systemClock,
+      log,
+      onState: (state) => {
+        const texts = state.problems.map((found) => formatProblem(found, { color }));
+        for (const text of texts) if (!shown.has(text)) process.stderr.write(`${text}\n`);
+        shown = new Set(texts);
+      },
+    });
+  } catch (cause) {
+    if (!isMeshError(cause)) throw cause;
+    process.stderr.write(`heddled: cannot start: ${describeError(cause)}\n`);
+    process.exitCode = 1;
+    return;
+  }
+  if (config.identity === undefined) {
+    log.warn('no certificates: proxies are whoever they say', { option: '--ca-dir' });
+  }
   const stop = (): void => {
     process.off('SIGINT', stop);
     process.off('SIGTERM', stop);
@@ -39,13 +50,14 @@ async function run(config: HeddledConfig): Promise<void> {
   process.on('SIGINT', stop);
   process.on('SIGTERM', stop);
   try {
-    const { xdsPort, apiPort } = await plane.start();
+    const { xdsPort, apiPort, xdsTlsPort, rootsFile } = await plane.start();
     if (config.portsFile !== undefined) {
-      const ports = { xdsPort, apiPort, token: config.token, pid: process.pid };
+      const ports = { xdsPort, apiPort, xdsTlsPort, rootsFile, token: config.token, pid: process.pid };
       writeFileSync(config.portsFile, `${JSON.stringify(ports)}\n`, { mode: 0o600 });
     }
+    const secure = xdsTlsPort === undefined ? '' : `, over TLS on port ${xdsTlsPort}`;
     process.stdout.write(
-      `heddled ${HEDDLE_VERSION}: xDS on port ${xdsPort}, API on http://127.0.0.1:${apiPort}\n`,
+      `heddled ${HEDDLE_VERSION}: xDS on port ${xdsPort}${secure}, API on http://127.0.0.1:${apiPort}\n`,
     );
     if (config.tokenIsGenerated) process.stdout.write(`token for writes: ${config.token}\n`);
   } catch (cause) {

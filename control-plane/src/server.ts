@@ -1,9 +1,11 @@
-import type { Clock, Logger } from '@heddle/common';
+import type { Clock, Logger, Random } from '@heddle/common';
 import type { Server } from '@grpc/grpc-js';
 import { ApiServer } from './api/api-server.js';
 import { createApiRoutes } from './api/api-routes.js';
 import { AppliedResources } from './api/applied-resources.js';
+import { CertificateAuthority } from './ca/certificate-authority.js';
 import { createControlPlaneMetrics } from './control-plane-metrics.js';
+import { bindPlaintext, createGrpcServer } from './grpc/grpc-server.js';
 import { emptyMeshState, nextMeshState, type MeshState } from './mesh-state.js';
 import { diffModels } from './model/diff-models.js';
 import { encodeLoadAssignments, encodeResources } from './snapshot/encode-resources.js';
@@ -11,15 +13,17 @@ import { SnapshotCache } from './snapshot/snapshot-cache.js';
 import { createFileSource, type FileSource, type SourceChange } from './source/file-source.js';
 import { translateProxy, translateServiceEndpoints } from './translate/translate-proxy.js';
 import { proxyViewOf, viewKey, type ProxyView } from './translate/proxy-view.js';
-import { AdsService, bindPlaintext, createGrpcServer } from './xds-server/ads-service.js';
+import { AdsService } from './xds-server/ads-service.js';
 
 export interface ControlPlaneOptions {
   /** Folders of YAML: what users write, and what a launcher writes about running instances. */
   readonly folders: readonly string[];
   /** Where resources go that are written through the API; watched like the others. undefined: the API is read-only. */
   readonly appliedFolder: string | undefined;
-  /** `host:port` for xDS in plain text. Loopback unless there is a reason. */
+  /** `host:port` for xDS in plain text: loopback. */
   readonly xdsAddress: string;
+  /** undefined: no certificates, no TLS, and xDS for whoever reaches its port. */
+  readonly identity?: IdentityOptions | undefined;
   readonly apiHost: string;
   readonly apiPort: number;
   /** Names beside loopback by which the API may be called. */
@@ -32,6 +36,31 @@ export interface ControlPlaneOptions {
   readonly onState?: (state: MeshState, change: SourceChange) => void;
 }
 
+/** Where a control plane is reached. */
+export interface ListeningPorts {
+  readonly xdsPort: number;
+  readonly apiPort: number;
+  /** undefined without an authority. */
+  readonly xdsTlsPort: number | undefined;
+  /** PEM of the roots by which heddled and every workload are checked. */
+  readonly rootsFile: string | undefined;
+}
+
+/** How proxies prove who they are, and get certificates. */
+export interface IdentityOptions {
+  /** Where the authority keeps its root, its key and what it revoked. */
+  readonly caFolder: string;
+  readonly trustDomain: string;
+  /** Where xDS and the authority are served over TLS, to those who prove who they are. */
+  readonly tlsHost: string;
+  readonly tlsPort: number;
+  /** Names and addresses beside loopback by which proxies call. */
+  readonly serverNames: readonly string[];
+  /** Whether the plain-text port, too, is for those alone. `permissive`: who brings no token is whoever its node says. */
+  readonly plaintext: 'required' | 'permissive';
+  readonly random: Random;
+}
+
 /** Owns every lifetime of heddled: read the sources, then serve. */
 export class ControlPlane {
   readonly #options: ControlPlaneOptions;
@@ -39,12 +68,19 @@ export class ControlPlane {
   readonly #ads: AdsService<ProxyView>;
   readonly #api: ApiServer;
   readonly #grpc: Server = createGrpcServer();
+  readonly #secureGrpc: Server = createGrpcServer();
+  readonly #ca: CertificateAuthority | undefined;
   readonly #source: FileSource;
   #state: MeshState = emptyMeshState();
 
+  /** Errors: those of the authority's folder. */
   constructor(options: ControlPlaneOptions) {
     this.#options = options;
-    const { clock, log } = options;
+    const { clock, log, identity } = options;
+    this.#ca =
+      identity === undefined
+        ? undefined
+        : new CertificateAuthority({ ...identity, folder: identity.caFolder, clock, log: log.child('ca') });
     this.#cache = new SnapshotCache<ProxyView>({
       translate: (view) => encodeResources(translateProxy(this.#state.model, view)),
       keyOf: viewKey,
@@ -63,6 +99,9 @@ export class ControlPlane {
         return found.ok ? { view: found.view } : { problem: found.problems.join('; ') };
       },
     });
+    this.#ca?.onRevocation((id) =>
+      this.#ads.endStreams(({ tokenId }) => tokenId === id, 'the join token was revoked'),
+    );
     const { appliedFolder } = options;
     this.#source = createFileSource({
       folders: appliedFolder === undefined ? options.folders : [...options.folders, appliedFolder],
@@ -79,6 +118,8 @@ export class ControlPlane {
       errors: () => this.#state.problems.filter(({ severity }) => severity === 'error').length,
       warnings: () => this.#state.problems.filter(({ severity }) => severity === 'warning').length,
       revision: () => this.#state.revision,
+      refusedProxies: () => this.#ads.refused,
+      ca: this.#ca,
     });
     this.#api = new ApiServer({
       token: options.token,
@@ -91,23 +132,41 @@ export class ControlPlane {
         proxies: () => this.#ads.proxies(),
         preview: (view) => this.#cache.preview(view),
         metrics,
+        ca: this.#ca,
         applied: appliedFolder === undefined ? undefined : new AppliedResources(appliedFolder, this.#source),
       }),
     });
   }
 
-  /** Resolves when the sources were read and both servers listen. Errors: a port that is taken. */
-  async start(): Promise<{ readonly xdsPort: number; readonly apiPort: number }> {
+  /** Resolves when the sources were read and every server listens. Errors: a port that is taken. */
+  async start(): Promise<ListeningPorts> {
     await this.#source.ready;
-    this.#ads.register(this.#grpc);
+    const { identity } = this.#options;
+    const ca = this.#ca;
+    let xdsTlsPort: number | undefined;
+    if (ca === undefined || identity === undefined) {
+      this.#ads.register(this.#grpc, () => ({ ok: true, caller: undefined }));
+    } else {
+      const isOpen = identity.plaintext === 'permissive';
+      this.#ads.register(this.#grpc, (call) => {
+        const verdict = ca.authenticator.authenticate(call);
+        return isOpen && !verdict.ok && verdict.problem === 'no-proof'
+          ? { ok: true, caller: undefined }
+          : verdict;
+      });
+      this.#ads.register(this.#secureGrpc, (call) => ca.authenticator.authenticate(call));
+      xdsTlsPort = await ca.listen(this.#secureGrpc, identity.tlsHost, identity.tlsPort);
+    }
     const xdsPort = await bindPlaintext(this.#grpc, this.#options.xdsAddress);
     const apiPort = await this.#api.listen(this.#options.apiHost, this.#options.apiPort);
-    return { xdsPort, apiPort };
+    return { xdsPort, apiPort, xdsTlsPort, rootsFile: ca?.authority.rootsFile };
   }
 
   async close(): Promise<void> {
     this.#source.close();
     this.#grpc.forceShutdown();
+    this.#secureGrpc.forceShutdown();
+    await this.#ca?.close();
     await this.#api.close();
   }
 

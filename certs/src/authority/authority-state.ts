@@ -4,6 +4,8 @@ import { readPrivateFile, writePrivateFile } from '../private-file.js';
 import type { StoredRoot } from './root-certificate.js';
 
 const FILE = 'authority.json';
+/** Istio's name for it. */
+const ROOTS_FILE = 'root-cert.pem';
 const VERSION = 1;
 
 /**
@@ -48,6 +50,13 @@ export function saveAuthorityState(folder: string, state: AuthorityState): void 
 /** Stores the first state of a folder, unless another process was faster; whether it was this one. */
 export function saveFirstAuthorityState(folder: string, state: AuthorityState): boolean {
   return writePrivateFile(path.join(folder, FILE), formatState(state), { existing: 'keep' });
+}
+
+/** Puts the roots, without their keys, beside the state; where. Errors: PrivateFileError. */
+export function saveRoots(folder: string, pem: string): string {
+  const file = path.join(folder, ROOTS_FILE);
+  writePrivateFile(file, pem);
+  return file;
 }
 
 function formatState(state: AuthorityState): string {

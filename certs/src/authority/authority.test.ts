@@ -268,7 +268,8 @@ describe('an authority', () => {
     );
     assert.match(roots[0] ?? '', /BEGIN CERTIFICATE/);
     assert.deepEqual(new Set(roots), new Set([roots[0]]));
-    assert.deepEqual(fs.readdirSync(folder), ['authority.json']);
+    assert.deepEqual(fs.readdirSync(folder).sort(), ['authority.json', 'root-cert.pem']);
+    assert.equal(fs.readFileSync(path.join(folder, 'root-cert.pem'), 'utf8'), roots[0]);
   });
 });
 
@@ -279,6 +280,7 @@ describe('a rotation of the root', () => {
     authority.beginRotation();
     const [, newRoot] = authority.bundle.pems;
     assert.deepEqual(authority.bundle.pems, [oldRoot, newRoot]);
+    assert.equal(rootsIn(authority), `${oldRoot}${newRoot}`);
     assert.equal(authority.sign(request(), web).rootPem, oldRoot);
     assert.deepEqual(
       authority.status.roots.map(({ signs }) => signs),
@@ -286,6 +288,7 @@ describe('a rotation of the root', () => {
     );
     authority.switchSigning();
     assert.deepEqual(authority.bundle.pems, [oldRoot, newRoot]);
+    assert.equal(rootsIn(authority), `${newRoot}${oldRoot}`, 'the one that signs first');
     assert.equal(authority.sign(request(), web).rootPem, newRoot);
     authority.finishRotation({ force: true });
     assert.deepEqual(authority.bundle.pems, [newRoot]);
@@ -365,10 +368,16 @@ describe('a rotation of the root', () => {
     const { authority } = setup();
     const counts: number[] = [];
     authority.bundle.onChange((bundle: TrustBundle) => counts.push(bundle.roots.length));
+    const steps: string[] = [];
+    const stop = authority.onRotation(({ status }) => steps.push(status.phase));
     authority.beginRotation();
     authority.switchSigning();
     authority.finishRotation({ force: true });
     assert.deepEqual(counts, [2, 1]);
+    assert.deepEqual(steps, ['distributing', 'switched', 'steady']);
+    stop();
+    authority.beginRotation();
+    assert.equal(steps.length, 3);
   });
 
   it('changes nothing where the new state cannot be stored', () => {
@@ -393,6 +402,11 @@ function setup(options: Partial<AuthorityOptions> = {}): {
 
 function request(asked: SpiffeId = web): string {
   return createCertificateRequest(generateWorkloadKeyPair(), asked);
+}
+
+/** Of the file for those who start. */
+function rootsIn(authority: Authority): string {
+  return fs.readFileSync(authority.rootsFile, 'utf8');
 }
 
 function derOf(pem: string): Buffer {

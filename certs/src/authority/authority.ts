@@ -1,11 +1,12 @@
 import { randomBytes as cryptoRandomBytes } from 'node:crypto';
 import { isIP } from 'node:net';
-import { silentLogger, systemClock, type Clock, type Logger } from '@heddle/common';
+import { describeError, silentLogger, systemClock, type Clock, type Logger } from '@heddle/common';
 import { Oid } from '../der/object-identifier.js';
 import { AuthorityStateError, CertificateRequestError } from '../errors.js';
 import { ensurePrivateFolder } from '../private-file.js';
 import { isTrustDomain, type SpiffeId } from '../spiffe-id.js';
-import { TrustBundle } from '../workload/trust-bundle.js';
+import { ChangeListeners } from '../workload/change-listeners.js';
+import { TrustBundle, type TrustedRoot } from '../workload/trust-bundle.js';
 import {
   EMPTY_NAME,
   basicConstraintsExtension,
@@ -24,6 +25,7 @@ import {
   loadAuthorityState,
   saveAuthorityState,
   saveFirstAuthorityState,
+  saveRoots,
   type AuthorityState,
   type RotationPhase,
 } from './authority-state.js';
@@ -129,6 +131,9 @@ export class Authority {
   #signer: SigningRoot;
   /** The roots to trust: it changes with rotations. */
   readonly bundle: TrustBundle;
+  /** Where everybody's roots stand as PEM, for those who start: it follows every step of a rotation. */
+  readonly rootsFile: string;
+  readonly #listeners = new ChangeListeners<Authority>();
   #signed = 0;
   #refused = 0;
 
@@ -142,6 +147,23 @@ export class Authority {
       roots: rootsPem(state),
       logger: settings.logger,
     });
+    this.rootsFile = saveRoots(settings.folder, this.rootsPem);
+  }
+
+  /** The roots to trust, the one that signs first: whoever holds a leaf of another one knows that it is time to renew. */
+  get roots(): readonly TrustedRoot[] {
+    const signs = (root: TrustedRoot): boolean => root.pem === this.#signer.certificatePem;
+    return [...this.bundle.roots.filter(signs), ...this.bundle.roots.filter((root) => !signs(root))];
+  }
+
+  /** The same as PEM. */
+  get rootsPem(): string {
+    return this.roots.map(({ pem }) => pem).join('');
+  }
+
+  /** Calls back after every step of a root rotation, until the function that is returned is called. */
+  onRotation(listener: (authority: Authority) => void): () => void {
+    return this.#listeners.add(listener);
   }
 
   get trustDomain(): string {
@@ -238,6 +260,15 @@ export class Authority {
     this.#signer = signer;
     this.#settings.logger.info('root rotation', { phase: state.phase, roots: state.roots.length });
     this.bundle.replace(rootsPem(state));
+    try {
+      saveRoots(this.#settings.folder, this.rootsPem);
+    } catch (error) {
+      // The step is done and stored; the file is for those who start, and is written again at the next one.
+      this.#settings.logger.error('the file of roots is stale', { error: describeError(error) });
+    }
+    this.#listeners.notify(this, (error) => {
+      this.#settings.logger.error('a listener to root rotations failed', { error: describeError(error) });
+    });
   }
 
   #issue(csrPem: string, identity: SpiffeId, options: SignOptions): IssuedCertificate {

@@ -26,6 +26,14 @@ describe('a join token', () => {
     });
   });
 
+  it('has one spelling', () => {
+    const { tokens } = setup();
+    const { token } = tokens.issue(web);
+    const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_=';
+    const accepted = [...alphabet].filter((last) => tokens.verify(token.slice(0, -1) + last).ok);
+    assert.deepEqual(accepted, [token.at(-1)]);
+  });
+
   it('ends', () => {
     const { tokens, clock } = setup();
     const { token } = tokens.issue(web, { ttlMs: 60_000 });

@@ -108,9 +108,10 @@ export class JoinTokens {
     if (prefix !== PREFIX || payload === undefined || mac === undefined || rest.length > 0) {
       return { ok: false, reason: 'malformed' };
     }
-    const expected = this.#mac(payload);
-    const given = Buffer.from(mac, 'base64url');
-    // Both have the length of a SHA-256, so the comparison takes the same time wherever they differ.
+    // As text: several texts decode to the same bytes, and only one of them was issued.
+    const expected = Buffer.from(this.#mac(payload).toString('base64url'));
+    const given = Buffer.from(mac);
+    // Of equal length, so that the comparison takes the same time wherever they differ.
     if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
       return { ok: false, reason: 'forged' };
     }

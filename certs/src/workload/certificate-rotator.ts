@@ -82,6 +82,7 @@ export class CertificateRotator {
   readonly #retryMinMs: number;
   readonly #logger: Logger;
   readonly #listeners = new ChangeListeners<WorkloadCertificate>();
+  readonly #failureListeners = new ChangeListeners<CertificateRotationState>();
   #inUse: InUse | undefined;
   #phase: CertificateRotationState['phase'] = 'stopped';
   #timer: Timer | undefined;
@@ -146,6 +147,11 @@ export class CertificateRotator {
   /** Calls back with every later certificate, until the function that is returned is called. */
   onChange(listener: (certificate: WorkloadCertificate) => void): () => void {
     return this.#listeners.add(listener);
+  }
+
+  /** Calls back after every attempt that failed, until the function that is returned is called. */
+  onFailure(listener: (state: CertificateRotationState) => void): () => void {
+    return this.#failureListeners.add(listener);
   }
 
   get state(): CertificateRotationState {
@@ -296,6 +302,9 @@ export class CertificateRotator {
     if (alarm === 'critical' || alarm === 'expired') this.#logger.error('certificate renewal failed', fields);
     else this.#logger.warn('certificate renewal failed', fields);
     this.#setTimer(delayMs, () => this.#request());
+    this.#failureListeners.notify(this.state, (thrown) => {
+      this.#logger.error('a listener to failed renewals failed', { error: describeError(thrown) });
+    });
   }
 
   #retryDelayMs(): number {

@@ -50,6 +50,7 @@ export class ControlPlaneProcess {
     const logFile = join(logsFolder, 'heddled.log');
     await rm(portsFile, { force: true });
     const xdsPort = await ports.take();
+    const xdsTlsPort = await ports.take();
     const apiPort = await ports.prefer(this.#options.apiPort);
     this.#stopped.signal.throwIfAborted();
     this.#process = new SupervisedProcess({
@@ -59,7 +60,9 @@ export class ControlPlaneProcess {
         fileURLToPath(new URL('./main.js', import.meta.resolve('@heddle/control-plane'))),
         ...this.#options.folders.flatMap((folder) => ['-f', folder]),
         ...['--applied', this.#options.appliedFolder],
-        ...['--xds', `127.0.0.1:${xdsPort}`, '--api', `127.0.0.1:${apiPort}`],
+        ...['--ca-dir', join(stateFolder, 'ca'), '--xds-tls', `127.0.0.1:${xdsTlsPort}`],
+        ...['--xds', `127.0.0.1:${xdsPort}`, '--xds-auth', 'permissive'],
+        ...['--api', `127.0.0.1:${apiPort}`],
         ...['--ports-file', portsFile],
       ],
       workingDirectory: process.cwd(),

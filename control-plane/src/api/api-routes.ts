@@ -1,5 +1,6 @@
 import { envoy, toJson, typeUrls } from '@heddle/xds-protos';
 import type { Registry } from 'prom-client';
+import type { CertificateAuthority } from '../ca/certificate-authority.js';
 import type { MeshState } from '../mesh-state.js';
 import type { SourceProblem } from '../model/source-problem.js';
 import type { ProxySnapshot } from '../snapshot/encoded-resource.js';
@@ -9,6 +10,7 @@ import type { ProxyStatus } from '../xds-server/ads-service.js';
 import { problem } from './api-server.js';
 import type { ApiRoute, ApiResponse } from './api-route.js';
 import type { AppliedResources } from './applied-resources.js';
+import { createCaRoutes } from './ca-routes.js';
 import { openApiDocument } from './open-api.js';
 
 /** What the API shows. Everything is read at the moment of the request. */
@@ -20,6 +22,8 @@ export interface ApiSources {
   readonly proxies: () => readonly ProxyStatus<ProxyView>[];
   readonly preview: (view: ProxyView) => ProxySnapshot;
   readonly metrics: Registry;
+  /** undefined: heddled is no certificate authority. */
+  readonly ca: CertificateAuthority | undefined;
   /** undefined: nothing can be written. */
   readonly applied: AppliedResources | undefined;
 }
@@ -183,6 +187,7 @@ export function createApiRoutes(sources: ApiSources): readonly ApiRoute[] {
         });
       },
     },
+    ...createCaRoutes(sources.ca),
     {
       method: 'GET',
       path: '/metrics',
@@ -249,6 +254,13 @@ function describeProxy(proxy: ProxyStatus<ProxyView>): unknown {
     version: proxy.userAgent,
     protocol: proxy.variant,
     peer: proxy.peer,
+    ...(proxy.caller === undefined
+      ? {}
+      : {
+          identity: proxy.caller.identity.uri,
+          provenBy: proxy.caller.by,
+          provenUntil: new Date(proxy.caller.provenUntilMs).toISOString(),
+        }),
     connectedAt: new Date(proxy.connectedAtMs).toISOString(),
     types: proxy.types.map(({ nack, ...type }) => ({
       ...type,

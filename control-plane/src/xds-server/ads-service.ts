@@ -1,7 +1,8 @@
-import type { Clock } from '@heddle/common';
-import type { Logger } from '@heddle/common';
+import type { Clock, Logger, Timer } from '@heddle/common';
 import { adsService, type envoy } from '@heddle/xds-protos';
-import { Server, ServerCredentials, status, type ServerDuplexStream } from '@grpc/grpc-js';
+import { status, type Server, type ServerDuplexStream } from '@grpc/grpc-js';
+import type { Caller, CallerProblem } from '../ca/caller.js';
+import { RefusalLog } from '../ca/refusal-log.js';
 import type { SnapshotCache, SnapshotSubscription } from '../snapshot/snapshot-cache.js';
 import { AdsSession, DEFAULT_SESSION_LIMITS, type SessionLimits, type TypeStatus } from './ads-session.js';
 
@@ -12,14 +13,26 @@ type AdsCall = ServerDuplexStream<DiscoveryRequest | DeltaDiscoveryRequest, Buff
 
 export interface AdsServiceOptions<View> {
   readonly cache: SnapshotCache<View>;
-  /** The view of a node, or why it cannot be served. */
-  readonly viewOf: (node: AdsNode) => { readonly view: View } | { readonly problem: string };
+  /** The view of a node, or why it cannot be served. `caller` is who its proxy has proven to be, if anybody asked. */
+  readonly viewOf: (node: AdsNode, caller: Caller | undefined) => NodeView<View>;
   readonly clock: Clock;
   readonly log: Logger;
   readonly limits?: Partial<SessionLimits>;
   /** Streams above this are refused with RESOURCE_EXHAUSTED. Default 10,000. */
   readonly maxStreams?: number;
 }
+
+export type NodeView<View> =
+  | { readonly view: View }
+  /** `isForeign`: the node is not one that this caller may be. */
+  | { readonly problem: string; readonly isForeign?: boolean };
+
+/** Who opens a stream; a caller that is undefined was not asked. */
+export type AuthenticateStream = (
+  call: AdsCall,
+) =>
+  | { readonly ok: true; readonly caller: Caller | undefined }
+  | { readonly ok: false; readonly problem: CallerProblem; readonly detail: string };
 
 /** One connected proxy, for the API and `heddle proxy-status`. */
 export interface ProxyStatus<View> {
@@ -31,6 +44,8 @@ export interface ProxyStatus<View> {
   /** Wall clock, ms. */
   readonly connectedAtMs: number;
   readonly view: View;
+  /** undefined: it was not asked who it is. */
+  readonly caller: Caller | undefined;
   readonly types: readonly TypeStatus[];
 }
 
@@ -40,6 +55,7 @@ interface Connected<View> {
   readonly variant: 'sotw' | 'delta';
   readonly connectedAtMs: number;
   readonly view: View;
+  readonly caller: Caller | undefined;
   readonly session: AdsSession;
   readonly subscription: SnapshotSubscription;
 }
@@ -54,17 +70,19 @@ export class AdsService<View> {
   readonly #connected = new Map<AdsCall, Connected<View>>();
   #streams = 0;
   #nacks = 0;
+  readonly #refusals: RefusalLog;
 
   constructor(options: AdsServiceOptions<View>) {
     this.#options = options;
     this.#limits = { ...DEFAULT_SESSION_LIMITS, ...options.limits };
+    this.#refusals = new RefusalLog(options.log, options.clock);
   }
 
-  /** Adds the service to a gRPC server. */
-  register(server: Server): void {
+  /** Adds the service to a gRPC server, for whoever `authenticate` lets in. */
+  register(server: Server, authenticate: AuthenticateStream): void {
     server.addService(adsService, {
-      StreamAggregatedResources: (call: AdsCall) => this.#serve(call, 'sotw'),
-      DeltaAggregatedResources: (call: AdsCall) => this.#serve(call, 'delta'),
+      StreamAggregatedResources: (call: AdsCall) => this.#admit(call, 'sotw', authenticate),
+      DeltaAggregatedResources: (call: AdsCall) => this.#admit(call, 'delta', authenticate),
     });
   }
 
@@ -78,6 +96,7 @@ export class AdsService<View> {
       variant: proxy.variant,
       connectedAtMs: proxy.connectedAtMs,
       view: proxy.view,
+      caller: proxy.caller,
       types: proxy.session.status(),
     }));
   }
@@ -91,17 +110,42 @@ export class AdsService<View> {
     return this.#nacks;
   }
 
-  #serve(call: AdsCall, variant: 'sotw' | 'delta'): void {
+  /** By reason: streams that were refused. */
+  get refused(): ReadonlyMap<string, number> {
+    return this.#refusals.counts;
+  }
+
+  /** Ends the streams of the callers that `isOver` chooses; they may connect again. */
+  endStreams(isOver: (caller: Caller) => boolean, reason: string): void {
+    for (const [call, { caller }] of this.#connected) {
+      if (caller !== undefined && isOver(caller)) refuse(call, status.UNAUTHENTICATED, reason);
+    }
+  }
+
+  #admit(call: AdsCall, variant: 'sotw' | 'delta', authenticate: AuthenticateStream): void {
+    const verdict = authenticate(call);
+    if (verdict.ok) {
+      this.#serve(call, variant, verdict.caller);
+      return;
+    }
+    const { problem, detail } = verdict;
+    this.#refusals.note('proxy refused', problem, { peer: call.getPeer(), detail });
+    refuse(call, status.UNAUTHENTICATED, detail);
+  }
+
+  #serve(call: AdsCall, variant: 'sotw' | 'delta', caller: Caller | undefined): void {
     if (this.#streams >= (this.#options.maxStreams ?? 10_000)) {
-      call.emit('error', { code: status.RESOURCE_EXHAUSTED, details: 'too many proxies are connected' });
+      refuse(call, status.RESOURCE_EXHAUSTED, 'too many proxies are connected');
       return;
     }
     this.#streams++;
     let ended = false;
+    const expiry = this.#endWithProof(call, caller);
     const end = (): void => {
       if (ended) return;
       ended = true;
       this.#streams--;
+      expiry?.cancel();
       const proxy = this.#connected.get(call);
       if (proxy === undefined) return;
       this.#connected.delete(call);
@@ -110,7 +154,7 @@ export class AdsService<View> {
       this.#options.log.info('proxy disconnected', { node: proxy.node.id, variant });
     };
     call.on('data', (request: DiscoveryRequest | DeltaDiscoveryRequest) => {
-      if (!ended) this.#onRequest(call, variant, request);
+      if (!ended) this.#onRequest(call, variant, caller, request);
     });
     call.on('drain', () => this.#connected.get(call)?.session.onWritable());
     call.on('end', () => {
@@ -122,17 +166,34 @@ export class AdsService<View> {
     call.on('cancelled', end);
   }
 
+  /** Who has proven who it is until some moment is asked again then. */
+  #endWithProof(call: AdsCall, caller: Caller | undefined): Timer | undefined {
+    if (caller === undefined) return undefined;
+    const { clock } = this.#options;
+    const what = caller.by === 'token' ? 'the join token' : 'the client certificate';
+    return clock.setTimer(Math.max(0, caller.provenUntilMs - clock.nowMs()), () =>
+      refuse(call, status.UNAUTHENTICATED, `${what} with which this stream began has expired: connect again`),
+    );
+  }
+
   #onRequest(
     call: AdsCall,
     variant: 'sotw' | 'delta',
+    caller: Caller | undefined,
     request: DiscoveryRequest | DeltaDiscoveryRequest,
   ): void {
     let proxy = this.#connected.get(call);
     if (proxy === undefined) {
-      const connected = this.#connect(call, variant, request.node);
-      if (typeof connected === 'string') {
-        this.#options.log.warn('proxy refused', { node: request.node?.id ?? '', reason: connected });
-        call.emit('error', { code: status.INVALID_ARGUMENT, details: connected });
+      const connected = this.#connect(call, variant, caller, request.node);
+      if ('problem' in connected) {
+        const { problem, isForeign = false } = connected;
+        this.#refusals.note('proxy refused', isForeign ? 'foreign-node' : 'bad-node', {
+          node: request.node?.id ?? '',
+          ...(caller === undefined ? {} : { identity: caller.identity.uri }),
+          peer: call.getPeer(),
+          detail: problem,
+        });
+        refuse(call, isForeign ? status.PERMISSION_DENIED : status.INVALID_ARGUMENT, problem);
         return;
       }
       proxy = connected;
@@ -143,17 +204,22 @@ export class AdsService<View> {
     else proxy.session.onDeltaRequest(request as DeltaDiscoveryRequest);
   }
 
-  #connect(call: AdsCall, variant: 'sotw' | 'delta', node: AdsNode | null): Connected<View> | string {
-    if (node === null) return 'the first request of a stream must carry a node';
-    const found = this.#options.viewOf(node);
-    if ('problem' in found) return found.problem;
+  #connect(
+    call: AdsCall,
+    variant: 'sotw' | 'delta',
+    caller: Caller | undefined,
+    node: AdsNode | null,
+  ): Connected<View> | Exclude<NodeView<View>, { readonly view: View }> {
+    if (node === null) return { problem: 'the first request of a stream must carry a node' };
+    const found = this.#options.viewOf(node, caller);
+    if ('problem' in found) return found;
     const session = new AdsSession({
       variant,
       clock: this.#options.clock,
       limits: this.#limits,
       transport: {
         write: (response) => call.write(response),
-        refuse: (reason) => call.emit('error', { code: status.INVALID_ARGUMENT, details: reason }),
+        refuse: (reason) => refuse(call, status.INVALID_ARGUMENT, reason),
       },
       onNack: (typeUrl, version, message) => {
         this.#nacks++;
@@ -163,17 +229,27 @@ export class AdsService<View> {
     const subscription = this.#options.cache.subscribe(found.view, (snapshot) =>
       session.onSnapshot(snapshot),
     );
-    this.#options.log.info('proxy connected', { node: node.id, variant, peer: call.getPeer() });
+    this.#options.log.info('proxy connected', {
+      node: node.id,
+      variant,
+      peer: call.getPeer(),
+      ...(caller === undefined ? {} : { identity: caller.identity.uri, provenBy: caller.by }),
+    });
     return {
       node,
       peer: call.getPeer(),
       variant,
       connectedAtMs: this.#options.clock.nowMs(),
       view: found.view,
+      caller,
       session,
       subscription,
     };
   }
+}
+
+function refuse(call: AdsCall, code: status, details: string): void {
+  call.emit('error', { code, details });
 }
 
 /** `envoy 1.40.0`: the name and, in either of the forms that clients use, the version. */
@@ -182,25 +258,4 @@ function userAgentOf(node: AdsNode): string {
   const version =
     build == null ? node.userAgentVersion : `${build.majorNumber}.${build.minorNumber}.${build.patch}`;
   return `${node.userAgentName} ${version ?? ''}`.trim();
-}
-
-/** A gRPC server with keep-alive that suits long-lived discovery streams. */
-export function createGrpcServer(): Server {
-  return new Server({
-    'grpc.keepalive_time_ms': 30_000,
-    'grpc.keepalive_timeout_ms': 10_000,
-    'grpc.http2.min_time_between_pings_ms': 5_000,
-    'grpc.keepalive_permit_without_calls': 1,
-    'grpc.max_receive_message_length': 16 * 1024 * 1024,
-  });
-}
-
-/** Binds without TLS: for loopback. Resolves with the port that was bound. */
-export function bindPlaintext(server: Server, address: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) => {
-      if (error === null) resolve(port);
-      else reject(error);
-    });
-  });
 }

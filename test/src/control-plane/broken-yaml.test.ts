@@ -150,7 +150,7 @@ describe('a heddled on a folder into which broken files are put', () => {
     const portsFile = join(folder, 'ports.json');
     heddled = new RunningProgram(process.execPath, [
       ...[main, '-f', join(folder, 'mesh'), '--ports-file', portsFile],
-      ...['--xds', '127.0.0.1:0', '--api', '127.0.0.1:0'],
+      ...['--xds', '127.0.0.1:0', '--xds-auth', 'permissive', '--api', '127.0.0.1:0'],
     ]);
     let xdsPort = 0;
     await eventually(

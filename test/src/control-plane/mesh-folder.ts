@@ -1,8 +1,8 @@
 import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { silentLogger, systemClock } from '@heddle/common';
-import { ControlPlane } from '@heddle/control-plane';
+import { silentLogger, systemClock, systemRandom, type Clock, type Logger } from '@heddle/common';
+import { ControlPlane, type IdentityOptions } from '@heddle/control-plane';
 
 export const TOKEN = 'a-token-for-tests';
 
@@ -11,13 +11,24 @@ export interface RunningControlPlane {
   readonly folder: string;
   readonly xdsPort: number;
   readonly apiPort: number;
+  /** With `identity`. */
+  readonly xdsTlsPort: number;
+  /** PEM, with `identity`. */
+  readonly rootsFile: string;
   write(file: string, yaml: string): Promise<void>;
   close(): Promise<void>;
 }
 
 export async function startControlPlane(
   files: Readonly<Record<string, string>>,
-  options: { readonly xdsPort?: number; readonly folder?: string } = {},
+  options: {
+    readonly xdsPort?: number;
+    readonly folder?: string;
+    /** An authority with a root of its own, or the one in `caFolder`. */
+    readonly identity?: Partial<IdentityOptions>;
+    readonly clock?: Clock;
+    readonly log?: Logger;
+  } = {},
 ): Promise<RunningControlPlane> {
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'heddled-')));
   const write = async (file: string, yaml: string): Promise<void> => {
@@ -34,13 +45,28 @@ export async function startControlPlane(
     apiAllowedHosts: [],
     token: TOKEN,
     version: 'test',
-    clock: systemClock,
-    log: silentLogger,
+    clock: options.clock ?? systemClock,
+    log: options.log ?? silentLogger,
+    identity:
+      options.identity === undefined
+        ? undefined
+        : {
+            caFolder: join(folder, '.ca'),
+            trustDomain: 'cluster.local',
+            tlsHost: '127.0.0.1',
+            tlsPort: 0,
+            serverNames: [],
+            plaintext: 'required',
+            random: systemRandom,
+            ...options.identity,
+          },
   });
   const ports = await plane.start();
   return {
     folder,
     ...ports,
+    xdsTlsPort: ports.xdsTlsPort ?? 0,
+    rootsFile: ports.rootsFile ?? '',
     write,
     close: async () => {
       await plane.close();

@@ -1,0 +1,120 @@
+import {
+  createAuthority,
+  createJoinTokens,
+  type Authority,
+  type AuthorityStatus,
+  type JoinToken,
+  type JoinTokens,
+} from '@heddle/certs/authority';
+import type { SpiffeId } from '@heddle/certs';
+import type { CertificateRotationState } from '@heddle/certs/workload';
+import type { Server } from '@grpc/grpc-js';
+import type { Clock, Logger, Random } from '@heddle/common';
+import { TlsPort, type TlsPortCounts } from '../grpc/tls-port.js';
+import { CallerAuthenticator } from './caller-authenticator.js';
+import { CertificateService } from './certificate-service.js';
+import { RefusalLog } from './refusal-log.js';
+import { ServingCertificate } from './serving-certificate.js';
+
+/** How long a join token may live at most. */
+export const LONGEST_TOKEN_TTL_MS = 30 * 86_400_000;
+
+export interface CertificateAuthorityOptions {
+  /** Where roots, keys and revocations are kept. */
+  readonly folder: string;
+  readonly trustDomain: string;
+  /** Further host names and addresses by which heddled is called. */
+  readonly serverNames: readonly string[];
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+}
+
+/**
+ * heddled as the authority of its mesh: the root, join tokens, the gRPC service that signs, heddled's own certificate, and
+ * the TLS port where all of that is served.
+ */
+export class CertificateAuthority {
+  readonly authority: Authority;
+  readonly authenticator: CallerAuthenticator;
+  readonly #options: CertificateAuthorityOptions;
+  readonly #tokens: JoinTokens;
+  readonly #revocationListeners: ((tokenId: string) => void)[] = [];
+  readonly #refusals: RefusalLog;
+  readonly #serving: ServingCertificate;
+  #port: TlsPort | undefined;
+
+  /** Errors: those of the authority's folder. */
+  constructor(options: CertificateAuthorityOptions) {
+    this.#options = options;
+    const { folder, trustDomain, clock, random, log } = options;
+    this.authority = createAuthority({ folder, trustDomain, clock, logger: log });
+    this.#tokens = createJoinTokens({ folder, trustDomain, clock, maxTtlMs: LONGEST_TOKEN_TTL_MS });
+    this.authenticator = new CallerAuthenticator({ tokens: this.#tokens, trustDomain, clock });
+    this.#refusals = new RefusalLog(log, clock);
+    this.#serving = new ServingCertificate({
+      authority: this.authority,
+      names: options.serverNames,
+      clock,
+      random,
+      log,
+      onContext: (context) => this.#port?.replaceContext(context),
+    });
+  }
+
+  /** Serves a gRPC server over TLS, the certificate service added to it. Resolves with the port. */
+  async listen(grpc: Server, host: string, port: number): Promise<number> {
+    const { authority, authenticator } = this;
+    const { clock, log } = this.#options;
+    new CertificateService({ authority, authenticator, refusals: this.#refusals, clock, log }).register(grpc);
+    await this.#serving.start();
+    this.#port = new TlsPort({ grpc, context: this.#serving.context, log });
+    return this.#port.listen(host, port);
+  }
+
+  /** Makes a join token for one identity. Errors: JoinTokenError where it is no workload of the trust domain. */
+  issueToken(identity: SpiffeId, ttlMs: number): JoinToken {
+    const issued = this.#tokens.issue(identity, { ttlMs });
+    this.#options.log.info('join token issued', {
+      identity: identity.uri,
+      tokenId: issued.id,
+      expires: new Date(issued.expiresMs).toISOString(),
+    });
+    return issued;
+  }
+
+  /** Makes a join token worthless. Errors: JoinTokenError where too many are; PrivateFileError. */
+  revoke(tokenId: string): void {
+    const latestMs = this.#options.clock.nowMs() + LONGEST_TOKEN_TTL_MS;
+    this.#tokens.revoke({ id: tokenId, expiresMs: latestMs });
+    this.#options.log.info('join token revoked', { tokenId });
+    for (const listener of this.#revocationListeners) listener(tokenId);
+  }
+
+  /** Calls back after every revocation. */
+  onRevocation(listener: (tokenId: string) => void): void {
+    this.#revocationListeners.push(listener);
+  }
+
+  async close(): Promise<void> {
+    this.#serving.stop();
+    await this.#port?.close();
+  }
+
+  get status(): AuthorityStatus {
+    return this.authority.status;
+  }
+
+  /** By reason: requests for certificates that were not fulfilled. */
+  get refused(): ReadonlyMap<string, number> {
+    return this.#refusals.counts;
+  }
+
+  get serving(): CertificateRotationState {
+    return this.#serving.state;
+  }
+
+  get portCounts(): TlsPortCounts | undefined {
+    return this.#port?.counts;
+  }
+}
