@@ -56,7 +56,14 @@ describe('parseHeddledArguments', () => {
     );
     assert.equal(parsed.kind, 'error');
     if (parsed.kind !== 'error') return;
-    for (const part of ['-f FOLDER', '--api x', '--xds 1', '--xds-auth no', '--trust-domain A B', '--log-level loud']) {
+    for (const part of [
+      '-f FOLDER',
+      '--api x',
+      '--xds 1',
+      '--xds-auth no',
+      '--trust-domain A B',
+      '--log-level loud',
+    ]) {
       assert.ok(parsed.message.includes(part), part);
     }
   });

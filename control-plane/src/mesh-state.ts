@@ -1,6 +1,7 @@
 import { buildModel } from './model/build-model.js';
 import type { MeshModel } from './model/mesh-model.js';
 import type { MeshResource } from './model/mesh-resource.js';
+import type { MeshSettings } from './model/mesh-settings.js';
 import type { SourceProblem } from './model/source-problem.js';
 import type { SourceChange } from './source/file-source.js';
 
@@ -25,8 +26,8 @@ export function emptyMeshState(): MeshState {
 }
 
 /** The state that a change of the sources leads to. */
-export function nextMeshState(before: MeshState, change: SourceChange): MeshState {
-  const { model, problems } = buildModel(change.resources);
+export function nextMeshState(before: MeshState, change: SourceChange, settings?: MeshSettings): MeshState {
+  const { model, problems } = buildModel(change.resources, settings);
   const all = [...change.problems, ...problems];
   const errors = all.filter(({ severity }) => severity === 'error');
   const warnings = all.filter(({ severity }) => severity !== 'error');

@@ -1,19 +1,23 @@
 import type { Clock, Logger, Random } from '@heddle/common';
 import type { Server } from '@grpc/grpc-js';
+import type { envoy } from '@heddle/xds-protos';
 import { ApiServer } from './api/api-server.js';
 import { createApiRoutes } from './api/api-routes.js';
 import { AppliedResources } from './api/applied-resources.js';
+import type { Caller } from './ca/caller.js';
 import { CertificateAuthority } from './ca/certificate-authority.js';
 import { createControlPlaneMetrics } from './control-plane-metrics.js';
 import { bindPlaintext, createGrpcServer } from './grpc/grpc-server.js';
 import { emptyMeshState, nextMeshState, type MeshState } from './mesh-state.js';
 import { diffModels } from './model/diff-models.js';
+import { KnownWorkloads } from './model/known-workloads.js';
+import { defaultMeshSettings, type MeshSettings } from './model/mesh-settings.js';
 import { encodeLoadAssignments, encodeResources } from './snapshot/encode-resources.js';
 import { SnapshotCache } from './snapshot/snapshot-cache.js';
 import { createFileSource, type FileSource, type SourceChange } from './source/file-source.js';
 import { translateProxy, translateServiceEndpoints } from './translate/translate-proxy.js';
 import { proxyViewOf, viewKey, type ProxyView } from './translate/proxy-view.js';
-import { AdsService } from './xds-server/ads-service.js';
+import { AdsService, type NodeView } from './xds-server/ads-service.js';
 
 export interface ControlPlaneOptions {
   /** Folders of YAML: what users write, and what a launcher writes about running instances. */
@@ -71,12 +75,18 @@ export class ControlPlane {
   readonly #secureGrpc: Server = createGrpcServer();
   readonly #ca: CertificateAuthority | undefined;
   readonly #source: FileSource;
+  readonly #settings: MeshSettings;
   #state: MeshState = emptyMeshState();
+  #known: { readonly of: MeshState; readonly workloads: KnownWorkloads } | undefined;
 
   /** Errors: those of the authority's folder. */
   constructor(options: ControlPlaneOptions) {
     this.#options = options;
     const { clock, log, identity } = options;
+    this.#settings =
+      identity === undefined
+        ? defaultMeshSettings
+        : { ...defaultMeshSettings, trustDomain: identity.trustDomain };
     this.#ca =
       identity === undefined
         ? undefined
@@ -94,10 +104,7 @@ export class ControlPlane {
       cache: this.#cache,
       clock,
       log: log.child('xds-server'),
-      viewOf: (node) => {
-        const found = proxyViewOf(node);
-        return found.ok ? { view: found.view } : { problem: found.problems.join('; ') };
-      },
+      viewOf: (node, caller) => this.#viewOf(node, caller),
     });
     this.#ca?.onRevocation((id) =>
       this.#ads.endStreams(({ tokenId }) => tokenId === id, 'the join token was revoked'),
@@ -170,9 +177,22 @@ export class ControlPlane {
     await this.#api.close();
   }
 
+  #viewOf(node: envoy.config.core.v3.Node, caller: Caller | undefined): NodeView<ProxyView> {
+    const found = proxyViewOf(node, caller?.identity);
+    if (!found.ok) return { problem: found.problems.join('; '), isForeign: found.isForeign };
+    if (caller !== undefined) {
+      if (this.#known?.of !== this.#state) {
+        this.#known = { of: this.#state, workloads: new KnownWorkloads(this.#state.resources.values()) };
+      }
+      const problem = this.#known.workloads.whyForeign(found.view);
+      if (problem !== undefined) return { problem, isForeign: true };
+    }
+    return { view: found.view };
+  }
+
   #onChange(change: SourceChange): void {
     const before = this.#state.model;
-    this.#state = nextMeshState(this.#state, change);
+    this.#state = nextMeshState(this.#state, change, this.#settings);
     const { model } = this.#state;
     const { endpointsOnly, services } = diffModels(before, model);
     if (!endpointsOnly) this.#cache.refresh();

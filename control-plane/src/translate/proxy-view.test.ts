@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { envoy, fromJson } from '@heddle/xds-protos';
+import { requireSpiffeId } from '@heddle/certs';
 import fc from 'fast-check';
 import { proxyViewOf, viewKey } from './proxy-view.js';
 
@@ -72,6 +73,53 @@ describe('proxyViewOf', () => {
         },
       ),
     );
+  });
+});
+
+describe('proxyViewOf for a proxy with an identity', () => {
+  const reviews = requireSpiffeId('spiffe://cluster.local/ns/shop/sa/reviews');
+  const id = 'sidecar~1~reviews-0.shop~x';
+
+  it('takes from the identity what the node leaves out', () => {
+    const result = proxyViewOf(nodeOf({ id: 'sidecar~1~reviews-0~x' }), reviews);
+    assert.ok(result.ok);
+    const { namespace, serviceAccount, identity } = result.view;
+    assert.deepEqual([namespace, serviceAccount, identity], ['shop', 'reviews', reviews.uri]);
+  });
+
+  it('takes a node that says the same', () => {
+    const metadata = { NAMESPACE: 'shop', SERVICE_ACCOUNT: 'reviews' };
+    assert.ok(proxyViewOf(nodeOf({ id, metadata }), reviews).ok);
+  });
+
+  it('refuses a node of another namespace or service account, and tells each', () => {
+    for (const [node, count] of [
+      [{ id: 'sidecar~1~a.other~x' }, 1],
+      [{ id, metadata: { NAMESPACE: 'other' } }, 1],
+      [{ id, metadata: { SERVICE_ACCOUNT: 'root' } }, 1],
+      [{ id: 'sidecar~1~a.other~x', metadata: { SERVICE_ACCOUNT: 'root' } }, 2],
+    ] as const) {
+      const result = proxyViewOf(nodeOf(node), reviews);
+      assert.ok(!result.ok && result.isForeign);
+      assert.equal(result.problems.length, count);
+      assert.match(
+        result.problems[0] ?? '',
+        /has proven to be spiffe:\/\/cluster\.local\/ns\/shop\/sa\/reviews/,
+      );
+    }
+  });
+
+  it('refuses an identity that is no service account', () => {
+    const result = proxyViewOf(nodeOf({ id }), requireSpiffeId('spiffe://cluster.local/vm/7'));
+    assert.ok(!result.ok && result.isForeign);
+  });
+
+  it('is another view than that of a proxy that only says so', () => {
+    const node = nodeOf({ id, metadata: { SERVICE_ACCOUNT: 'reviews' } });
+    const keys = [proxyViewOf(node), proxyViewOf(node, reviews)].map(
+      (result) => result.ok && viewKey(result.view),
+    );
+    assert.notEqual(keys[0], keys[1]);
   });
 });
 

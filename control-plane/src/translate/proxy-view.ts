@@ -1,8 +1,10 @@
+import { parseWorkloadId, type SpiffeId } from '@heddle/certs';
 import type { envoy, google } from '@heddle/xds-protos';
 
 /**
  * What translation may know of a proxy, and nothing else: two proxies with equal views get the very same resources, so
- * the view's key is the cache key. Built from the xDS `Node` (or, later, from the proxy's identity) in `proxy-view.ts` only.
+ * the view's key is the cache key. Built from the xDS `Node` and from who the proxy has proven to be, in `proxy-view.ts`
+ * only.
  */
 export interface ProxyView {
   readonly role: 'sidecar' | 'gateway';
@@ -26,6 +28,11 @@ export interface ProxyView {
   readonly mtls: boolean;
   /** Where public authorities are listed, a path at the proxy. Source: node metadata `HEDDLE_SYSTEM_ROOTS`; default Debian's. */
   readonly systemRootsPath: string;
+  /**
+   * The SPIFFE ID that the proxy has proven, and that namespace and service account agree with; absent: it was not asked,
+   * and all of this is only what it says. Whoever gives away secrets asks for it.
+   */
+  readonly identity?: string;
 }
 
 /**
@@ -53,17 +60,19 @@ export interface ExplicitPorts {
   readonly gatewayPorts: Readonly<Record<string, number>>;
 }
 
+export type ProxyViewResult =
+  | { readonly ok: true; readonly view: ProxyView }
+  /** `isForeign`: the node is somebody else's than its proxy has proven to be. */
+  | { readonly ok: false; readonly problems: readonly string[]; readonly isForeign: boolean };
+
 /**
- * What a proxy's xDS `Node` says about it.
+ * What a proxy's xDS `Node` says about it, as far as it agrees with the identity that its proxy has proven. What the node
+ * leaves out is taken from there.
  *
  * Source: Istio's node id `sidecar~IP~NAME.NAMESPACE~DOMAIN` (`router~` for gateways) and node metadata.
  * Errors: every reason why the node cannot be served.
  */
-export function proxyViewOf(
-  node: envoy.config.core.v3.INode,
-):
-  | { readonly ok: true; readonly view: ProxyView }
-  | { readonly ok: false; readonly problems: readonly string[] } {
+export function proxyViewOf(node: envoy.config.core.v3.INode, identity?: SpiffeId): ProxyViewResult {
   const problems: string[] = [];
   const [type = '', , name = '', domain] = (node.id ?? '').split('~');
   if (domain === undefined || (type !== 'sidecar' && type !== 'router')) {
@@ -76,14 +85,22 @@ export function proxyViewOf(
     problems.push(
       `node metadata INTERCEPTION_MODE ${quote(interception)}: expected NONE, REDIRECT or TPROXY`,
     );
-    return { ok: false, problems };
+    return { ok: false, problems, isForeign: false };
   }
-  const namespace = metadata.text('NAMESPACE') || (dot < 0 ? '' : name.slice(dot + 1)) || 'default';
+  const proven = identity === undefined ? undefined : parseWorkloadId(identity);
+  const said = {
+    namespace: metadata.text('NAMESPACE') || (dot < 0 ? '' : name.slice(dot + 1)),
+    serviceAccount: metadata.text('SERVICE_ACCOUNT'),
+  };
+  if (identity !== undefined) {
+    const foreign = foreignClaims(said, identity, proven);
+    if (foreign.length > 0) return { ok: false, problems: foreign, isForeign: true };
+  }
   const view: ProxyView = {
     role: type === 'router' ? 'gateway' : 'sidecar',
-    namespace,
+    namespace: proven?.namespace ?? (said.namespace || 'default'),
     labels: metadata.texts('LABELS'),
-    serviceAccount: metadata.text('SERVICE_ACCOUNT') || 'default',
+    serviceAccount: proven?.serviceAccount ?? (said.serviceAccount || 'default'),
     workloadName: metadata.text('WORKLOAD_NAME') || (dot < 0 ? name : name.slice(0, dot)),
     interception,
     explicit: interception === 'NONE' ? readExplicitPorts(metadata, problems) : undefined,
@@ -91,8 +108,30 @@ export function proxyViewOf(
     mirrors: node.userAgentName === 'envoy',
     mtls: metadata.flag('HEDDLE_MTLS'),
     systemRootsPath: metadata.text('HEDDLE_SYSTEM_ROOTS') || '/etc/ssl/certs/ca-certificates.crt',
+    ...(identity === undefined ? {} : { identity: identity.uri }),
   };
-  return problems.length > 0 ? { ok: false, problems } : { ok: true, view };
+  return problems.length > 0 ? { ok: false, problems, isForeign: false } : { ok: true, view };
+}
+
+/** What the node says that is not the caller's to say. */
+function foreignClaims(
+  said: { readonly namespace: string; readonly serviceAccount: string },
+  identity: SpiffeId,
+  proven: { readonly namespace: string; readonly serviceAccount: string } | undefined,
+): readonly string[] {
+  if (proven === undefined) return [`${identity.uri} is not the identity of a service account`];
+  const differs = (what: 'namespace' | 'serviceAccount'): boolean =>
+    said[what] !== '' && said[what] !== proven[what];
+  return [
+    ...(differs('namespace')
+      ? [`node namespace ${quote(said.namespace)}: this proxy has proven to be ${identity.uri}`]
+      : []),
+    ...(differs('serviceAccount')
+      ? [
+          `node metadata SERVICE_ACCOUNT ${quote(said.serviceAccount)}: this proxy has proven to be ${identity.uri}`,
+        ]
+      : []),
+  ];
 }
 
 /** One text for one view: equal views give equal keys, whatever the order of their labels and ports. */

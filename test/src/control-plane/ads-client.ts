@@ -1,4 +1,11 @@
-import { Client, credentials, type ClientDuplexStream, type ServiceError } from '@grpc/grpc-js';
+import {
+  Client,
+  Metadata,
+  credentials,
+  type ChannelCredentials,
+  type ClientDuplexStream,
+  type ServiceError,
+} from '@grpc/grpc-js';
 import { adsService, typeUrls, type envoy, type google } from '@heddle/xds-protos';
 
 type Variant = 'sotw' | 'delta';
@@ -42,9 +49,14 @@ export class AdsClient {
   readonly #versions = new Map<string, string>();
   #waiting: { readonly check: () => boolean; readonly resolve: () => void }[] = [];
 
-  constructor(port: number, variant: Variant) {
+  /** Without TLS and without a proof of who it is, unless given. */
+  constructor(
+    port: number,
+    variant: Variant,
+    options: { readonly credentials?: ChannelCredentials; readonly metadata?: Metadata } = {},
+  ) {
     this.#variant = variant;
-    this.#client = new Client(`127.0.0.1:${port}`, credentials.createInsecure(), {
+    this.#client = new Client(`127.0.0.1:${port}`, options.credentials ?? credentials.createInsecure(), {
       'grpc.use_local_subchannel_pool': 1,
       'grpc.max_receive_message_length': -1,
     });
@@ -54,6 +66,8 @@ export class AdsClient {
       method.path,
       method.requestSerialize as (value: Request) => Buffer,
       method.responseDeserialize as unknown as (bytes: Buffer) => AnyResponse,
+      options.metadata ?? new Metadata(),
+      {},
     );
     this.ended = new Promise((resolve) => this.#stream.on('error', resolve));
     this.#stream.on('data', (response) => this.#onAnswer(response));
