@@ -92,7 +92,7 @@ function plantedTree() {
     mkdirSync(path.join(tree, 'node_modules/@heddle'), { recursive: true });
     symlinkSync(path.join('../..', folder), path.join(tree, 'node_modules/@heddle', folder), 'dir');
   }
-  for (const name of ['yaml', 'fast-check', 'http-proxy', 'protobufjs', '@grpc/grpc-js']) {
+  for (const name of ['yaml', 're2js', 'fast-check', 'http-proxy', 'protobufjs', '@grpc/grpc-js']) {
     write(`node_modules/${name}/package.json`, JSON.stringify({ name, version: '1.0.0', main: 'index.js' }));
     write(`node_modules/${name}/index.js`, 'module.exports = {};\n');
   }

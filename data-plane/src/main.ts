@@ -5,4 +5,4 @@ const args = process.argv.slice(2);
 
 // Each is loaded alone: a supervisor stands beside every proxy and must stay small.
 if (args.includes('--supervise')) await (await import('./supervise.js')).supervise(args, process.env);
-else await (await import('./run-proxy.js')).runProxy(args, supervisorOf(process, process.env));
+else await (await import('./run-proxy.js')).runProxy(args, () => supervisorOf(process, process.env));

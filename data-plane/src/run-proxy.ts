@@ -12,7 +12,10 @@ const EXIT_BAD_USAGE = 64;
 const EXIT_CRASH = 70;
 
 /** Runs heddle-proxy from its arguments until a signal ends it; sets the exit status, and ends the process when serving. */
-export async function runProxy(args: readonly string[], supervisor?: HeldSockets): Promise<void> {
+export async function runProxy(
+  args: readonly string[],
+  supervisorOf: () => HeldSockets | undefined = () => undefined,
+): Promise<void> {
   const parsed = parseCommandLine(args);
   switch (parsed.kind) {
     case 'help':
@@ -42,7 +45,8 @@ export async function runProxy(args: readonly string[], supervisor?: HeldSockets
     process.stdout.write(`configuration '${name}' OK\n`);
     return;
   }
-  await serve(config, supervisor);
+  // Not before: listening to the supervisor keeps a process from ending.
+  await serve(config, supervisorOf());
 }
 
 async function serve(config: BootstrapConfig, supervisor: HeldSockets | undefined): Promise<void> {
