@@ -126,6 +126,19 @@ describe('bytes that are no text (CVE-2026-73552)', () => {
     );
   });
 
+  it('are held against an expression as bytes and as text where they are both', () => {
+    const facts = withHeaders(['x-tag', Buffer.from('grün', 'utf8').toString('latin1')]);
+    for (const source of ['gr.n', 'gr..n', 'grün', '[a-zü]+', '.*']) {
+      assert.equal(allows(rbac('deny', { p: header('x-tag', regex(source)) }), facts), false, source);
+      const not: RbacCondition = { kind: 'not', condition: header('x-tag', regex(source)) };
+      assert.equal(allows(rbac('allow', { p: not }), facts), false, source);
+    }
+    const allowed = ['gr.n', 'gr..n', 'grün', '.*'].filter((source) =>
+      allows(rbac('allow', { p: header('x-tag', regex(source)) }), facts),
+    );
+    assert.deepEqual(allowed, ['grün', '.*']);
+  });
+
   it('are compared as bytes where they are text', () => {
     const wire = Buffer.from('grün', 'utf8').toString('latin1');
     const facts = withHeaders(['x-tag', wire]);

@@ -114,7 +114,7 @@ class HeaderValues implements Condition {
     if (this.#closed) {
       if (matching > 0) return true;
       // A service may see a repeated field as one list, and not see an alias at all.
-      if (own > 1) return this.#test.matches(headers.joined(wanted) as string) !== this.#invert;
+      if (own > 1 && !this.#invert) return this.#test.matches(headers.joined(wanted) as string);
       return own === 0 && this.#ifMissing();
     }
     return matching === own + aliases && (own > 0 || this.#ifMissing());

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import type { StringMatchConfig } from '../config/route-config.js';
-import type { LinearRegex } from '../route/linear-regex.js';
+import { LinearRegex } from '../route/linear-regex.js';
 import { Glob } from './glob.js';
 
 /** String matchers made ready: whether a text matches one of them. */
@@ -111,12 +111,15 @@ const LONGEST_REMEMBERED = 128;
 class RegexText implements TextTest {
   readonly cost: number;
   readonly #regex: LinearRegex;
+  /** The same for bytes, as Envoy matches them: one character for each. */
+  readonly #ofBytes: LinearRegex;
   readonly #glob: Glob | undefined;
   readonly #form: TextForm;
   readonly #remembered = new Map<string, boolean>();
 
   constructor(regex: LinearRegex, form: TextForm) {
     this.#regex = regex;
+    this.#ofBytes = PLAIN.test(regex.source) ? regex : new LinearRegex(bytesOf(regex.source));
     this.#glob = Glob.parse(regex.source);
     this.cost = this.#glob === undefined ? 20 : 4;
     this.#form = form;
@@ -126,14 +129,23 @@ class RegexText implements TextTest {
     if (this.#glob !== undefined && PLAIN.test(value)) return this.#glob.matches(value);
     const known = this.#remembered.get(value);
     if (known !== undefined) return known;
-    const text = this.#form.bytes ? textOf(value) : value;
-    // Bytes that are no text match neither an expression nor its opposite.
-    const matches = text === undefined ? this.#form.closed : this.#regex.matchesFully(text);
+    const matches = this.#find(value);
     if (value.length <= LONGEST_REMEMBERED) {
       if (this.#remembered.size >= MOST_REMEMBERED) this.#remembered.clear();
       this.#remembered.set(value, matches);
     }
     return matches;
+  }
+
+  #find(value: string): boolean {
+    const { bytes, closed } = this.#form;
+    if (!bytes || PLAIN.test(value)) return this.#regex.matchesFully(value);
+    const text = textOf(value);
+    // Bytes that are no text match neither an expression nor its opposite.
+    if (text === undefined) return closed;
+    const asText = this.#regex.matchesFully(text);
+    // Nobody knows whether the service will see bytes or text.
+    return asText === closed ? closed : this.#ofBytes.matchesFully(value);
   }
 }
 

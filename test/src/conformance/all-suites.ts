@@ -22,6 +22,7 @@ import { listeners } from './suites/20-listeners.js';
 import { malformed } from './suites/21-malformed.js';
 import { retries } from './suites/22-retries.js';
 import { jwt } from './suites/30-jwt.js';
+import { rbacHttp } from './suites/31-rbac-http.js';
 
 /** Every bootstrap file with its table, in the order of their numbers. */
 export const ALL_SUITES: readonly ConformanceSuite[] = [
@@ -48,4 +49,5 @@ export const ALL_SUITES: readonly ConformanceSuite[] = [
   malformed,
   retries,
   jwt,
+  rbacHttp,
 ];

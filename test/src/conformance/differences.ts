@@ -123,6 +123,28 @@ export const DIFFERENCES: Readonly<Record<string, Readonly<Record<string, readon
   'claims-that-no-header-may-hold': {
     '30-jwt': ['a claim with a line break', 'a line break in metadata that becomes a header'],
   },
+  'what-a-request-leaves-open-is-answered-against-it': {
+    '31-rbac-http': [
+      ...[
+        'deny-role',
+        'allow-not-role',
+        'deny-present',
+        'allow-absent',
+        'allow-missing-as-empty',
+        'deny-prefix',
+        'deny-suffix',
+        'deny-contains',
+        'deny-regex',
+        'allow-not-regex',
+        'deny-dot',
+      ].map((rules) => `a role by a name with an underscore: ${rules}`),
+      ...['allow-role', 'deny-inverted', 'allow-regex'].map((rules) => `different roles at once: ${rules}`),
+      ...['deny-regex', 'allow-not-regex', 'deny-umlaut-regex'].map(
+        (rules) => `a role that is no text: ${rules}`,
+      ),
+      'roles: deny-umlaut-regex',
+    ],
+  },
 };
 
 /** The headings that explain what one row shows otherwise; empty: it has to be as with Envoy. */

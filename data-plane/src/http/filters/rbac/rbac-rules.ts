@@ -56,7 +56,7 @@ export function prepareRbac(config: RbacFilterConfig, names: RbacNames): Prepare
     config.shadowRulesStatPrefix === '' ? base.shadowRulesStatPrefix : config.shadowRulesStatPrefix;
   const perPolicy = config.trackPerRuleStats;
   const enforced = statPrefix('http.rbac', base.rulesStatPrefix);
-  const shadow = statPrefix(enforced, base.shadowRulesStatPrefix);
+  const shadow = statPrefix('http.rbac', base.shadowRulesStatPrefix);
   return {
     rules: prepareRules(config.rules, names, {
       statPrefix: enforced,
