@@ -10,6 +10,7 @@ export type {
   CircuitBreakerThresholds,
   ClusterConfig,
   DnsConfig,
+  IstioClusterConfig,
   LbPolicyConfig,
   UpstreamProtocolConfig,
 } from './config/cluster-config.js';
@@ -54,6 +55,12 @@ export type {
   VirtualHostConfig,
   WeightedClusterConfig,
 } from './config/route-config.js';
+export {
+  ISTIO_METRICS,
+  type IstioMetricName,
+  type IstioStatsConfig,
+  type MetricOverride,
+} from './config/istio-stats-config.js';
 export type { TcpProxyConfig } from './config/tcp-proxy-config.js';
 export {
   NO_PEER_RULES,
@@ -80,7 +87,7 @@ export {
   type ResponseFlag,
   type StreamInfo,
 } from './http/stream-info.js';
-export { peerPrincipal, type CertificateInfo, type TlsInfo } from './http/tls-info.js';
+export { localPrincipal, peerPrincipal, type CertificateInfo, type TlsInfo } from './http/tls-info.js';
 
 export { compileAccessLog, compileAccessLogFilter } from './format/access-log.js';
 export { compileDefaultLog, formatDefaultLog } from './format/default-log.js';
@@ -161,6 +168,7 @@ export {
   type SignatureKey,
 } from './http-filters/jwt-authn/verify-signature.js';
 export { rbacFilter } from './http-filters/rbac/config.js';
+export type { PeerMetadataConfig } from './http-filters/peer-metadata/config.js';
 export { routerFilter, type RouterConfig } from './http-filters/router/config.js';
 
 export { compileRbac, decide, type CompiledRbac, type RbacDecision } from './rbac/decide.js';

@@ -36,6 +36,18 @@ export interface ClusterConfig {
   readonly closeConnectionsOnHostRemoval: boolean;
   /** Source address to bind, if any. */
   readonly bindAddress: AddressConfig | undefined;
+  /** What Istio's filters want to know of it. Source: cluster metadata `istio`. */
+  readonly istio?: IstioClusterConfig;
+}
+
+/** Source: what Istio's control plane writes into a cluster's `filter_metadata`, under `istio`. */
+export interface IstioClusterConfig {
+  /** The first of `services`: what is called through this cluster. */
+  readonly service: { readonly host: string; readonly name: string; readonly namespace: string } | undefined;
+  /** `external`: outside the mesh. */
+  readonly external: boolean;
+  /** `disable_mx`: who calls is not told. */
+  readonly disableMetadataExchange: boolean;
 }
 
 export interface DnsConfig {

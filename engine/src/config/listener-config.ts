@@ -1,6 +1,7 @@
 import type { AccessLogConfig } from './access-log-config.js';
 import type { AddressConfig } from './address.js';
 import type { HttpConnectionManagerConfig } from './http-connection-manager-config.js';
+import type { IstioStatsConfig } from './istio-stats-config.js';
 import type { TcpProxyConfig } from './tcp-proxy-config.js';
 import type { DownstreamTlsConfig } from './tls-config.js';
 import type { RawBufferConfig } from './transport-socket-config.js';
@@ -73,4 +74,6 @@ export type NetworkFilterConfig =
       readonly name: string;
       readonly config: HttpConnectionManagerConfig;
     }
-  | { readonly kind: 'tcp-proxy'; readonly name: string; readonly config: TcpProxyConfig };
+  | { readonly kind: 'tcp-proxy'; readonly name: string; readonly config: TcpProxyConfig }
+  /** Not terminal: counts the connections that the terminal filter takes. */
+  | { readonly kind: 'istio-stats'; readonly name: string; readonly config: IstioStatsConfig };

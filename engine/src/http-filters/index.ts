@@ -2,6 +2,9 @@ import { faultFilter } from './fault/config.js';
 import type { HttpFilterFactoryConfig } from './http-filter.js';
 import { jwtAuthnFilter } from './jwt-authn/config.js';
 import { rbacFilter } from './rbac/config.js';
+import { istioAlpnFilter } from './istio-alpn/config.js';
+import { istioStatsFilter } from './istio-stats/config.js';
+import { peerMetadataFilter } from './peer-metadata/config.js';
 import { routerFilter } from './router/config.js';
 
 /** Every HTTP filter that configuration may name. */
@@ -10,6 +13,9 @@ export const httpFilters: readonly HttpFilterFactoryConfig[] = [
   faultFilter,
   jwtAuthnFilter,
   rbacFilter,
+  peerMetadataFilter,
+  istioStatsFilter,
+  istioAlpnFilter,
 ];
 
 const byTypeUrl: ReadonlyMap<string, HttpFilterFactoryConfig> = new Map(

@@ -38,6 +38,11 @@ export interface CertificateInfo {
   pem(): string;
 }
 
+/** Our own SPIFFE ID on the connection, or empty. */
+export function localPrincipal(tls: TlsInfo | undefined): string {
+  return tls?.local?.uriSans[0] ?? '';
+}
+
 /** The SPIFFE ID of the peer, or empty: who is calling, as far as that is proven. */
 export function peerPrincipal(tls: TlsInfo | undefined): string {
   return tls?.peer?.uriSans[0] ?? '';

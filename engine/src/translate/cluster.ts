@@ -7,6 +7,7 @@ import { translateSocketAddress } from './address.js';
 import { translateEndpoints } from './cluster-load-assignment.js';
 import { translateConfigSource } from './config-source.js';
 import { Findings } from './findings.js';
+import { translateIstioCluster } from './istio-cluster.js';
 import { translateLoadBalancing } from './load-balancing-policy.js';
 import {
   deepFreeze,
@@ -43,6 +44,7 @@ export function translateCluster(cluster: Cluster): Translated<ClusterConfig> {
     );
   }
   const keepalive = cluster.upstreamConnectionOptions?.tcpKeepalive ?? null;
+  const istio = translateIstioCluster(cluster.metadata);
   const config: ClusterConfig = {
     name: cluster.name,
     altStatName: cluster.altStatName,
@@ -75,6 +77,7 @@ export function translateCluster(cluster: Cluster): Translated<ClusterConfig> {
     },
     closeConnectionsOnHostRemoval: cluster.commonLbConfig?.closeConnectionsOnHostSetChange ?? false,
     bindAddress: translateBindAddress(cluster, findings),
+    ...(istio === undefined ? {} : { istio }),
   };
   return findings.finish(deepFreeze(config));
 }

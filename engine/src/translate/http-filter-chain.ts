@@ -3,6 +3,7 @@ import type { HttpFilterConfig } from '../config/http-filter-config.js';
 import { httpFilterOf } from '../http-filters/index.js';
 import type { Findings } from './findings.js';
 import { requiredText } from './proto-values.js';
+import { unwrapTypedStruct } from './typed-struct.js';
 
 type HttpFilter = envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter;
 
@@ -33,7 +34,7 @@ function translateHttpFilter(
   findings: Findings,
 ): HttpFilterConfig | undefined {
   requiredText(filter.name, `${path}.name`, findings);
-  const any = filter.typedConfig;
+  const any = unwrapTypedStruct(filter.typedConfig, `${path}.typed_config`, findings);
   if (filter.configType === 'configDiscovery') {
     findings.problem(`${path}.config_discovery`, 'filters by discovery (ECDS) are not supported');
     return undefined;

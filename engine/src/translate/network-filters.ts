@@ -1,5 +1,6 @@
-import { envoy } from '@heddle/xds-protos';
+import { envoy, stats } from '@heddle/xds-protos';
 import type { NetworkFilterConfig } from '../config/listener-config.js';
+import { parseIstioStats } from '../http-filters/istio-stats/config.js';
 import type { RouterConfig } from '../http-filters/router/config.js';
 import { routerFilter } from '../http-filters/router/config.js';
 import { typeNameOfUrl, unpackAs } from './any-config.js';
@@ -7,9 +8,11 @@ import type { Findings } from './findings.js';
 import { translateHttpConnectionManager } from './http-connection-manager.js';
 import { requiredText } from './proto-values.js';
 import { translateTcpProxy } from './tcp-proxy.js';
+import { unwrapTypedStruct } from './typed-struct.js';
 
 const { HttpConnectionManager } = envoy.extensions.filters.network.http_connection_manager.v3;
 const { TcpProxy } = envoy.extensions.filters.network.tcp_proxy.v3;
+const { MetadataExchange } = envoy.tcp.metadataexchange.config;
 
 /** Source: envoy.config.listener.v3.FilterChain.filters: the last must be terminal, and no other may be. */
 export function translateNetworkFilters(
@@ -22,21 +25,28 @@ export function translateNetworkFilters(
   }
   return filters.flatMap((filter, i) => {
     const config = translateNetworkFilter(filter, `${path}[${i}]`, findings);
-    if (config !== undefined && i < filters.length - 1) {
+    if (config === undefined || config === 'nothing') return [];
+    const isLast = i === filters.length - 1;
+    if (isTerminal(config) && !isLast) {
       findings.problem(`${path}[${i}]`, 'a terminal filter must be the last of its chain');
+    } else if (!isTerminal(config) && isLast) {
+      findings.problem(`${path}[${i}]`, 'the last filter must be a connection manager or a TCP proxy');
     }
-    return config ?? [];
+    return config;
   });
 }
 
+const isTerminal = ({ kind }: NetworkFilterConfig): boolean => kind !== 'istio-stats';
+
+/** `nothing`: accepted, and does nothing. */
 function translateNetworkFilter(
   filter: envoy.config.listener.v3.Filter,
   path: string,
   findings: Findings,
-): NetworkFilterConfig | undefined {
+): NetworkFilterConfig | 'nothing' | undefined {
   const name = requiredText(filter.name, `${path}.name`, findings);
   const at = `${path}.typed_config`;
-  const any = filter.typedConfig;
+  const any = unwrapTypedStruct(filter.typedConfig, `${path}.typed_config`, findings);
   if (filter.configType === 'configDiscovery') {
     findings.problem(`${path}.config_discovery`, 'filters by discovery (ECDS) are not supported');
     return undefined;
@@ -60,6 +70,14 @@ function translateNetworkFilter(
       if (proxy === undefined) return undefined;
       return { kind: 'tcp-proxy', name, config: translateTcpProxy(proxy, at, findings) };
     }
+    case stats.PluginConfig.typeName: {
+      const config = findings.take(parseIstioStats(any.value, at));
+      return config === undefined ? undefined : { kind: 'istio-stats', name, config };
+    }
+    case MetadataExchange.typeName:
+      // Without it on both sides a connection goes on as if it were not there.
+      unpackAs(any, MetadataExchange, at, findings);
+      return 'nothing';
     default:
       findings.problem(at, `network filter ${JSON.stringify(any.typeUrl)} is not supported`);
       return undefined;
