@@ -79,6 +79,7 @@ export async function loadBootstrap(
     drainTimeMs: commandLine.drainTimeMs ?? DRAIN_TIME_MS,
     signalDrainTimeMs: commandLine.drainTimeMs ?? SIGNAL_DRAIN_TIME_MS,
     stateDirectory: commandLine.stateDirectory ?? (fromMetadata || undefined),
+    maxSeries: commandLine.maxSeries,
     formatContext: Object.freeze({
       hostname: hostname(),
       environment: (name: string) => environment[name],

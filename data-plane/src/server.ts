@@ -10,6 +10,8 @@ import type { BootstrapConfig } from './bootstrap.js';
 import { createClusterManager, type ApplyProblem, type ClusterManager } from './cluster/cluster-manager.js';
 import type { DiscoveredResources } from './discovered-resources.js';
 import { createListenerManager, type ListenerManager } from './listener/listener-manager.js';
+import { IstioTelemetry } from './stats/istio/istio-telemetry.js';
+import { LabelledMetrics } from './stats/istio/labelled-metrics.js';
 import { ServerStats } from './stats/server-stats.js';
 import { StatsStore } from './stats/stats-store.js';
 import { VERSION } from './version.js';
@@ -52,6 +54,7 @@ export class Server {
   readonly #random: Random;
   readonly #stats = new StatsStore();
   readonly #serverStats: ServerStats;
+  readonly #telemetry: IstioTelemetry;
   readonly #startedAtMs: number;
   readonly #startedMonotonicMs: number;
   readonly #heldSockets: HeldSockets | undefined;
@@ -78,6 +81,11 @@ export class Server {
     this.#startedAtMs = this.#clock.nowMs();
     this.#startedMonotonicMs = this.#clock.monotonicMs();
     this.#serverStats = new ServerStats(this.#stats);
+    const { node, maxSeries } = options.config;
+    this.#telemetry = new IstioTelemetry(
+      node,
+      new LabelledMetrics({ clock: this.#clock, stats: this.#stats, maxSeries }),
+    );
     this.#ready = new Promise((resolve) => {
       this.#resolveReady = resolve;
     });
@@ -126,6 +134,7 @@ export class Server {
       accessLogFiles: this.#accessLogs,
       configSource: this.#xds,
       formatContext: config.formatContext,
+      telemetry: this.#telemetry,
       drainTimeMs: config.drainTimeMs,
       heldSockets: this.#heldSockets,
     });
@@ -264,6 +273,7 @@ export class Server {
       log,
       pages: createAdminPages({
         stats: this.#stats,
+        labelledMetrics: this.#telemetry.metrics,
         refreshStats: () => this.#serverStats.refresh(this.#uptimeMs(), this.state),
         clusters,
         listeners,
@@ -296,7 +306,10 @@ export class Server {
             failHealthCheck: (failed) => {
               this.#healthFailed = failed;
             },
-            resetCounters: () => this.#stats.resetCounters(),
+            resetCounters: () => {
+              this.#stats.resetCounters();
+              this.#telemetry.metrics.resetCounters();
+            },
             reopenLogs: () => this.reopenLogs(),
           },
         },

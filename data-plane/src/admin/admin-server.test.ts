@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { request as httpRequest } from 'node:http';
 import { after, before, describe, it } from 'node:test';
-import { createLogger } from '@heddle/common';
+import { createLogger, systemClock } from '@heddle/common';
 import { envoy, packAny, typeUrls } from '@heddle/xds-protos';
 import type { ClusterStatus } from '../cluster/cluster-manager.js';
 import type { DiscoveredResources } from '../discovered-resources.js';
 import type { ListenerStatus } from '../listener/listener-manager.js';
+import { LabelledMetrics } from '../stats/istio/labelled-metrics.js';
 import { StatsStore } from '../stats/stats-store.js';
 import { AdminServer } from './admin-server.js';
 import { createAdminPages } from './pages/index.js';
@@ -92,6 +93,7 @@ describe('the admin server', () => {
   let state: ServerState = 'INITIALIZING';
   const calls: string[] = [];
   const stats = new StatsStore();
+  const labelled = new LabelledMetrics({ clock: systemClock, stats });
   const log = createLogger({ component: 'test', sink: { write: () => undefined } });
 
   before(async () => {
@@ -104,6 +106,7 @@ describe('the admin server', () => {
       log,
       pages: createAdminPages({
         stats,
+        labelledMetrics: labelled,
         refreshStats: () => undefined,
         clusters: { status: () => [CLUSTER] },
         listeners: { status: () => LISTENERS },

@@ -77,7 +77,6 @@ describe('names of statistics', () => {
 
   it('have no braces without labels', () => {
     assert.equal(prometheusLabels([]), '');
-    assert.equal(prometheusLabels([], 'le="1"'), '{le="1"}');
   });
 });
 

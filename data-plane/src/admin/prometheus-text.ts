@@ -1,5 +1,6 @@
-import { escapeLabelValue, prometheusLabels, prometheusName } from '../stats/stat-names.js';
-import { HISTOGRAM_BOUNDS_MS, type Histogram, type StatEntry } from '../stats/stats-store.js';
+import { prometheusLabels, prometheusName } from '../stats/stat-names.js';
+import type { MetricFamily } from '../stats/istio/labelled-metrics.js';
+import { Histogram, HISTOGRAM_BOUNDS_MS, type StatEntry } from '../stats/stats-store.js';
 
 /**
  * Metrics in Prometheus's text format, with Envoy's names and labels; metrics of one name stand together.
@@ -17,22 +18,39 @@ export function* prometheusLines(entries: readonly StatEntry[]): Iterable<string
   for (const name of [...families.keys()].sort()) {
     const family = families.get(name) ?? [];
     yield `# TYPE ${name} ${family[0]?.kind ?? 'untyped'}\n`;
-    for (const entry of family) {
-      if (entry.kind === 'histogram') yield* histogramLines(name, entry.tags, entry.metric);
-      else yield `${name}${prometheusLabels(entry.tags)} ${entry.metric.value}\n`;
+    for (const { tags, metric } of family) yield* metricLines(name, prometheusLabels(tags), metric);
+  }
+}
+
+/** The same for metrics that bear names and labels of their own. */
+export function* labelledLines(families: readonly MetricFamily[]): Iterable<string> {
+  for (const family of families) {
+    const { name } = family;
+    yield `# HELP ${name} ${family.help}\n`;
+    yield `# TYPE ${name} ${family.kind}\n`;
+    for (const { labels, metric } of family.entries()) {
+      yield* metricLines(name, labels === '' ? '' : `{${labels}}`, metric);
     }
   }
 }
 
-function* histogramLines(name: string, tags: StatEntry['tags'], histogram: Histogram): Iterable<string> {
-  const { counts } = histogram;
+/** `labels` with their braces, or empty. */
+function* metricLines(
+  name: string,
+  labels: string,
+  metric: Histogram | { readonly value: number },
+): Iterable<string> {
+  if (!(metric instanceof Histogram)) {
+    yield `${name}${labels} ${metric.value}\n`;
+    return;
+  }
+  const open = labels === '' ? '{' : `${labels.slice(0, -1)},`;
+  const { counts } = metric;
   let cumulated = 0;
   for (const [i, count] of counts.entries()) {
     cumulated += count;
-    const bound = HISTOGRAM_BOUNDS_MS[i];
-    const le = bound === undefined ? '+Inf' : String(bound);
-    yield `${name}_bucket${prometheusLabels(tags, `le="${escapeLabelValue(le)}"`)} ${cumulated}\n`;
+    yield `${name}_bucket${open}le="${HISTOGRAM_BOUNDS_MS[i] ?? '+Inf'}"} ${cumulated}\n`;
   }
-  yield `${name}_sum${prometheusLabels(tags)} ${histogram.sum}\n`;
-  yield `${name}_count${prometheusLabels(tags)} ${cumulated}\n`;
+  yield `${name}_sum${labels} ${metric.sum}\n`;
+  yield `${name}_count${labels} ${cumulated}\n`;
 }

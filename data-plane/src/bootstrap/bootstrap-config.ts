@@ -19,6 +19,8 @@ export interface BootstrapConfig {
   /** The same after SIGTERM or SIGINT. */
   readonly signalDrainTimeMs: number;
   readonly stateDirectory: string | undefined;
+  /** Bound of the series of one metric whose labels come from traffic; undefined: the default. */
+  readonly maxSeries: number | undefined;
   readonly formatContext: FormatContext;
   /** For `/config_dump` and `/server_info`, which show what was given. */
   readonly source: {

@@ -14,6 +14,8 @@ export interface CommandLine {
   /** undefined: not given. */
   readonly drainTimeMs: number | undefined;
   readonly stateDirectory: string | undefined;
+  /** undefined: not given. */
+  readonly maxSeries: number | undefined;
   readonly baseId: number;
   readonly concurrency: number;
   /** What was accepted and has no effect. */
@@ -46,6 +48,8 @@ Takes an Envoy bootstrap: the file that starts Envoy starts this.
                                control plane does not answer (or node.metadata.HEDDLE_STATE_DIR)
       --supervise              run the proxy below a small process that holds its listening sockets: while it
                                is started again nobody is refused, and SIGHUP replaces it without a gap
+      --max-series N           bound of the series of each of Istio's metrics; what is beyond is
+                               counted together (default 5000)
       --concurrency N          accepted; one worker runs
       --base-id N              accepted; nothing is shared between processes
       --version, --help
@@ -108,6 +112,7 @@ export function parseCommandLine(args: readonly string[]): CommandLineResult {
         'admin-address-path': { type: 'string' },
         'drain-time-s': { type: 'string' },
         'state-dir': { type: 'string' },
+        'max-series': { type: 'string' },
         concurrency: { type: 'string' },
         'base-id': { type: 'string' },
         // For main.ts: what runs below it never sees it.
@@ -149,6 +154,7 @@ export function parseCommandLine(args: readonly string[]): CommandLineResult {
     );
   }
   const drainTimeS = number('drain-time-s', 86_400);
+  const maxSeries = number('max-series', 1_000_000);
   const baseId = number('base-id', 2 ** 32 - 1) ?? 0;
   const concurrency = number('concurrency', 1024) ?? 1;
   if (concurrency > 1) notices.push(`--concurrency ${concurrency}: one worker runs, whatever the number`);
@@ -169,6 +175,7 @@ export function parseCommandLine(args: readonly string[]): CommandLineResult {
       adminAddressPath: text('admin-address-path'),
       drainTimeMs: drainTimeS === undefined ? undefined : drainTimeS * 1000,
       stateDirectory: text('state-dir'),
+      maxSeries,
       baseId,
       concurrency,
       notices,

@@ -30,6 +30,8 @@ export class Host implements LbHost {
   configuredHealth: EndpointConfig['health'];
   health: HostHealth;
   metadata: EndpointConfig['metadata'];
+  /** What the control plane calls the workload there; empty: nothing. Source: Istio's endpoint metadata `istio.workload`. */
+  workload: string;
   readonly counters: HostCounters;
   /** By `poolSlot`: protocol and priority. */
   readonly pools: (ConnectionPool | undefined)[] = [undefined, undefined, undefined, undefined];
@@ -53,6 +55,7 @@ export class Host implements LbHost {
     this.configuredHealth = endpoint.health;
     this.health = hostHealth(endpoint.health);
     this.metadata = endpoint.metadata;
+    this.workload = workloadOf(endpoint.metadata);
     this.counters = counters;
   }
 
@@ -77,6 +80,7 @@ export class Host implements LbHost {
     this.configuredHealth = endpoint.health;
     this.health = hostHealth(endpoint.health);
     this.metadata = endpoint.metadata;
+    this.workload = workloadOf(endpoint.metadata);
   }
 
   /** Lets the pools finish what they have; they are not used again. */
@@ -123,4 +127,10 @@ export class Host implements LbHost {
     this.#onUnused = undefined;
     onUnused();
   }
+}
+
+function workloadOf(metadata: EndpointConfig['metadata']): string {
+  const istio = metadata['istio'];
+  if (typeof istio !== 'object' || istio === null || !('workload' in istio)) return '';
+  return typeof istio.workload === 'string' ? istio.workload : '';
 }

@@ -49,7 +49,6 @@ export class ActiveStream extends StreamState implements RequestReceiver, Filter
   #responseEnded = false;
   #ended = false;
   #upgraded = false;
-  #grpc = false;
   #headMethod = false;
   /** How often the request is paused by filters and the router. */
   #aboveWatermark = false;
@@ -100,7 +99,7 @@ export class ActiveStream extends StreamState implements RequestReceiver, Filter
     if (head.version === 'HTTP/2') stats.rqHttp2.inc();
     else stats.rqHttp1.inc();
     this.#headMethod = head.method === 'HEAD';
-    this.#grpc = isGrpcContentType(head.headers.get('content-type'));
+    this.isGrpc = isGrpcContentType(head.headers.get('content-type'));
     if (endStream) this.#endRequest();
     else if (config.requestTimeoutMs > 0) {
       this.#requestTimeout = new StreamTimeout(this, REQUEST);
@@ -122,6 +121,8 @@ export class ActiveStream extends StreamState implements RequestReceiver, Filter
       return;
     }
     this.#startTimeouts();
+    const observers = runtime.requestObservers;
+    for (let i = 0; i < observers.length; i++) observers[i]?.onRequestHeaders?.(head, this);
     this.#chain.decodeHeaders(head, endStream);
   }
 
@@ -213,6 +214,8 @@ export class ActiveStream extends StreamState implements RequestReceiver, Filter
     this.responseCode = head.status;
     this.responseStartedAtMs = this.monotonicMs();
     this.#headersSent = true;
+    const observers = runtime.responseObservers;
+    for (let i = 0; i < observers.length; i++) observers[i]?.onResponseHeaders?.(head, this);
     if (config.serverHeaderTransformation === 'overwrite') headers.set('server', config.serverName);
     else if (config.serverHeaderTransformation === 'append-if-absent' && !headers.has('server')) {
       headers.append('server', config.serverName);
@@ -386,7 +389,7 @@ export class ActiveStream extends StreamState implements RequestReceiver, Filter
     for (const [name, value] of reply.headers) headers.append(name, value);
     const isConfigured = reply.details === 'direct_response';
     this.responseCode = reply.status;
-    if (this.#grpc || reply.grpcStatus !== undefined) {
+    if (this.isGrpc || reply.grpcStatus !== undefined) {
       headers.append('content-type', 'application/grpc');
       headers.append('grpc-status', String(reply.grpcStatus ?? grpcStatusOf(reply.status)));
       if (reply.body !== '') headers.append('grpc-message', encodeGrpcMessage(reply.body));
@@ -424,6 +427,7 @@ export class ActiveStream extends StreamState implements RequestReceiver, Filter
       stats.countStatus(this.responseCode);
       stats.rqTime.record(this.endedAtMs - this.startedAtMs);
     }
+    runtime.tellStreamEnd(this);
     const logs = runtime.accessLogs;
     for (let i = 0; i < logs.length; i++) (logs[i] as (typeof logs)[number]).log(this);
     this.#owner.onStreamEnd(this);

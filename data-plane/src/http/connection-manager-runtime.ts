@@ -5,19 +5,23 @@ import {
   type HttpConnectionManagerConfig,
   type RouteConfig,
   type RouteTable,
+  type TrafficDirection,
 } from '@heddle/engine';
 import { createAccessLogs, type AccessLog } from '../access-log/access-log.js';
 import type { AccessLogFiles } from '../access-log/access-log-files.js';
 import type { ClusterManager } from '../cluster/cluster-manager.js';
 import type { Deadlines } from '../codec/http1/deadline-queue.js';
 import type { ConfigSource, ResourceSubscription } from '../config-source.js';
+import type { IstioTelemetry } from '../stats/istio/istio-telemetry.js';
 import type { StatsStore } from '../stats/stats-store.js';
 import { ConnectionManagerStats } from './connection-manager-stats.js';
 import { DateHeader } from './date-header.js';
+import type { ObserverContext, StreamObserver } from './filter.js';
 import type { NamedFilterFactory } from './filter-chain.js';
 import { httpFilterOf } from './filters/index.js';
 import { RouterShared } from './filters/router/router-shared.js';
 import { ROUTER_TYPE_URL } from './filters/router/type-url.js';
+import type { StreamState } from './stream-state.js';
 
 export interface ConnectionManagerOptions {
   readonly clock: Clock;
@@ -29,8 +33,10 @@ export interface ConnectionManagerOptions {
   readonly configSource: ConfigSource | undefined;
   readonly formatContext: FormatContext;
   readonly deadlines: Deadlines;
+  readonly telemetry: IstioTelemetry;
   /** Of the listener. */
   readonly bufferLimitBytes: number;
+  readonly trafficDirection: TrafficDirection;
 }
 
 /**
@@ -45,6 +51,8 @@ export class ConnectionManagerRuntime {
   readonly deadlines: Deadlines;
   readonly stats: ConnectionManagerStats;
   readonly filterFactories: readonly NamedFilterFactory[];
+  readonly requestObservers: readonly StreamObserver[];
+  readonly responseObservers: readonly StreamObserver[];
   readonly router: RouterShared;
   readonly accessLogs: readonly AccessLog[];
   readonly date: DateHeader;
@@ -56,6 +64,7 @@ export class ConnectionManagerRuntime {
   draining = false;
   /** Requests in flight. */
   activeRequests = 0;
+  readonly #endObservers: readonly StreamObserver[];
   readonly #formatContext: FormatContext;
   readonly #configSource: ConfigSource | undefined;
   #subscription: ResourceSubscription | undefined = undefined;
@@ -73,20 +82,34 @@ export class ConnectionManagerRuntime {
     this.stats = new ConnectionManagerStats(options.stats, config.statPrefix);
     this.accessLogs = createAccessLogs(config.accessLogs, options.accessLogFiles, options.formatContext);
     this.date = new DateHeader(options.clock);
-    const context = {
+    const { clusters } = options;
+    const context: ObserverContext = {
       clock: options.clock,
       random: options.random,
       stats: options.stats,
       statPrefix: config.statPrefix,
+      trafficDirection: options.trafficDirection,
+      telemetry: options.telemetry,
+      istioCluster: (name) => clusters.cluster(name)?.config.istio,
+      endpointWorkload: (name, address) => clusters.cluster(name)?.hosts.get(address)?.workload ?? '',
     };
+    const observers: StreamObserver[] = [];
     this.filterFactories = config.httpFilters.flatMap((filter) => {
       const { name, typeUrl } = filter;
       if (typeUrl === ROUTER_TYPE_URL) return [];
       const kind = httpFilterOf(typeUrl);
       // Configurations with such a filter are refused: it may be one that keeps somebody out.
       if (kind === undefined) throw new BrokenInvariantError(`HTTP filter ${typeUrl} is not there`);
-      return [{ name, create: kind.create(filter.config, context), isOff: filter.disabled }];
+      if ('create' in kind) {
+        return [{ name, create: kind.create(filter.config, context), isOff: filter.disabled }];
+      }
+      const observer = filter.disabled ? undefined : kind.observe(filter.config, context);
+      if (observer !== undefined) observers.push(observer);
+      return [];
     });
+    this.requestObservers = observers.filter((one) => one.onRequestHeaders !== undefined);
+    this.responseObservers = observers.filter((one) => one.onResponseHeaders !== undefined);
+    this.#endObservers = observers.filter((one) => one.onStreamEnd !== undefined);
     const router = config.httpFilters.find((filter) => filter.typeUrl === ROUTER_TYPE_URL);
     this.router = new RouterShared(router?.config, config, options, this.stats);
   }
@@ -109,6 +132,15 @@ export class ConnectionManagerRuntime {
       routes.initialFetchTimeoutMs,
     );
     if (this.#subscription === undefined) this.#warmUp();
+  }
+
+  get observesEnds(): boolean {
+    return this.#endObservers.length > 0;
+  }
+
+  tellStreamEnd(stream: StreamState): void {
+    const observers = this.#endObservers;
+    for (let i = 0; i < observers.length; i++) observers[i]?.onStreamEnd?.(stream);
   }
 
   close(): void {

@@ -1,5 +1,12 @@
 import type { Clock, Random } from '@heddle/common';
-import type { HeaderMap, RequestHead, ResponseHead } from '@heddle/engine';
+import type {
+  HeaderMap,
+  IstioClusterConfig,
+  RequestHead,
+  ResponseHead,
+  TrafficDirection,
+} from '@heddle/engine';
+import type { IstioTelemetry } from '../stats/istio/istio-telemetry.js';
 import type { StatsStore } from '../stats/stats-store.js';
 import type { LocalReply } from './local-reply.js';
 import type { StreamState } from './stream-state.js';
@@ -76,6 +83,20 @@ export interface FilterFactoryContext {
 export type StreamFilterFactory = (handle: FilterHandle) => StreamFilter;
 
 /**
+ * Sees heads on their way and the end of every stream, and stops none of them: one for all streams of a connection manager.
+ *
+ * Shape: requests before any filter sees them, responses after every filter, wherever it stands in the chain.
+ */
+export interface StreamObserver {
+  /** The route is found; the filters come next. */
+  onRequestHeaders?(head: RequestHead, stream: StreamState): void;
+  /** Final responses, local replies included. */
+  onResponseHeaders?(head: ResponseHead, stream: StreamState): void;
+  /** Everything about the stream is known; also of bytes that were no request. */
+  onStreamEnd?(stream: StreamState): void;
+}
+
+/**
  * A kind of HTTP filter. Its config was parsed by the engine (`parse` of the filter's own message) when it came by xDS.
  *
  * Shape: `create` runs once per config update and returns what makes one filter per stream.
@@ -84,4 +105,25 @@ export interface HttpFilter {
   readonly name: string;
   readonly typeUrl: string;
   create(config: unknown, context: FilterFactoryContext): StreamFilterFactory;
+}
+
+/** What observers of one connection manager are given. */
+export interface ObserverContext extends FilterFactoryContext {
+  readonly trafficDirection: TrafficDirection;
+  readonly telemetry: IstioTelemetry;
+  /** What the control plane calls the workload behind an endpoint of a cluster; empty: nothing. */
+  endpointWorkload(clusterName: string, address: string): string;
+  /** What the control plane says of a cluster beside how it is reached. */
+  istioCluster(name: string): IstioClusterConfig | undefined;
+}
+
+/**
+ * A kind of HTTP filter that stops nothing: a stream has no filter of it.
+ *
+ * Shape: `observe` runs once per config update; undefined when there is nothing to do.
+ */
+export interface HttpObserver {
+  readonly name: string;
+  readonly typeUrl: string;
+  observe(config: unknown, context: ObserverContext): StreamObserver | undefined;
 }

@@ -77,12 +77,13 @@ class HttpConnection implements ServerConnectionCallbacks, ActiveStreamOwner {
   }
 
   onProtocolError(status: number, details: string, reason: string, bodyBytes: number): void {
-    const { stats, accessLogs, clock } = this.#runtime;
+    const runtime = this.#runtime;
+    const { stats, accessLogs, clock } = runtime;
     stats.cxProtocolError.inc();
     stats.rqTotal.inc();
     stats.rqCompleted.inc();
     stats.countStatus(status);
-    if (accessLogs.length === 0) return;
+    if (accessLogs.length === 0 && !runtime.observesEnds) return;
     const nowMs = clock.monotonicMs();
     const refused = new RefusedRequest(this.#info, clock.nowMs(), nowMs);
     refused.endedAtMs = nowMs;
@@ -95,6 +96,7 @@ class HttpConnection implements ServerConnectionCallbacks, ActiveStreamOwner {
     headers.append('content-length', String(bodyBytes));
     if (bodyBytes > 0) headers.append('content-type', 'text/plain');
     refused.response = { status, headers, upgrade: '' };
+    runtime.tellStreamEnd(refused);
     for (const log of accessLogs) log.log(refused);
   }
 

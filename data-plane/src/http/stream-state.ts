@@ -13,6 +13,7 @@ import {
   type WeightedClusterConfig,
 } from '@heddle/engine';
 import type { UpstreamConnection } from '../codec/stream.js';
+import type { WorkloadMetadata } from '../stats/istio/workload-metadata.js';
 
 /** What every request of one connection shares, formatted once. */
 export interface ConnectionInfo {
@@ -65,6 +66,12 @@ export abstract class StreamState implements StreamInfo {
   requestId = '';
   /** Whether the client is one whose `x-envoy-*` fields may change how its request is treated. */
   trustsEnvoyHeaders = false;
+  isGrpc = false;
+  /** What a peer told of itself, and proved. */
+  downstreamPeer: WorkloadMetadata | undefined = undefined;
+  upstreamPeer: WorkloadMetadata | undefined = undefined;
+  /** Whether the caller's proxy told who it is, and may want to be told the same. */
+  callerTellsMetadata = false;
   dynamicMetadata: Map<string, DynamicMetadata> | undefined = undefined;
   #flags: ResponseFlag[] | undefined = undefined;
 

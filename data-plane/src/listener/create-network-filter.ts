@@ -1,3 +1,4 @@
+import { BrokenInvariantError } from '@heddle/common';
 import type { NetworkFilterConfig } from '@heddle/engine';
 import { HttpConnectionManager } from '../http/http-connection-manager.js';
 import type { ConnectionManagerOptions } from '../http/connection-manager-runtime.js';
@@ -6,16 +7,22 @@ import { ROUTER_TYPE_URL } from '../http/filters/router/type-url.js';
 import type { NetworkFilter } from '../network/network-connection.js';
 import { TcpProxy } from '../network/tcp-proxy.js';
 
-/** Makes the terminal network filter of a filter chain: the explicit list of those there are. */
+/** Makes the network filters of a filter chain into its terminal one: the explicit list of those there are. */
 export function createNetworkFilter(
-  config: NetworkFilterConfig,
+  filters: readonly NetworkFilterConfig[],
   options: ConnectionManagerOptions,
 ): NetworkFilter {
-  switch (config.kind) {
+  const terminal = filters.at(-1);
+  switch (terminal?.kind) {
     case 'http-connection-manager':
-      return new HttpConnectionManager(config.config, options);
-    case 'tcp-proxy':
-      return new TcpProxy(config.config, options);
+      return new HttpConnectionManager(terminal.config, options);
+    case 'tcp-proxy': {
+      const metrics = filters.flatMap((filter) => (filter.kind === 'istio-stats' ? filter.config : []));
+      return new TcpProxy(terminal.config, { ...options, istioStats: metrics });
+    }
+    case 'istio-stats':
+    case undefined:
+      throw new BrokenInvariantError('a filter chain without a terminal filter was accepted');
   }
 }
 

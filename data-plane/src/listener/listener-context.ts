@@ -6,7 +6,7 @@ import type { ListenerManagerOptions } from './listener-manager.js';
 /** What the listeners of one manager share. */
 export interface ListenerContext {
   readonly options: ListenerManagerOptions;
-  readonly filterOptions: Omit<ConnectionManagerOptions, 'bufferLimitBytes'>;
+  readonly filterOptions: Omit<ConnectionManagerOptions, 'bufferLimitBytes' | 'trafficDirection'>;
   readonly drainTimeMs: number;
   readonly maxConnections: number;
   readonly maxConnectionsPerListener: number;

@@ -1,6 +1,8 @@
 import type { Counter, Gauge } from '../stats/stats-store.js';
 import { formatAddress, type AddressConfig, type ListenerConfig } from '@heddle/engine';
 import type { ApplyProblem } from '../cluster/cluster-manager.js';
+import { IstioTelemetry } from '../stats/istio/istio-telemetry.js';
+import { LabelledMetrics } from '../stats/istio/labelled-metrics.js';
 import { Deadlines } from '../codec/http1/deadline-queue.js';
 import { ActiveListener } from './active-listener.js';
 import type { ListenerContext } from './listener-context.js';
@@ -51,6 +53,7 @@ export class ListenerManagerImpl implements ListenerManager {
         configSource,
         formatContext: options.formatContext ?? {},
         deadlines: this.#deadlines,
+        telemetry: options.telemetry ?? new IstioTelemetry({}, new LabelledMetrics({ clock, stats })),
       },
       drainTimeMs: options.drainTimeMs ?? 600_000,
       maxConnections: options.maxConnections ?? 50_000,

@@ -4,6 +4,7 @@ import type { AddressConfig, FormatContext, ListenerConfig } from '@heddle/engin
 import type { AccessLogFiles } from '../access-log/access-log-files.js';
 import type { ApplyProblem, ClusterManager } from '../cluster/cluster-manager.js';
 import type { ConfigSource } from '../config-source.js';
+import type { IstioTelemetry } from '../stats/istio/istio-telemetry.js';
 import type { StatsStore } from '../stats/stats-store.js';
 import type { HeldSockets } from '@heddle/supervisor/held-sockets';
 import { ListenerManagerImpl } from './listener-manager-impl.js';
@@ -20,6 +21,8 @@ export interface ListenerManagerOptions {
   readonly configSource?: ConfigSource | undefined;
   /** For `%HOSTNAME%` and `%ENVIRONMENT(X)%`. */
   readonly formatContext?: FormatContext;
+  /** Who this proxy stands for. Default: a workload of which nothing is known. */
+  readonly telemetry?: IstioTelemetry;
   /** Finds where an intercepted connection was going (SO_ORIGINAL_DST), if anything redirected it. */
   readonly originalDestination?: (socket: Socket) => AddressConfig | undefined;
   /** The supervisor that holds our listening sockets, if there is one. */

@@ -44,13 +44,14 @@ export class ListenerVersion {
   constructor(
     config: ListenerConfig,
     older: ListenerVersion | undefined,
-    options: Omit<ConnectionManagerOptions, 'bufferLimitBytes'>,
+    options: Omit<ConnectionManagerOptions, 'bufferLimitBytes' | 'trafficDirection'>,
   ) {
     this.config = config;
     const own: ActiveFilterChain[] = [];
     const left = new Set(
       older !== undefined &&
-        older.config.perConnectionBufferLimitBytes === config.perConnectionBufferLimitBytes
+        older.config.perConnectionBufferLimitBytes === config.perConnectionBufferLimitBytes &&
+        older.config.trafficDirection === config.trafficDirection
         ? older.chains
         : [],
     );
@@ -60,9 +61,10 @@ export class ListenerVersion {
         left.delete(one);
         return one;
       }
-      const filter = createNetworkFilter(chain.filters.at(-1) as FilterChainConfig['filters'][number], {
+      const filter = createNetworkFilter(chain.filters, {
         ...options,
         bufferLimitBytes: config.perConnectionBufferLimitBytes,
+        trafficDirection: config.trafficDirection,
       });
       const made = new ActiveFilterChain(chain, filter);
       own.push(made);

@@ -1,6 +1,12 @@
 import type { Socket } from 'node:net';
 import type { Clock, Random, Timer } from '@heddle/common';
-import { chooseWeighted, type FormatContext, type TcpProxyConfig } from '@heddle/engine';
+import {
+  chooseWeighted,
+  type FormatContext,
+  type IstioStatsConfig,
+  type TcpProxyConfig,
+  type TrafficDirection,
+} from '@heddle/engine';
 import { createAccessLogs, type AccessLog } from '../access-log/access-log.js';
 import type { AccessLogFiles } from '../access-log/access-log-files.js';
 import type { Cluster } from '../cluster/cluster.js';
@@ -10,8 +16,11 @@ import { HOST_COUNTER } from '../cluster/host-counters.js';
 import { openSocket } from '../cluster/open-socket.js';
 import { createDeadline, type Deadline, type Deadlines } from '../codec/http1/deadline-queue.js';
 import { socketText, StreamState, type ConnectionInfo } from '../http/stream-state.js';
+import type { TcpSeries } from '../stats/istio/istio-metrics.js';
+import type { IstioTelemetry } from '../stats/istio/istio-telemetry.js';
 import type { StatsStore } from '../stats/stats-store.js';
 import type { NetworkConnection, NetworkFilter } from './network-connection.js';
+import { TcpMetrics } from './tcp-metrics.js';
 import { TcpProxyStats } from './tcp-proxy-stats.js';
 
 export interface TcpProxyOptions {
@@ -22,6 +31,10 @@ export interface TcpProxyOptions {
   readonly accessLogFiles: AccessLogFiles;
   readonly formatContext: FormatContext;
   readonly deadlines: Deadlines;
+  readonly telemetry: IstioTelemetry;
+  readonly trafficDirection: TrafficDirection;
+  /** Of the stats filters before it. */
+  readonly istioStats: readonly IstioStatsConfig[];
 }
 
 /**
@@ -34,6 +47,7 @@ export class TcpProxy implements NetworkFilter {
   readonly options: TcpProxyOptions;
   readonly stats: TcpProxyStats;
   readonly accessLogs: readonly AccessLog[];
+  readonly metrics: readonly TcpMetrics[];
   activeRequests = 0;
 
   constructor(config: TcpProxyConfig, options: TcpProxyOptions) {
@@ -41,6 +55,9 @@ export class TcpProxy implements NetworkFilter {
     this.options = options;
     this.stats = new TcpProxyStats(options.stats, config.statPrefix);
     this.accessLogs = createAccessLogs(config.accessLogs, options.accessLogFiles, options.formatContext);
+    this.metrics = options.istioStats.map(
+      (stats) => new TcpMetrics(stats, options.telemetry, options.trafficDirection),
+    );
   }
 
   start(onWarm: () => void): void {
@@ -75,6 +92,8 @@ class TcpRelay extends StreamState implements NetworkConnection {
   #host: Host | undefined = undefined;
   #maxDuration: Timer | undefined = undefined;
   #localText = '';
+  /** Empty until it is established. */
+  #series: readonly TcpSeries[] = NO_SERIES;
   #ended = false;
   #connectError = '';
 
@@ -189,9 +208,11 @@ class TcpRelay extends StreamState implements NetworkConnection {
     this.#connected = true;
     this.#localText = socketText(upstream.localAddress ?? '', upstream.localPort ?? 0);
     stats.cxConnected.inc();
+    this.#openSeries();
     if (config.idleTimeoutMs > 0) options.deadlines.set(this.#idle, config.idleTimeoutMs);
     if (this.#early !== undefined) {
       this.bytesReceived += this.#early.length;
+      for (const series of this.#series) series.received(this.#early.length);
       this.upstreamBytesSent += this.#early.length;
       upstream.write(this.#early);
     }
@@ -209,6 +230,7 @@ class TcpRelay extends StreamState implements NetworkConnection {
     this.bytesReceived += chunk.length;
     this.upstreamBytesSent += chunk.length;
     this.#proxy.stats.rxBytes.add(chunk.length);
+    for (const series of this.#series) series.received(chunk.length);
     this.#cluster?.stats.cxTxBytes.add(chunk.length);
     this.#touch();
     if (!upstream.write(chunk)) this.#downstream.pause();
@@ -218,9 +240,18 @@ class TcpRelay extends StreamState implements NetworkConnection {
     this.bytesSent += chunk.length;
     this.upstreamBytesReceived += chunk.length;
     this.#proxy.stats.txBytes.add(chunk.length);
+    for (const series of this.#series) series.sent(chunk.length);
     this.#cluster?.stats.cxRxBytes.add(chunk.length);
     this.#touch();
     if (!this.#downstream.write(chunk)) this.#upstream?.pause();
+  }
+
+  /** Flags that come later do not change what it is counted as: it was opened without them. */
+  #openSeries(): void {
+    const { metrics } = this.#proxy;
+    if (metrics.length === 0) return;
+    this.#series = metrics.map((one) => one.find(this, this.#cluster, this.upstreamTls));
+    for (const series of this.#series) series.open();
   }
 
   #touch(): void {
@@ -303,9 +334,13 @@ class TcpRelay extends StreamState implements NetworkConnection {
     this.#downstream.destroy();
     this.#proxy.activeRequests--;
     stats.cxActive.dec();
+    if (!this.#connected) this.#openSeries();
+    for (const series of this.#series) series.close();
     for (const log of accessLogs) log.log(this);
   }
 }
+
+const NO_SERIES: readonly TcpSeries[] = Object.freeze([]);
 
 function ignore(): void {
   // 'close' follows every error.

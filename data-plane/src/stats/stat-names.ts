@@ -53,9 +53,8 @@ export function escapeLabelValue(value: string): string {
 }
 
 /** `{a="1",b="2"}`, or nothing without tags. */
-export function prometheusLabels(tags: Tags, extra = ''): string {
+export function prometheusLabels(tags: Tags): string {
   const labels = tags.map(([name, value]) => `${labelName(name)}="${escapeLabelValue(value)}"`);
-  if (extra !== '') labels.push(extra);
   return labels.length === 0 ? '' : `{${labels.join(',')}}`;
 }
 

@@ -20,6 +20,8 @@ import { AccessLogFiles } from '../access-log/access-log-files.js';
 import { createClusterManager, type ClusterManager } from '../cluster/cluster-manager.js';
 import type { ConfigSource } from '../config-source.js';
 import { createListenerManager, type ListenerManager } from '../listener/listener-manager.js';
+import { IstioTelemetry, type TelemetryNode } from '../stats/istio/istio-telemetry.js';
+import { LabelledMetrics } from '../stats/istio/labelled-metrics.js';
 import { StatsStore } from '../stats/stats-store.js';
 
 const NO_CHANGES = { remove: [], set: [] };
@@ -261,6 +263,9 @@ export function clusterConfig(
 }
 
 export interface ProxyOptions {
+  /** Who the proxy stands for, and how many series it may have. */
+  readonly node?: TelemetryNode;
+  readonly maxSeries?: number;
   readonly clock?: Clock;
   readonly random?: Random;
   readonly configSource?: ConfigSource;
@@ -270,6 +275,7 @@ export interface ProxyOptions {
 /** The managers of a whole proxy in this process, with an access log in a folder of its own. */
 export class TestProxy {
   readonly stats = new StatsStore();
+  readonly telemetry: IstioTelemetry;
   readonly clusters: ClusterManager;
   readonly listeners: ListenerManager;
   readonly accessLogFiles: AccessLogFiles;
@@ -278,12 +284,15 @@ export class TestProxy {
   constructor(options: ProxyOptions = {}) {
     const { clock = systemClock, random = Math.random, configSource } = options;
     const shared = { clock, random, log: silentLogger, stats: this.stats, configSource };
+    const metrics = new LabelledMetrics({ clock, stats: this.stats, maxSeries: options.maxSeries });
+    this.telemetry = new IstioTelemetry(options.node ?? {}, metrics);
     this.accessLogFiles = new AccessLogFiles({ ...shared, clock: systemClock });
     this.clusters = createClusterManager(shared);
     this.listeners = createListenerManager({
       ...shared,
       clusters: this.clusters,
       accessLogFiles: this.accessLogFiles,
+      telemetry: this.telemetry,
       ...(options.drainTimeMs === undefined ? {} : { drainTimeMs: options.drainTimeMs }),
     });
   }

@@ -4,6 +4,7 @@ import { calibration } from './calibration.js';
 import { certificateSigning } from './certificate-signing.js';
 import { codecHttp1 } from './codec-http1.js';
 import { filterChain } from './filter-chain.js';
+import { istioMetrics } from './istio-metrics.js';
 import { loadBalancer } from './load-balancer.js';
 import { matcher } from './matcher.js';
 
@@ -14,6 +15,7 @@ export const MICRO_CASES: readonly MicroCase[] = [
   ...loadBalancer,
   ...filterChain,
   ...accessLog,
+  ...istioMetrics,
   ...codecHttp1,
   ...certificateSigning,
 ];

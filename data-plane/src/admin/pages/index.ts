@@ -1,6 +1,7 @@
 import type { envoy } from '@heddle/xds-protos';
 import type { ClusterManager } from '../../cluster/cluster-manager.js';
 import type { ListenerManager } from '../../listener/listener-manager.js';
+import type { LabelledMetrics } from '../../stats/istio/labelled-metrics.js';
 import type { StatsStore } from '../../stats/stats-store.js';
 import type { DiscoveredResources } from '../../discovered-resources.js';
 import type { AdminPage } from '../admin-page.js';
@@ -12,6 +13,7 @@ import { statsPages } from './stats.js';
 
 export interface AdminPagesOptions {
   readonly stats: StatsStore;
+  readonly labelledMetrics: LabelledMetrics;
   /** Called before statistics are shown. */
   readonly refreshStats: () => void;
   readonly clusters: Pick<ClusterManager, 'status'>;
@@ -40,7 +42,7 @@ export function createAdminPages(options: AdminPagesOptions): readonly AdminPage
           ? clusters.status().some((one) => one.config.name === name && one.state === 'warming')
           : listeners.status().some((one) => one.name === name && one.state === 'warming'),
     }),
-    ...statsPages(options.stats, options.refreshStats),
+    ...statsPages(options.stats, options.labelledMetrics, options.refreshStats),
     ...serverPages(options.server),
   ];
 }

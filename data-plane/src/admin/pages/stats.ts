@@ -1,9 +1,10 @@
 import { histogramQuantiles, QUANTILES } from '../../stats/histogram-quantiles.js';
 import { dottedName } from '../../stats/stat-names.js';
+import type { LabelledMetrics, MetricFamily } from '../../stats/istio/labelled-metrics.js';
 import type { Histogram, StatEntry, StatsStore } from '../../stats/stats-store.js';
 import { json, text, type AdminPage, type AdminResponse } from '../admin-page.js';
 import { nameFilter } from '../name-filter.js';
-import { prometheusLines } from '../prometheus-text.js';
+import { labelledLines, prometheusLines } from '../prometheus-text.js';
 
 interface NamedStat {
   readonly name: string;
@@ -15,8 +16,12 @@ const PARAMETERS = {
   filter: 'Regular expression (RE2) that names must contain',
 };
 
-/** `/stats` and `/stats/prometheus`. */
-export function statsPages(store: StatsStore, refresh: () => void): readonly AdminPage[] {
+/** `/stats` and `/stats/prometheus`; metrics with labels of their own are in the latter only. */
+export function statsPages(
+  store: StatsStore,
+  labelled: LabelledMetrics,
+  refresh: () => void,
+): readonly AdminPage[] {
   const prometheus = (query: URLSearchParams): AdminResponse => {
     refresh();
     const filter = nameFilter(query, 'filter');
@@ -25,7 +30,8 @@ export function statsPages(store: StatsStore, refresh: () => void): readonly Adm
     const entries = [...store.entries()].filter(
       (entry) => (!usedOnly || isUsed(entry)) && filter.matches(dottedName(entry.name, entry.tags)),
     );
-    return text(prometheusLines(entries));
+    const families = labelled.families().filter(({ name }) => filter.matches(name));
+    return text(allLines(entries, families));
   };
   return [
     {
@@ -58,6 +64,11 @@ export function statsPages(store: StatsStore, refresh: () => void): readonly Adm
       respond: ({ query }) => prometheus(query),
     },
   ];
+}
+
+function* allLines(entries: readonly StatEntry[], families: readonly MetricFamily[]): Iterable<string> {
+  yield* prometheusLines(entries);
+  yield* labelledLines(families);
 }
 
 /** Counters and gauges first, then histograms, each in order of names, as Envoy has them. */

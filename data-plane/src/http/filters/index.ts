@@ -1,16 +1,26 @@
-import type { HttpFilter } from '../filter.js';
+import type { HttpFilter, HttpObserver } from '../filter.js';
 import { faultFilter } from './fault/index.js';
+import { istioAlpnFilter } from './istio-alpn/index.js';
+import { istioStatsFilter } from './istio-stats/index.js';
 import { jwtAuthnFilter } from './jwt-authn/index.js';
+import { peerMetadataFilter } from './peer-metadata/index.js';
 import { rbacFilter } from './rbac/index.js';
 
 /** Every HTTP filter there is, beside the router, which ends each chain. */
-export const httpFilters: readonly HttpFilter[] = [faultFilter, jwtAuthnFilter, rbacFilter];
+export const httpFilters: readonly (HttpFilter | HttpObserver)[] = [
+  faultFilter,
+  jwtAuthnFilter,
+  rbacFilter,
+  peerMetadataFilter,
+  istioStatsFilter,
+  istioAlpnFilter,
+];
 
-const byTypeUrl: ReadonlyMap<string, HttpFilter> = new Map(
+const byTypeUrl: ReadonlyMap<string, HttpFilter | HttpObserver> = new Map(
   httpFilters.map((filter) => [filter.typeUrl, filter]),
 );
 
 /** The filter whose configuration has this type URL. */
-export function httpFilterOf(typeUrl: string): HttpFilter | undefined {
+export function httpFilterOf(typeUrl: string): HttpFilter | HttpObserver | undefined {
   return byTypeUrl.get(typeUrl);
 }

@@ -1,0 +1,56 @@
+import { localPrincipal, peerPrincipal, type IstioStatsConfig } from '@heddle/engine';
+import { UNKNOWN_PEER, type EdgeTable, type PeerKey } from '../../../stats/istio/edge-table.js';
+import { flagBits, serviceKey } from '../../../stats/istio/istio-labels.js';
+import {
+  grpcOutcome,
+  httpOutcome,
+  httpSeriesTable,
+  NO_GRPC,
+  type HttpSeries,
+} from '../../../stats/istio/istio-metrics.js';
+import type { ObserverContext, StreamObserver } from '../../filter.js';
+import type { StreamState } from '../../stream-state.js';
+
+/**
+ * Counts requests by who called whom: Istio's standard metrics.
+ *
+ * Source: Istio's stats filter. An inbound listener reports as the destination, every other one as the source.
+ */
+export class IstioStatsObserver implements StreamObserver {
+  readonly #table: EdgeTable<HttpSeries>;
+  readonly #isServer: boolean;
+  readonly #usesHost: boolean;
+  readonly #context: ObserverContext;
+
+  constructor(config: IstioStatsConfig, context: ObserverContext) {
+    this.#isServer = context.trafficDirection === 'inbound';
+    this.#usesHost = !config.disableHostHeaderFallback;
+    this.#context = context;
+    this.#table = httpSeriesTable(context.telemetry, config, this.#isServer ? 'destination' : 'source');
+  }
+
+  onStreamEnd(stream: StreamState): void {
+    const { clusterName } = stream;
+    let peer: PeerKey;
+    let tls;
+    if (this.#isServer) {
+      tls = stream.downstreamTls;
+      peer = stream.downstreamPeer ?? UNKNOWN_PEER;
+    } else {
+      tls = stream.upstreamTls;
+      peer = stream.upstreamPeer ?? this.#context.endpointWorkload(clusterName, stream.upstreamHost);
+    }
+    const service =
+      this.#context.istioCluster(clusterName)?.service ??
+      serviceKey(clusterName, stream.routeName, this.#usesHost ? stream.request?.authority : undefined);
+    const grpc = stream.isGrpc ? grpcOutcome(grpcStatusOf(stream)) : NO_GRPC;
+    const outcome = httpOutcome(stream.responseCode, grpc, flagBits(stream.responseFlags));
+    this.#table
+      .find(peer, service, localPrincipal(tls), peerPrincipal(tls), outcome)
+      .record(stream.durationMs, stream.bytesReceived, stream.bytesSent);
+  }
+}
+
+function grpcStatusOf(stream: StreamState): string | undefined {
+  return stream.responseTrailers?.get('grpc-status') ?? stream.response?.headers.get('grpc-status');
+}

@@ -1,0 +1,41 @@
+import type { google } from '@heddle/xds-protos';
+import type { LabelledMetrics } from '../stats/istio/labelled-metrics.js';
+import { Counter } from '../stats/stats-store.js';
+
+/** One series as a test looks at it; `value` is a histogram's number of values. */
+export interface Sample {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+  readonly sum: number;
+}
+
+/** The series of one metric, in the order of their creation. */
+export function samplesOf(metrics: LabelledMetrics, name: string): readonly Sample[] {
+  const family = metrics.families().find((one) => one.name === name);
+  return [...(family?.entries() ?? [])].map(({ labels, metric }) => {
+    const read = [...labels.matchAll(/([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"(?:,|$)/g)];
+    const isCounter = metric instanceof Counter;
+    return {
+      labels: Object.fromEntries(read.map(([, label = '', value = '']) => [label, value])),
+      value: isCounter ? metric.value : metric.counts.reduce((sum, count) => sum + count, 0),
+      sum: isCounter ? 0 : metric.sum,
+    };
+  });
+}
+
+/** Node metadata of plain values, one level deep. */
+export function nodeMetadata(
+  values: Readonly<Record<string, string | Readonly<Record<string, string>>>>,
+): google.protobuf.IStruct {
+  const struct = (texts: Readonly<Record<string, unknown>>): google.protobuf.IStruct => ({
+    fields: Object.fromEntries(
+      Object.entries(texts).map(([name, value]) => [
+        name,
+        typeof value === 'string'
+          ? { stringValue: value }
+          : { structValue: struct(value as Record<string, unknown>) },
+      ]),
+    ),
+  });
+  return struct(values);
+}
