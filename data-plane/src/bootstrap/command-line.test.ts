@@ -14,6 +14,7 @@ describe('the command line', () => {
       ...['-c', 'a.yaml', '--config-yaml', 'node: {}', '--mode', 'validate', '-l', 'warning'],
       ...['--service-node', 'n', '--service-cluster', 'c', '--service-zone', 'z', '--drain-time-s', '7'],
       ...['--admin-address-path', 'admin.txt', '--base-id', '3', '--state-dir', 'state'],
+      ...['--max-series', '100'],
     );
     assert.deepEqual(line, {
       configPath: 'a.yaml',
@@ -26,6 +27,7 @@ describe('the command line', () => {
       adminAddressPath: 'admin.txt',
       drainTimeMs: 7000,
       stateDirectory: 'state',
+      maxSeries: 100,
       baseId: 3,
       concurrency: 1,
       notices: [],
