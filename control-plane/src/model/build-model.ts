@@ -16,8 +16,10 @@ import { bindingOfVirtualService } from './build-virtual-service.js';
 import { checkReferences } from './check-references.js';
 import type { DestinationPolicy, GatewayConfig, MeshModel, RouteBinding, Service } from './mesh-model.js';
 import type { MeshKind, MeshResource } from './mesh-resource.js';
+import { noKeySets, type KeySets } from './key-sets.js';
 import { defaultMeshSettings, type MeshSettings } from './mesh-settings.js';
 import { indexPeerAuthentications } from './peer-authentication.js';
+import { indexRequestAuthentications, keySetProblems } from './request-authentication.js';
 import { problemAt, type SourceProblem } from './source-problem.js';
 
 /**
@@ -28,6 +30,7 @@ import { problemAt, type SourceProblem } from './source-problem.js';
 export function buildModel(
   resources: ReadonlyMap<string, MeshResource>,
   settings: MeshSettings = defaultMeshSettings,
+  keySets: KeySets = noKeySets,
 ): {
   readonly model: MeshModel;
   readonly problems: readonly SourceProblem[];
@@ -53,13 +56,16 @@ export function buildModel(
     virtualHosts: bindings,
     gateways: buildGateways(ofKind('Gateway'), ofKind('KubernetesGateway'), problems),
     peerAuthentications: indexPeerAuthentications(ofKind('PeerAuthentication'), settings),
+    requestAuthentications: indexRequestAuthentications(ofKind('RequestAuthentication'), settings),
+    keySets,
     workloads: new Map(
       workloadResources.map((resource) => [`${resource.namespace}/${resource.name}`, workloadOf(resource)]),
     ),
-    configHash: configHashOf(ordered, services),
+    configHash: configHashOf(ordered, services, keySets),
   };
   for (const route of ofKind('HTTPRoute')) bindings.push(...bindingsOfHttpRoute(route, model, problems));
   checkReferences(model, ordered, problems);
+  problems.push(...keySetProblems(ofKind('RequestAuthentication'), keySets));
   return { model, problems };
 }
 
@@ -137,8 +143,12 @@ function servicesOf(
 }
 
 /** What runs where is not configuration, except what stands in clusters: addresses to be resolved, and who is expected there. */
-function configHashOf(ordered: readonly MeshResource[], services: ReadonlyMap<string, Service>): string {
-  const hash = createHash('sha256');
+function configHashOf(
+  ordered: readonly MeshResource[],
+  services: ReadonlyMap<string, Service>,
+  keySets: KeySets,
+): string {
+  const hash = createHash('sha256').update(`${keySets.revision}\n`);
   for (const { kind, key, contentHash } of ordered) {
     if (kind !== 'WorkloadEntry' && kind !== 'Workload') hash.update(`${key} ${contentHash}\n`);
   }

@@ -1,7 +1,9 @@
 import type { HttpRoute } from './http-route.js';
+import type { KeySets } from './key-sets.js';
 import type { MeshSettings } from './mesh-settings.js';
 import type { PeerAuthentication } from './peer-authentication.js';
 import type { PolicyIndex } from './policy-target.js';
+import type { RequestAuthentication } from './request-authentication.js';
 
 /**
  * What the mesh is, free of where it was read and of how a proxy is told: the only input of translation.
@@ -21,6 +23,9 @@ export interface MeshModel {
   readonly gateways: ReadonlyMap<string, GatewayConfig>;
   /** The same object while no PeerAuthentication changes. */
   readonly peerAuthentications: PolicyIndex<PeerAuthentication>;
+  readonly requestAuthentications: PolicyIndex<RequestAuthentication>;
+  /** The keys of token issuers that policies refer to by URL. */
+  readonly keySets: KeySets;
   /** What to run, for the launcher; and what runs already, by address. */
   readonly workloads: ReadonlyMap<string, Workload>;
   /** A hash over everything but endpoints. */

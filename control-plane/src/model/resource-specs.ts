@@ -345,6 +345,26 @@ export interface PolicyTargetSpec {
   readonly targetRefs?: readonly { readonly kind: string; readonly name: string }[];
 }
 
+export interface JwtRuleSpec {
+  readonly issuer?: string;
+  readonly audiences?: readonly string[];
+  readonly jwksUri?: string;
+  readonly jwks_uri?: string;
+  readonly jwks?: string;
+  readonly fromHeaders?: readonly { readonly name: string; readonly prefix?: string }[];
+  readonly fromParams?: readonly string[];
+  readonly fromCookies?: readonly string[];
+  readonly outputPayloadToHeader?: string;
+  readonly outputClaimToHeaders?: readonly { readonly header: string; readonly claim: string }[];
+  readonly forwardOriginalToken?: boolean;
+  readonly spaceDelimitedClaims?: readonly string[];
+  readonly timeout?: string;
+}
+
+export interface RequestAuthenticationSpec extends PolicyTargetSpec {
+  readonly jwtRules?: readonly JwtRuleSpec[];
+}
+
 export interface MutualTlsSpec {
   readonly mode?: string;
 }

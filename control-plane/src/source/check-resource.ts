@@ -7,11 +7,13 @@ import type {
   HttpRuleSpec,
   KubernetesGatewaySpec,
   PeerAuthenticationSpec,
+  RequestAuthenticationSpec,
   ServiceEntrySpec,
   ServiceSpec,
   VirtualServiceSpec,
   WorkloadSpec,
 } from '../model/resource-specs.js';
+import { checkJwtRules } from './check-jwt-rules.js';
 import { checkDestinationTls } from './check-tls.js';
 import { regexMistake } from './schema/formats.js';
 import type { SchemaProblem } from './validate-resource.js';
@@ -37,6 +39,8 @@ export function checkResource(resource: MeshResource): readonly SchemaProblem[] 
       return unique((resource.spec as WorkloadSpec).ports ?? [], ['spec', 'ports'], ['name', 'port']);
     case 'PeerAuthentication':
       return checkPeerAuthentication(resource.spec as PeerAuthenticationSpec);
+    case 'RequestAuthentication':
+      return checkJwtRules(resource.spec as RequestAuthenticationSpec);
     case 'WorkloadEntry':
       return [];
   }

@@ -4,6 +4,7 @@ import { compareSpecificity, hostMatches } from '../model/hostname.js';
 import type { GatewayConfig, GatewayServer, MeshModel, RouteBinding } from '../model/mesh-model.js';
 import type { ProxyView } from './proxy-view.js';
 import type { ResourceSet } from './resource-set.js';
+import { requestGuards } from './request-guards.js';
 import { httpChain, listenerOf, tcpChain } from './translate-listener.js';
 import { routesOf } from './translate-virtual-host.js';
 import { isVisible, type NamespaceScope } from './visibility.js';
@@ -55,7 +56,8 @@ function addPort(
     return;
   }
   const name = resourceNames.routeConfigurationName({ kind: 'gateway-http', port });
-  const filterChains = [httpChain(view, 'gateway', `gateway_${port}`, name)];
+  const guards = requestGuards(model, view);
+  const filterChains = [httpChain(view, 'gateway', `gateway_${port}`, name, guards)];
   set.addListener(listenerOf('gateway', address, listen, { filterChains }));
   set.addRouteConfiguration({
     name,

@@ -8,6 +8,7 @@ import { duration } from './proto-values.js';
 import type { ExplicitPorts, ProxyView } from './proxy-view.js';
 import type { ResourceSet } from './resource-set.js';
 import { inboundCluster } from './translate-cluster.js';
+import { requestGuards } from './request-guards.js';
 import { httpChain, listenerOf, tcpChain, tlsInspector, type ListenerParts } from './translate-listener.js';
 
 type FilterChain = envoy.config.listener.v3.IFilterChain;
@@ -20,6 +21,7 @@ export function addInbound(
   explicit: ExplicitPorts,
 ): void {
   const modes = peerModesOf(model.peerAuthentications, view);
+  const guards = requestGuards(model, view);
   for (const { name, port, listen, application } of explicit.inbound) {
     const protocol = inboundProtocol(model, view, name, port, application);
     const speaks = isHttp(protocol) ? 'http' : 'tcp';
@@ -30,7 +32,7 @@ export function addInbound(
     const routeName = resourceNames.routeConfigurationName({ kind: 'inbound', port: application });
     const chain =
       speaks === 'http'
-        ? httpChain(view, 'inbound', statPrefix, routeName)
+        ? httpChain(view, 'inbound', statPrefix, routeName, guards)
         : tcpChain(view, statPrefix, [{ name: clusterName, weight: 1 }]);
     const parts = acceptedConnections(
       chain,

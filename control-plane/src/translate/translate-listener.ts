@@ -4,6 +4,7 @@ import type { ProxyView } from './proxy-view.js';
 import { corsFilterName, faultFilterName } from './translate-route.js';
 
 type FilterChain = envoy.config.listener.v3.IFilterChain;
+type HttpFilter = envoy.extensions.filters.network.http_connection_manager.v3.IHttpFilter;
 type Listener = envoy.config.listener.v3.IListener;
 type TrafficDirection = envoy.config.core.v3.TrafficDirection;
 
@@ -35,18 +36,19 @@ export function listenerOf(
   };
 }
 
-/** Connections whose requests are seen; their routes come by name. */
+/** Connections whose requests are seen; their routes come by name. `guards` are filters that may refuse a request, in order. */
 export function httpChain(
   view: ProxyView,
   side: ListenerSide,
   statPrefix: string,
   routeConfigurationName: string,
+  guards: readonly HttpFilter[] = [],
 ): FilterChain {
   return {
     filters: [
       {
         name: 'envoy.filters.network.http_connection_manager',
-        typedConfig: connectionManager(view, side, statPrefix, routeConfigurationName),
+        typedConfig: connectionManager(view, side, statPrefix, routeConfigurationName, guards),
       },
     ],
   };
@@ -93,12 +95,13 @@ function connectionManager(
   side: ListenerSide,
   statPrefix: string,
   routeConfigName: string,
+  guards: readonly HttpFilter[],
 ): google.protobuf.IAny {
   const atEdge = side === 'gateway';
   return packAny(hcm.HttpConnectionManager, {
     statPrefix,
     rds: { configSource: adsSource, routeConfigName },
-    httpFilters: [...(side === 'inbound' ? [] : ruleFilters), routerFilter],
+    httpFilters: [...guards, ...(side === 'inbound' ? [] : ruleFilters), routerFilter],
     accessLog: accessLogsOf(view, httpLogFields),
     ...(view.mtls && side === 'inbound' ? forwardedCertificates : {}),
     useRemoteAddress: { value: atEdge },
@@ -118,13 +121,13 @@ const forwardedCertificates: envoy.extensions.filters.network.http_connection_ma
     setCurrentClientCertDetails: { subject: { value: true }, dns: true, uri: true },
   };
 
-const routerFilter: envoy.extensions.filters.network.http_connection_manager.v3.IHttpFilter = {
+const routerFilter: HttpFilter = {
   name: 'envoy.filters.http.router',
   typedConfig: packAny(envoy.extensions.filters.http.router.v3.Router, {}),
 };
 
 /** Idle until a route configures them; a proxy without them serves all the same. */
-const ruleFilters: readonly envoy.extensions.filters.network.http_connection_manager.v3.IHttpFilter[] = [
+const ruleFilters: readonly HttpFilter[] = [
   {
     name: corsFilterName,
     typedConfig: packAny(envoy.extensions.filters.http.cors.v3.Cors, {}),

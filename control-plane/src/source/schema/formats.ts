@@ -73,6 +73,11 @@ export const formats: Readonly<Record<string, (text: string) => boolean | string
       (namespace === '*' || namespace === '.' || dnsLabel.test(namespace)) && isHost(text.slice(slash + 1))
     );
   },
+  'http-url': (text) => {
+    if (!/^https?:\/\/[^\s\\]+$/.test(text) || !URL.canParse(text)) return false;
+    const { username, password, hash } = new URL(text);
+    return username === '' && password === '' && hash === '';
+  },
   'export-to': (text) => text === '*' || text === '.' || text === '~' || dnsLabel.test(text),
   locality: (text) => text.split('/').length <= 3 && /^[\w.-]+(\/[\w.-]+)*$/.test(text),
 };

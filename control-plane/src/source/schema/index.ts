@@ -3,6 +3,7 @@ import { destinationRuleSchema } from './destination-rule.js';
 import { gatewaySchema, kubernetesGatewaySchema } from './gateway.js';
 import { httpRouteSchema } from './http-route.js';
 import { peerAuthenticationSchema } from './peer-authentication.js';
+import { requestAuthenticationSchema } from './request-authentication.js';
 import type { Schema } from './schema-parts.js';
 import { serviceEntrySchema } from './service-entry.js';
 import { serviceSchema } from './service.js';
@@ -21,5 +22,6 @@ export const schemas: Readonly<Record<MeshKind, Schema>> = {
   KubernetesGateway: kubernetesGatewaySchema,
   HTTPRoute: httpRouteSchema,
   PeerAuthentication: peerAuthenticationSchema,
+  RequestAuthentication: requestAuthenticationSchema,
   Workload: workloadSchema,
 };
