@@ -34,7 +34,7 @@ export function bindingsOfHttpRoute(
   const { namespace, name, key } = resource;
   const gatewayServers = new Map<string, readonly string[]>();
   const bindings: RouteBinding[] = [];
-  const common = { key, name, namespace, exportTo: ['*'], tcpRoutes: [] };
+  const common = { key, name, namespace, exportTo: ['*'], tcpRoutes: [], tlsRoutes: [] };
   for (const [i, parent] of spec.parentRefs.entries()) {
     const path = ['spec', 'parentRefs', i];
     const owner = parent.namespace ?? namespace;

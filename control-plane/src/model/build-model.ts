@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { policyOfDestinationRule } from './build-destination-policy.js';
 import { gatewayOf, gatewayOfKubernetes } from './build-gateways.js';
 import { bindingsOfHttpRoute } from './build-http-route.js';
+import { tlsSecretOf } from './build-secrets.js';
 import {
   InstanceIndex,
   instanceOfEntry,
@@ -55,6 +56,9 @@ export function buildModel(
     destinationPolicies: ofKind('DestinationRule').map(policyOf),
     virtualHosts: bindings,
     gateways: buildGateways(ofKind('Gateway'), ofKind('KubernetesGateway'), problems),
+    secrets: new Map(
+      ofKind('Secret').map((resource) => [`${resource.namespace}/${resource.name}`, tlsSecretOf(resource)]),
+    ),
     peerAuthentications: indexPeerAuthentications(ofKind('PeerAuthentication'), settings),
     requestAuthentications: indexRequestAuthentications(ofKind('RequestAuthentication'), settings),
     keySets,

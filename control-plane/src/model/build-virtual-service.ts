@@ -9,7 +9,13 @@ import type {
   TextMatch,
   WeightedDestination,
 } from './http-route.js';
-import type { RouteBinding, TcpRoute } from './mesh-model.js';
+import type {
+  ConnectionDestination,
+  ConnectionMatch,
+  RouteBinding,
+  TcpRoute,
+  TlsRoute,
+} from './mesh-model.js';
 import type { MeshResource } from './mesh-resource.js';
 import type {
   DestinationSpec,
@@ -42,16 +48,34 @@ export function bindingOfVirtualService(resource: MeshResource): RouteBinding {
       routeOf(rule, namespace, `${namespace}/${name}/${rule.name ?? i}`),
     ),
     tcpRoutes: (spec.tcp ?? []).map((rule): TcpRoute => ({
-      matches: (rule.match ?? []).map((match) => ({
-        port: match.port,
-        gateways: match.gateways?.map((gateway) => gatewayKey(gateway, namespace)),
+      matches: (rule.match ?? []).map((match) => connectionMatchOf(match, namespace)),
+      destinations: connectionDestinationsOf(rule.route, namespace),
+    })),
+    tlsRoutes: (spec.tls ?? []).map((rule): TlsRoute => ({
+      matches: rule.match.map((match) => ({
+        ...connectionMatchOf(match, namespace),
+        serverNames: match.sniHosts.map((name) => name.toLowerCase()),
       })),
-      destinations: rule.route.map(({ destination, weight }) => ({
-        ...resolved(destination, namespace),
-        weight: weight ?? (rule.route.length === 1 ? 100 : 0),
-      })),
+      destinations: connectionDestinationsOf(rule.route, namespace),
     })),
   };
+}
+
+function connectionMatchOf(
+  match: { readonly port?: number; readonly gateways?: readonly string[] },
+  namespace: string,
+): ConnectionMatch {
+  return { port: match.port, gateways: match.gateways?.map((gateway) => gatewayKey(gateway, namespace)) };
+}
+
+function connectionDestinationsOf(
+  routes: readonly { readonly destination: DestinationSpec; readonly weight?: number }[],
+  namespace: string,
+): ConnectionDestination[] {
+  return routes.map(({ destination, weight }) => ({
+    ...resolved(destination, namespace),
+    weight: weight ?? (routes.length === 1 ? 100 : 0),
+  }));
 }
 
 /** `NAMESPACE/NAME`, or `mesh`. */

@@ -1,3 +1,4 @@
+import type { TlsSecret } from './build-secrets.js';
 import type { HttpRoute } from './http-route.js';
 import type { KeySets } from './key-sets.js';
 import type { MeshSettings } from './mesh-settings.js';
@@ -21,6 +22,8 @@ export interface MeshModel {
   readonly destinationPolicies: readonly DestinationPolicy[];
   readonly virtualHosts: readonly RouteBinding[];
   readonly gateways: ReadonlyMap<string, GatewayConfig>;
+  /** By `NAMESPACE/NAME`. */
+  readonly secrets: ReadonlyMap<string, TlsSecret>;
   /** The same object while no PeerAuthentication changes. */
   readonly peerAuthentications: PolicyIndex<PeerAuthentication>;
   readonly requestAuthentications: PolicyIndex<RequestAuthentication>;
@@ -125,20 +128,32 @@ export interface RouteBinding {
   readonly exportTo: ExportTo;
   readonly routes: readonly HttpRoute[];
   readonly tcpRoutes: readonly TcpRoute[];
+  /** Of connections that are passed on as they are, by the server name that they ask for. */
+  readonly tlsRoutes: readonly TlsRoute[];
 }
 
 export interface TcpRoute {
   /** Any of them; empty: every connection. */
-  readonly matches: readonly {
-    readonly port: number | undefined;
-    readonly gateways: readonly string[] | undefined;
-  }[];
-  readonly destinations: readonly {
-    readonly host: string;
-    readonly port: number | undefined;
-    readonly subset: string;
-    readonly weight: number;
-  }[];
+  readonly matches: readonly ConnectionMatch[];
+  readonly destinations: readonly ConnectionDestination[];
+}
+
+export interface TlsRoute {
+  /** Any of them. */
+  readonly matches: readonly (ConnectionMatch & { readonly serverNames: readonly string[] })[];
+  readonly destinations: readonly ConnectionDestination[];
+}
+
+export interface ConnectionMatch {
+  readonly port: number | undefined;
+  readonly gateways: readonly string[] | undefined;
+}
+
+export interface ConnectionDestination {
+  readonly host: string;
+  readonly port: number | undefined;
+  readonly subset: string;
+  readonly weight: number;
 }
 
 export interface GatewayConfig {
@@ -158,6 +173,31 @@ export interface GatewayServer {
   readonly protocol: 'http' | 'http2' | 'grpc' | 'tcp';
   /** Host patterns, each with the namespace whose routes may bind (`*`: any). */
   readonly hosts: readonly { readonly namespace: string; readonly host: string }[];
+  /** undefined: plain text. */
+  readonly tls: ServerTls | undefined;
+  /** Requests in plain text are told to come again by https. */
+  readonly httpsRedirect: boolean;
+}
+
+/**
+ * How a gateway's server speaks TLS, or passes it on.
+ *
+ * Shape: certificates come from Secrets in the namespace of the proxy, else from files at the proxy; texts are empty where nothing
+ * is said.
+ */
+export interface ServerTls {
+  readonly mode: 'simple' | 'mutual' | 'optional-mutual' | 'istio-mutual' | 'passthrough';
+  readonly credentialNames: readonly string[];
+  readonly certificateFile: string;
+  readonly keyFile: string;
+  readonly caFile: string;
+  /** Of a client's certificate: names of which it must have one, and hashes one of which it must have. */
+  readonly subjectAltNames: readonly string[];
+  readonly publicKeyHashes: readonly string[];
+  readonly certificateHashes: readonly string[];
+  readonly minVersion: '1.2' | '1.3' | undefined;
+  readonly maxVersion: '1.2' | '1.3' | undefined;
+  readonly cipherSuites: readonly string[];
 }
 
 export interface DestinationPolicy {

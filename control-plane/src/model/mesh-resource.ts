@@ -1,6 +1,7 @@
 /** The kinds that Heddle reads, each with the API versions under which it is accepted. */
 export const meshKinds = {
   Service: ['v1'],
+  Secret: ['v1'],
   VirtualService: ['networking.istio.io/v1', 'networking.istio.io/v1beta1', 'networking.istio.io/v1alpha3'],
   DestinationRule: ['networking.istio.io/v1', 'networking.istio.io/v1beta1', 'networking.istio.io/v1alpha3'],
   ServiceEntry: ['networking.istio.io/v1', 'networking.istio.io/v1beta1', 'networking.istio.io/v1alpha3'],
@@ -36,7 +37,7 @@ export type FieldPath = readonly (string | number)[];
 /**
  * One resource as it was read and found valid by its schema; nothing is defaulted.
  *
- * Shape: `spec` is the plain JSON of the resource.
+ * Shape: `spec` is the plain JSON of the resource; of a Secret, which has none, it is a `SecretSpec` with hidden texts.
  * `contentHash` covers labels, annotations, a written time of creation and `spec` alone: a resource that only moved inside its file keeps it.
  */
 export interface MeshResource<K extends MeshKind = MeshKind> {

@@ -1,3 +1,5 @@
+import type { HiddenText } from '@heddle/engine';
+
 /** What the schemas of `source/schema` let through, for the kinds that the model reads: every field may be absent. */
 
 export type Texts = Readonly<Record<string, string>>;
@@ -112,6 +114,14 @@ export interface VirtualServiceSpec {
   readonly hosts: readonly string[];
   readonly gateways?: readonly string[];
   readonly http?: readonly HttpRuleSpec[];
+  readonly tls?: readonly {
+    readonly match: readonly {
+      readonly sniHosts: readonly string[];
+      readonly port?: number;
+      readonly gateways?: readonly string[];
+    }[];
+    readonly route: readonly { readonly destination: DestinationSpec; readonly weight?: number }[];
+  }[];
   readonly tcp?: readonly {
     readonly match?: readonly { readonly port?: number; readonly gateways?: readonly string[] }[];
     readonly route: readonly { readonly destination: DestinationSpec; readonly weight?: number }[];
@@ -239,7 +249,24 @@ export interface GatewaySpec {
     readonly port: { readonly number: number; readonly name: string; readonly protocol: string };
     readonly hosts: readonly string[];
     readonly name?: string;
+    readonly tls?: ServerTlsSpec;
   }[];
+}
+
+export interface ServerTlsSpec {
+  readonly httpsRedirect?: boolean;
+  readonly mode?: string;
+  readonly serverCertificate?: string;
+  readonly privateKey?: string;
+  readonly caCertificates?: string;
+  readonly credentialName?: string;
+  readonly credentialNames?: readonly string[];
+  readonly subjectAltNames?: readonly string[];
+  readonly verifyCertificateSpki?: readonly string[];
+  readonly verifyCertificateHash?: readonly string[];
+  readonly minProtocolVersion?: string;
+  readonly maxProtocolVersion?: string;
+  readonly cipherSuites?: readonly string[];
 }
 
 export interface KubernetesGatewaySpec {
@@ -249,6 +276,10 @@ export interface KubernetesGatewaySpec {
     readonly hostname?: string;
     readonly port: number;
     readonly protocol: string;
+    readonly tls?: {
+      readonly mode?: string;
+      readonly certificateRefs?: readonly { readonly name: string; readonly namespace?: string }[];
+    };
     readonly allowedRoutes?: { readonly namespaces?: { readonly from?: string } };
   }[];
 }
@@ -373,4 +404,10 @@ export interface PeerAuthenticationSpec extends PolicyTargetSpec {
   readonly mtls?: MutualTlsSpec;
   /** By port number. */
   readonly portLevelMtls?: Readonly<Record<string, MutualTlsSpec>>;
+}
+
+/** A Secret's content; it has no `spec` of its own. */
+export interface SecretSpec {
+  readonly type: string;
+  readonly data: Readonly<Record<string, HiddenText>>;
 }

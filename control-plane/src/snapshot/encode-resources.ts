@@ -17,6 +17,8 @@ export function* encodeResources(resources: ProxyResources): Iterable<RawResourc
   const { RouteConfiguration } = envoy.config.route.v3;
   yield* encodeAll(typeUrls.cluster, Cluster, resources.clusters);
   yield* encodeLoadAssignments(resources.loadAssignments);
+  const { Secret } = envoy.extensions.transport_sockets.tls.v3;
+  yield* encodeAll(typeUrls.secret, Secret, resources.secrets);
   yield* encodeAll(typeUrls.listener, Listener, resources.listeners);
   yield* encodeAll(typeUrls.routeConfiguration, RouteConfiguration, resources.routeConfigurations);
 }

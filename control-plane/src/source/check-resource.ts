@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { hostMatches } from '../model/hostname.js';
 import type { MeshResource } from '../model/mesh-resource.js';
 import type {
   DestinationRuleSpec,
@@ -14,6 +15,7 @@ import type {
   WorkloadSpec,
 } from '../model/resource-specs.js';
 import { checkJwtRules } from './check-jwt-rules.js';
+import { checkGatewayTls, checkKubernetesGatewayTls } from './check-gateway-tls.js';
 import { checkDestinationTls } from './check-tls.js';
 import { regexMistake } from './schema/formats.js';
 import type { SchemaProblem } from './validate-resource.js';
@@ -30,9 +32,9 @@ export function checkResource(resource: MeshResource): readonly SchemaProblem[] 
     case 'ServiceEntry':
       return checkServiceEntry(resource.spec as ServiceEntrySpec);
     case 'Gateway':
-      return checkGateway(resource.spec as GatewaySpec);
+      return checkGatewayTls(resource.spec as GatewaySpec);
     case 'KubernetesGateway':
-      return checkKubernetesGateway(resource.spec as KubernetesGatewaySpec);
+      return checkKubernetesGateway(resource.spec as KubernetesGatewaySpec, resource.namespace);
     case 'HTTPRoute':
       return checkHttpRoute(resource.spec as HttpRouteSpec);
     case 'Workload':
@@ -41,6 +43,7 @@ export function checkResource(resource: MeshResource): readonly SchemaProblem[] 
       return checkPeerAuthentication(resource.spec as PeerAuthenticationSpec);
     case 'RequestAuthentication':
       return checkJwtRules(resource.spec as RequestAuthenticationSpec);
+    case 'Secret':
     case 'WorkloadEntry':
       return [];
   }
@@ -48,8 +51,8 @@ export function checkResource(resource: MeshResource): readonly SchemaProblem[] 
 
 function checkVirtualService(spec: VirtualServiceSpec): SchemaProblem[] {
   const problems: SchemaProblem[] = [];
-  if (spec.http === undefined && spec.tcp === undefined) {
-    problems.push({ path: ['spec'], message: 'spec has no rules', expected: 'http or tcp' });
+  if (spec.http === undefined && spec.tcp === undefined && spec.tls === undefined) {
+    problems.push({ path: ['spec'], message: 'spec has no rules', expected: 'http, tcp or tls' });
   }
   for (const [i, host] of spec.hosts.entries()) {
     if (host.startsWith('*') && (spec.gateways ?? ['mesh']).includes('mesh') && host === '*') {
@@ -61,12 +64,34 @@ function checkVirtualService(spec: VirtualServiceSpec): SchemaProblem[] {
     }
   }
   for (const [i, rule] of (spec.http ?? []).entries()) checkHttpRule(rule, ['spec', 'http', i], problems);
-  for (const [i, rule] of (spec.tcp ?? []).entries()) {
-    if (rule.route.length > 1 && rule.route.every(({ weight }) => (weight ?? 0) === 0)) {
+  for (const kind of ['tcp', 'tls'] as const) {
+    for (const [i, { route }] of (spec[kind] ?? []).entries()) {
+      if (route.length === 1 || route.some(({ weight }) => (weight ?? 0) > 0)) continue;
       problems.push({
-        path: ['spec', 'tcp', i, 'route'],
+        path: ['spec', kind, i, 'route'],
         message: 'all weights are zero',
         expected: 'a weight above zero',
+      });
+    }
+  }
+  for (const [i, rule] of (spec.tls ?? []).entries()) {
+    for (const [j, { sniHosts, gateways }] of rule.match.entries()) {
+      const path = ['spec', 'tls', i, 'match', j];
+      for (const [k, name] of sniHosts.entries()) {
+        if (spec.hosts.some((host) => hostMatches(host.toLowerCase(), name.toLowerCase()))) continue;
+        problems.push({
+          path: [...path, 'sniHosts', k],
+          message: `${name} is none of the hosts of this VirtualService`,
+          expected: `one that ${spec.hosts.join(', ')} ${spec.hosts.length === 1 ? 'covers' : 'cover'}`,
+        });
+      }
+      if (!(gateways ?? spec.gateways ?? ['mesh']).includes('mesh')) continue;
+      problems.push({
+        path,
+        message:
+          'TLS is routed by its server name at gateways alone; inside the mesh this rule is not in force',
+        expected: 'gateways without mesh',
+        severity: 'warning',
       });
     }
   }
@@ -251,23 +276,11 @@ function checkServiceEntry(spec: ServiceEntrySpec): SchemaProblem[] {
   return problems;
 }
 
-function checkGateway(spec: GatewaySpec): SchemaProblem[] {
-  const problems: SchemaProblem[] = [];
-  for (const [i, server] of spec.servers.entries()) {
-    const protocol = server.port.protocol.toUpperCase();
-    if (protocol === 'HTTPS' || protocol === 'TLS')
-      problems.push(noTls(['spec', 'servers', i, 'port', 'protocol'], protocol));
-  }
-  return problems;
-}
-
-function checkKubernetesGateway(spec: KubernetesGatewaySpec): SchemaProblem[] {
-  const problems = unique(spec.listeners, ['spec', 'listeners'], ['name']);
-  for (const [i, { protocol }] of spec.listeners.entries()) {
-    if (protocol !== 'HTTP' && protocol !== 'TCP')
-      problems.push(noTls(['spec', 'listeners', i, 'protocol'], protocol));
-  }
-  return problems;
+function checkKubernetesGateway(spec: KubernetesGatewaySpec, namespace: string): SchemaProblem[] {
+  return [
+    ...unique(spec.listeners, ['spec', 'listeners'], ['name']),
+    ...checkKubernetesGatewayTls(spec, namespace),
+  ];
 }
 
 function checkPeerAuthentication({ selector, portLevelMtls }: PeerAuthenticationSpec): SchemaProblem[] {
@@ -280,14 +293,6 @@ function checkPeerAuthentication({ selector, portLevelMtls }: PeerAuthentication
       at: 'key',
     },
   ];
-}
-
-function noTls(path: readonly (string | number)[], protocol: string): SchemaProblem {
-  return {
-    path,
-    message: `protocol ${protocol} is not built yet at gateways`,
-    expected: 'HTTP, HTTP2, GRPC or TCP',
-  };
 }
 
 function checkHttpRoute(spec: HttpRouteSpec): SchemaProblem[] {

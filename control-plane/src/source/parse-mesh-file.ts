@@ -23,7 +23,9 @@ import {
 } from '../model/mesh-resource.js';
 import type { ProblemWording, SourceProblem } from '../model/source-problem.js';
 import { checkResource } from './check-resource.js';
+import { readSecret } from './read-secret.js';
 import { schemas } from './schema/index.js';
+import { SecretLines } from './secret-lines.js';
 import { validateValue } from './validate-resource.js';
 
 /** What a file's text says. */
@@ -72,12 +74,14 @@ class DocumentReader implements ParsedMeshFile {
   readonly #file: string;
   readonly #source: string;
   readonly #lines: LineCounter;
+  readonly #secrets: SecretLines;
   #count = 0;
 
   constructor(file: string, source: string) {
     this.#file = file;
     this.#source = source;
     this.#lines = new LineCounter();
+    this.#secrets = new SecretLines(source);
   }
 
   fail(message: string, offset = 0, expected?: string): void {
@@ -114,7 +118,11 @@ class DocumentReader implements ParsedMeshFile {
   #readDocument(document: Document.Parsed): void {
     // One mistake in the writing upsets what follows: the first error is the one to mend.
     const [error] = document.errors;
-    if (error !== undefined) this.fail(wordYamlError(error.code, error.message), error.pos[0]);
+    if (error !== undefined) {
+      // The parser's own words may repeat what it read.
+      const message = this.#secrets.holds(this.#lines.linePos(error.pos[0]).line) ? '' : error.message;
+      this.fail(wordYamlError(error.code, message), error.pos[0]);
+    }
     if (document.errors.length > 0) return;
     const twice = repeatedField(document);
     if (twice !== undefined) return this.fail('a field stands twice in one object', twice);
@@ -124,11 +132,13 @@ class DocumentReader implements ParsedMeshFile {
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       const unknown = /^Unresolved alias[^:]*: (.+)$/.exec(message)?.[1];
+      const start = document.contents?.range[0] ?? 0;
       if (unknown !== undefined) {
         const at = Math.max(0, this.#source.indexOf(`*${unknown}`));
+        if (this.#secrets.holds(this.#lines.linePos(at).line))
+          return this.fail('an alias names nothing', start, 'an anchor before it');
         return this.fail(`the alias *${unknown} names nothing`, at, `an anchor &${unknown} before it`);
       }
-      const start = document.contents?.range[0] ?? 0;
       if (!/alias/i.test(message)) return this.fail(message, start);
       return this.fail(
         'its aliases (*name) expand to too much',
@@ -169,7 +179,9 @@ class DocumentReader implements ParsedMeshFile {
     const name = typeof metadata['name'] === 'string' ? metadata['name'] : undefined;
     const namespace = typeof metadata['namespace'] === 'string' ? metadata['namespace'] : 'default';
     const shape = validateValue(schemas[meshKind], value);
-    const spec = value['spec'] ?? {};
+    const secret = meshKind === 'Secret' ? readSecret(value) : undefined;
+    if (secret !== undefined && !this.#secrets.holds(origin.line)) this.#secrets.hideAll();
+    const spec = secret?.spec ?? value['spec'] ?? {};
     const createdAtMs = createdAtMsOf(metadata['creationTimestamp']);
     const annotations = annotationsOf(metadata['annotations']);
     const resource: MeshResource = {
@@ -186,14 +198,20 @@ class DocumentReader implements ParsedMeshFile {
       origin,
     };
     const found = [...shape];
-    if (!shape.some(isError)) found.push(...checkResource(resource));
+    if (!shape.some(isError)) found.push(...(secret?.problems ?? checkResource(resource)));
     for (const { path, ...wording } of found) this.#problem(origin, path, wording, resource);
     if (found.some(isError)) {
       if (name === undefined) this.unreadable = true;
       else this.refused.add(resource.key);
       return;
     }
-    const contentHash = hashOf([meshKind, resource.labels, annotations, createdAtMs, spec]);
+    const contentHash = hashOf([
+      meshKind,
+      resource.labels,
+      annotations,
+      createdAtMs,
+      secret === undefined ? spec : [value['type'], value['data'], value['stringData']],
+    ]);
     this.resources.push({ ...resource, contentHash });
   }
 
@@ -256,7 +274,7 @@ class DocumentReader implements ParsedMeshFile {
     const start = this.#lines.lineStarts[line - 1];
     if (start === undefined) return undefined;
     const end = this.#source.indexOf('\n', start);
-    return this.#source.slice(start, end < 0 ? undefined : end).replace(/\r$/, '');
+    return this.#secrets.shown(line, this.#source.slice(start, end < 0 ? undefined : end).replace(/\r$/, ''));
   }
 
   #problem(origin: ResourceOrigin, path: FieldPath, wording: ProblemWording, resource?: MeshResource): void {
@@ -412,9 +430,12 @@ function wordYamlError(code: string, message: string): string {
     case 'BAD_INDENT':
       return 'the indentation does not fit the lines around it';
     case 'MISSING_CHAR':
-      return /quote/.test(message) ? 'a closing quote is missing' : lowerFirst(message);
+      if (/quote/.test(message)) return 'a closing quote is missing';
+      return message === '' ? 'a character is missing' : lowerFirst(message);
     default:
-      return `this is not valid YAML: ${lowerFirst(message)}`;
+      return message === ''
+        ? `this is not valid YAML (${code})`
+        : `this is not valid YAML: ${lowerFirst(message)}`;
   }
 }
 

@@ -57,6 +57,10 @@ class Validation {
     if (type === undefined) return true;
     const types = (Array.isArray(type) ? type : [type]) as readonly string[];
     if (types.some((name) => hasType(name, value))) return true;
+    if (schema['hidden'] === true) {
+      this.#wrong(schema, path, `${nameOf(path)} is no text`);
+      return false;
+    }
     this.#wrong(schema, path, `${nameOf(path)} is ${describe(value)}`, typeHint(schema, types, value));
     return false;
   }

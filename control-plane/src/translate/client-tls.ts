@@ -1,7 +1,7 @@
 import { envoy, packAny } from '@heddle/xds-protos';
 import type { ClientTls } from '../model/mesh-model.js';
-import { gatewaySecret, gatewaySecretCa } from './gateway-secrets.js';
 import { clientProtocolVersions, subjectAltNameMatchers, tlsSocketName } from './mesh-tls.js';
+import { authoritiesFrom, certificateFrom } from './secret-references.js';
 
 type CommonTlsContext = envoy.extensions.transport_sockets.tls.v3.ICommonTlsContext;
 type ValidationContext = envoy.extensions.transport_sockets.tls.v3.ICertificateValidationContext;
@@ -33,7 +33,7 @@ export function clientSocket(
 function certificateOf(rule: ClientTls): CommonTlsContext {
   if (rule.mode !== 'mutual') return {};
   if (rule.credentialName !== '') {
-    return { tlsCertificateSdsSecretConfigs: [gatewaySecret(rule.credentialName)] };
+    return { tlsCertificateSdsSecretConfigs: [certificateFrom(rule.credentialName)] };
   }
   return {
     tlsCertificates: [
@@ -50,7 +50,7 @@ function validationOf(rule: ClientTls, names: readonly string[], systemRootsPath
     return {
       combinedValidationContext: {
         defaultValidationContext: named,
-        validationContextSdsSecretConfig: gatewaySecretCa(rule.credentialName),
+        validationContextSdsSecretConfig: authoritiesFrom(rule.credentialName),
       },
     };
   }

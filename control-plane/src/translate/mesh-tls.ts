@@ -63,10 +63,15 @@ export function spiffeId(trustDomain: string, account: string): string {
 }
 
 /**
- * Mutual TLS as a sidecar's server side: callers of this trust domain alone, whoever they are.
+ * Mutual TLS as a sidecar's server side: callers of this trust domain alone, whoever they are unless names are given.
  * Source: Istio's BuildInboundTLS.
  */
-export function meshServerSocket(trustDomain: string, speaks: 'http' | 'tcp'): TransportSocket {
+export function meshServerSocket(
+  trustDomain: string,
+  speaks: 'http' | 'tcp',
+  names: readonly string[] = [],
+): TransportSocket {
+  const anybody = { sanType: URI, matcher: { prefix: `spiffe://${trustDomain}/` } };
   return {
     name: tlsSocketName,
     typedConfig: packAny(tls.DownstreamTlsContext, {
@@ -82,7 +87,7 @@ export function meshServerSocket(trustDomain: string, speaks: 'http' | 'tcp'): T
         tlsCertificateSdsSecretConfigs: [ownCertificate],
         combinedValidationContext: {
           defaultValidationContext: {
-            matchTypedSubjectAltNames: [{ sanType: URI, matcher: { prefix: `spiffe://${trustDomain}/` } }],
+            matchTypedSubjectAltNames: names.length === 0 ? [anybody] : subjectAltNameMatchers(names),
           },
           validationContextSdsSecretConfig: trustBundle,
         },

@@ -6,4 +6,6 @@ export interface ProxyResources {
   readonly routeConfigurations: ReadonlyMap<string, envoy.config.route.v3.IRouteConfiguration>;
   readonly clusters: ReadonlyMap<string, envoy.config.cluster.v3.ICluster>;
   readonly loadAssignments: ReadonlyMap<string, envoy.config.endpoint.v3.IClusterLoadAssignment>;
+  /** Certificates of a gateway; never the workload's own. */
+  readonly secrets: ReadonlyMap<string, envoy.extensions.transport_sockets.tls.v3.ISecret>;
 }

@@ -8,6 +8,8 @@ export class ResourceSet {
   readonly #clusters = new Map<string, envoy.config.cluster.v3.ICluster>();
   readonly #loadAssignments = new Map<string, envoy.config.endpoint.v3.IClusterLoadAssignment>();
 
+  readonly #secrets = new Map<string, envoy.extensions.transport_sockets.tls.v3.ISecret>();
+
   addListener(listener: envoy.config.listener.v3.IListener): void {
     this.#listeners.set(listener.name ?? '', listener);
   }
@@ -24,12 +26,17 @@ export class ResourceSet {
     this.#loadAssignments.set(assignment.clusterName ?? '', assignment);
   }
 
+  addSecret(secret: envoy.extensions.transport_sockets.tls.v3.ISecret): void {
+    this.#secrets.set(secret.name ?? '', secret);
+  }
+
   finish(): ProxyResources {
     return {
       listeners: byName(this.#listeners),
       routeConfigurations: byName(this.#routeConfigurations),
       clusters: byName(this.#clusters),
       loadAssignments: byName(this.#loadAssignments),
+      secrets: byName(this.#secrets),
     };
   }
 }

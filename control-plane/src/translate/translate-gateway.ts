@@ -1,19 +1,22 @@
 import { resourceNames, type envoy } from '@heddle/xds-protos';
-import { selects } from '../model/build-services.js';
-import { compareSpecificity, hostMatches } from '../model/hostname.js';
-import type { GatewayConfig, GatewayServer, MeshModel, RouteBinding } from '../model/mesh-model.js';
+import type { MeshModel } from '../model/mesh-model.js';
+import {
+  serves,
+  tcpClusters,
+  tlsClusters,
+  virtualHostsOf,
+  type BoundServer,
+  type GatewayPlace,
+} from './gateway-routes.js';
+import { addGatewaySecrets } from './gateway-secrets.js';
+import { serverSocket } from './gateway-tls.js';
 import type { ProxyView } from './proxy-view.js';
-import type { ResourceSet } from './resource-set.js';
 import { requestGuards } from './request-guards.js';
-import { httpChain, listenerOf, tcpChain } from './translate-listener.js';
-import { routesOf } from './translate-virtual-host.js';
-import { isVisible, type NamespaceScope } from './visibility.js';
+import type { ResourceSet } from './resource-set.js';
+import { httpChain, listenerOf, tcpChain, tlsInspector } from './translate-listener.js';
+import type { NamespaceScope } from './visibility.js';
 
-/** A server of a gateway that this proxy serves. */
-interface BoundServer {
-  readonly gateway: GatewayConfig;
-  readonly server: GatewayServer;
-}
+type FilterChain = envoy.config.listener.v3.IFilterChain;
 
 /** Listeners and routes of a gateway: its servers by port, and the rules bound to them. */
 export function addGateway(set: ResourceSet, model: MeshModel, view: ProxyView, scope: NamespaceScope): void {
@@ -25,112 +28,120 @@ export function addGateway(set: ResourceSet, model: MeshModel, view: ProxyView, 
     }
   }
   for (const [port, servers] of [...byPort].sort(([a], [b]) => a - b))
-    addPort(set, model, view, scope, port, servers);
+    addPort(set, { model, view, scope, port }, servers);
+  addGatewaySecrets(set, model, view, scope);
 }
 
-/** Whether a proxy serves a gateway. */
-export function serves(view: Pick<ProxyView, 'namespace' | 'labels'>, gateway: GatewayConfig): boolean {
-  return (
-    selects(gateway.selector, view.labels) && (gateway.anyNamespace || gateway.namespace === view.namespace)
-  );
-}
-
-function addPort(
-  set: ResourceSet,
-  model: MeshModel,
-  view: ProxyView,
-  scope: NamespaceScope,
-  port: number,
-  servers: readonly BoundServer[],
-): void {
+/** A port may be shared by servers of plain text and of TLS: the first bytes tell. */
+function addPort(set: ResourceSet, place: GatewayPlace, servers: readonly BoundServer[]): void {
+  const { view, port } = place;
   const address = view.explicit?.bindAddress ?? '0.0.0.0';
   const mapped = view.explicit?.gatewayPorts ?? {};
   const listen = Object.hasOwn(mapped, String(port)) ? (mapped[String(port)] as number) : port;
-  const http = servers.filter(({ server }) => server.protocol !== 'tcp');
-  if (http.length === 0) {
-    const clusters = tcpClusters(model, view, port, servers);
-    if (clusters.length > 0) {
-      const filterChains = [tcpChain(view, `gateway_${port}`, clusters)];
-      set.addListener(listenerOf('gateway', address, listen, { filterChains }));
-    }
+  const secure = secureChains(
+    set,
+    place,
+    servers.filter(({ server }) => server.tls !== undefined),
+  );
+  const plain = plainChain(
+    set,
+    place,
+    servers.filter(({ server }) => server.tls === undefined),
+  );
+  if (secure.length === 0) {
+    if (plain !== undefined)
+      set.addListener(listenerOf('gateway', address, listen, { filterChains: [plain] }));
     return;
   }
+  const filterChains =
+    plain === undefined
+      ? secure
+      : [...secure, { ...plain, filterChainMatch: { transportProtocol: 'raw_buffer' } }];
+  set.addListener(listenerOf('gateway', address, listen, { filterChains, listenerFilters: [tlsInspector] }));
+}
+
+function plainChain(
+  set: ResourceSet,
+  place: GatewayPlace,
+  servers: readonly BoundServer[],
+): FilterChain | undefined {
+  const { view, port } = place;
+  const http = servers.filter(({ server }) => server.protocol !== 'tcp');
+  if (http.length === 0) {
+    const clusters = tcpClusters(place, servers);
+    return clusters.length === 0 ? undefined : tcpChain(view, `gateway_${port}`, clusters);
+  }
   const name = resourceNames.routeConfigurationName({ kind: 'gateway-http', port });
-  const guards = requestGuards(model, view);
-  const filterChains = [httpChain(view, 'gateway', `gateway_${port}`, name, guards)];
-  set.addListener(listenerOf('gateway', address, listen, { filterChains }));
+  addRoutes(set, place, name, http);
+  return httpChain(view, 'gateway', `gateway_${port}`, name, requestGuards(place.model, view));
+}
+
+/**
+ * One filter chain for each server, chosen by the server name that the client asks for.
+ *
+ * Shape: a name belongs to the first server that has it. A server whose certificate is not there is left out: its clients are
+ * turned away, and no other server of the port waits for it.
+ */
+function secureChains(set: ResourceSet, place: GatewayPlace, servers: readonly BoundServer[]): FilterChain[] {
+  const taken = new Set<string>();
+  const chains: FilterChain[] = [];
+  const guards = requestGuards(place.model, place.view);
+  const add = (serverNames: readonly string[], chain: FilterChain): void => {
+    const names = [...new Set(serverNames)].filter((name) => !taken.has(name));
+    for (const name of names) taken.add(name);
+    if (names.length === 0) return;
+    chains.push({ ...chain, filterChainMatch: matchOf(names) });
+  };
+  for (const bound of servers) {
+    const { server, gateway } = bound;
+    const { tls } = server;
+    if (tls === undefined) continue;
+    const statPrefix = `gateway_${place.port}_${server.name}`;
+    if (tls.mode === 'passthrough') {
+      for (const { serverNames, clusters } of tlsClusters(place, bound)) {
+        add(serverNames, tcpChain(place.view, statPrefix, clusters));
+      }
+      continue;
+    }
+    const speaks = server.protocol === 'tcp' ? 'tcp' : 'http';
+    const transportSocket = serverSocket(place, tls, speaks);
+    if (transportSocket === undefined) continue;
+    const hosts = server.hosts.map(({ host }) => host);
+    if (speaks === 'tcp') {
+      const clusters = tcpClusters(place, [bound]);
+      if (clusters.length > 0) add(hosts, { ...tcpChain(place.view, statPrefix, clusters), transportSocket });
+      continue;
+    }
+    const routes = resourceNames.routeConfigurationName({
+      kind: 'gateway-https',
+      port: place.port,
+      portName: server.name,
+      gateway: gateway.name,
+      namespace: gateway.namespace,
+    });
+    const before = chains.length;
+    add(hosts, { ...httpChain(place.view, 'gateway', statPrefix, routes, guards), transportSocket });
+    if (chains.length > before) addRoutes(set, place, routes, [bound]);
+  }
+  return chains;
+}
+
+/** `*` among names is every client, also one that asks for none. */
+function matchOf(serverNames: readonly string[]): envoy.config.listener.v3.IFilterChainMatch {
+  const named = serverNames.includes('*') ? {} : { serverNames: [...serverNames] };
+  return { transportProtocol: 'tls', ...named };
+}
+
+function addRoutes(
+  set: ResourceSet,
+  place: GatewayPlace,
+  name: string,
+  servers: readonly BoundServer[],
+): void {
   set.addRouteConfiguration({
     name,
-    virtualHosts: virtualHostsOf(model, view, scope, port, http),
+    virtualHosts: virtualHostsOf(place, servers),
     // Callers may reach the gateway by another port than its own.
     ignorePortInHostMatching: true,
   });
-}
-
-function virtualHostsOf(
-  model: MeshModel,
-  view: ProxyView,
-  scope: NamespaceScope,
-  port: number,
-  servers: readonly BoundServer[],
-): envoy.config.route.v3.IVirtualHost[] {
-  const gateways = [...new Set(servers.map(({ gateway }) => gateway.key))];
-  const byDomain = new Map<string, RouteBinding[]>();
-  for (const binding of model.virtualHosts) {
-    if (binding.routes.length === 0 || !isVisible(binding.exportTo, view.namespace)) continue;
-    for (const bound of servers) {
-      for (const domain of domainsOf(binding, bound)) {
-        const sharing = byDomain.get(domain) ?? [];
-        if (!sharing.includes(binding)) byDomain.set(domain, [...sharing, binding]);
-      }
-    }
-  }
-  return [...byDomain]
-    .sort(([a], [b]) => compareSpecificity(a, b))
-    .map(([domain, bindings]) => ({
-      name: resourceNames.virtualHostName(domain, port),
-      domains: [domain],
-      routes: routesOf(bindings, { scope, view, gateways, port, authority: '' }),
-    }));
-}
-
-/** The host names for which a server serves some rules: where the hosts of both meet. */
-export function domainsOf(binding: RouteBinding, { gateway, server }: BoundServer): readonly string[] {
-  if (!binding.gateways.includes(gateway.key)) return [];
-  const wanted = binding.gatewayServers?.get(gateway.key);
-  if (wanted !== undefined && !wanted.includes(server.name)) return [];
-  const domains: string[] = [];
-  for (const { namespace, host: served } of server.hosts) {
-    if (namespace !== '*' && namespace !== binding.namespace) continue;
-    for (const host of binding.hosts) {
-      if (hostMatches(served, host)) domains.push(host);
-      else if (hostMatches(host, served)) domains.push(served);
-    }
-  }
-  return [...new Set(domains)];
-}
-
-function tcpClusters(
-  model: MeshModel,
-  view: ProxyView,
-  port: number,
-  servers: readonly BoundServer[],
-): readonly { readonly name: string; readonly weight: number }[] {
-  for (const binding of model.virtualHosts) {
-    if (!isVisible(binding.exportTo, view.namespace)) continue;
-    const bound = servers.find((candidate) => domainsOf(binding, candidate).length > 0);
-    if (bound === undefined) continue;
-    for (const route of binding.tcpRoutes) {
-      const holds = (match: (typeof route.matches)[number]): boolean =>
-        (match.port === undefined || match.port === port) &&
-        (match.gateways?.includes(bound.gateway.key) ?? true);
-      if (route.matches.length > 0 && !route.matches.some(holds)) continue;
-      const targets = route.destinations.filter(({ weight }) => weight > 0);
-      return targets.map(({ host, port: written, subset, weight }) => ({
-        name: resourceNames.clusterName({ direction: 'outbound', port: written ?? port, subset, host }),
-        weight,
-      }));
-    }
-  }
-  return [];
 }

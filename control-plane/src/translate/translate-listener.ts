@@ -103,7 +103,8 @@ function connectionManager(
     rds: { configSource: adsSource, routeConfigName },
     httpFilters: [...guards, ...(side === 'inbound' ? [] : ruleFilters), routerFilter],
     accessLog: accessLogsOf(view, httpLogFields),
-    ...(view.mtls && side === 'inbound' ? forwardedCertificates : {}),
+    ...(view.mtls && side === 'inbound' ? certificatesOfCallers : {}),
+    ...(atEdge ? certificatesOfClients : {}),
     useRemoteAddress: { value: atEdge },
     generateRequestId: { value: true },
     normalizePath: { value: true },
@@ -114,12 +115,19 @@ function connectionManager(
   });
 }
 
+type ConnectionManager = envoy.extensions.filters.network.http_connection_manager.v3.IHttpConnectionManager;
+
 /** Source: Istio's sidecars; a caller without a certificate has its header removed. */
-const forwardedCertificates: envoy.extensions.filters.network.http_connection_manager.v3.IHttpConnectionManager =
-  {
-    forwardClientCertDetails: hcm.HttpConnectionManager.ForwardClientCertDetails.APPEND_FORWARD,
-    setCurrentClientCertDetails: { subject: { value: true }, dns: true, uri: true },
-  };
+const certificatesOfCallers: ConnectionManager = {
+  forwardClientCertDetails: hcm.HttpConnectionManager.ForwardClientCertDetails.APPEND_FORWARD,
+  setCurrentClientCertDetails: { subject: { value: true }, dns: true, uri: true },
+};
+
+/** Source: Istio's gateways; what clients say of themselves is never passed on. */
+const certificatesOfClients: ConnectionManager = {
+  forwardClientCertDetails: hcm.HttpConnectionManager.ForwardClientCertDetails.SANITIZE_SET,
+  setCurrentClientCertDetails: { subject: { value: true }, cert: true, dns: true, uri: true },
+};
 
 const routerFilter: HttpFilter = {
   name: 'envoy.filters.http.router',

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -143,8 +144,28 @@ function resourcesAsJson(resources: ProxyResources): unknown {
     routeConfigurations: listOf(resources.routeConfigurations, envoy.config.route.v3.RouteConfiguration),
     clusters: listOf(resources.clusters, envoy.config.cluster.v3.Cluster),
     loadAssignments: listOf(resources.loadAssignments, envoy.config.endpoint.v3.ClusterLoadAssignment),
+    ...(resources.secrets.size === 0 ? {} : { secrets: [...resources.secrets.values()].map(secretAsJson) }),
   };
 }
+
+/** The texts are those of the input. */
+function secretAsJson({ name, tlsCertificate, validationContext }: Secret): unknown {
+  const text = (source: envoy.config.core.v3.IDataSource | null | undefined): string =>
+    Buffer.from(source?.inlineBytes ?? [])
+      .toString('utf8')
+      .replaceAll(/-----BEGIN ([A-Z ]+)-----[^-]+-----END [A-Z ]+-----\n/g, (block, kind: string) =>
+        kind === 'CERTIFICATE' ? new X509Certificate(block).subject : kind,
+      );
+  return {
+    name,
+    ...(tlsCertificate == null
+      ? {}
+      : { certificate: text(tlsCertificate.certificateChain), key: text(tlsCertificate.privateKey) }),
+    ...(validationContext == null ? {} : { authorities: text(validationContext.trustedCa) }),
+  };
+}
+
+type Secret = envoy.extensions.transport_sockets.tls.v3.ISecret;
 
 interface Codec<I, T> {
   encode(message: I): { finish(): Uint8Array };
@@ -170,6 +191,7 @@ function encoded(resources: ProxyResources): string[] {
     ...bytes(resources.routeConfigurations, envoy.config.route.v3.RouteConfiguration),
     ...bytes(resources.clusters, envoy.config.cluster.v3.Cluster),
     ...bytes(resources.loadAssignments, envoy.config.endpoint.v3.ClusterLoadAssignment),
+    ...bytes(resources.secrets, envoy.extensions.transport_sockets.tls.v3.Secret),
   ];
 }
 

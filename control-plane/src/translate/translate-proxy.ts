@@ -1,6 +1,7 @@
 import type { envoy } from '@heddle/xds-protos';
 import type { MeshModel, Service, TrafficPolicy } from '../model/mesh-model.js';
 import type { ProxyResources } from './proxy-resources.js';
+import { credentialRules, hasCredential } from './gateway-secrets.js';
 import { spiffeId } from './mesh-tls.js';
 import type { ProxyView } from './proxy-view.js';
 import { ResourceSet } from './resource-set.js';
@@ -30,6 +31,7 @@ export function translateProxy(model: MeshModel, view: ProxyView): ProxyResource
   for (const cluster of own.clusters.values()) set.addCluster(cluster);
   for (const listener of own.listeners.values()) set.addListener(listener);
   for (const routes of own.routeConfigurations.values()) set.addRouteConfiguration(routes);
+  for (const secret of own.secrets.values()) set.addSecret(secret);
   return set.finish();
 }
 
@@ -76,13 +78,13 @@ function serviceResources(
   if (byPolicy === undefined) ofServices.set(service, (byPolicy = new WeakMap()));
   let byCaller = byPolicy.get(policy);
   if (byCaller === undefined) byPolicy.set(policy, (byCaller = new Map()));
-  const caller = callerKey(view, policy);
+  const caller = callerKey(model, view, policy);
   let made = byCaller.get(caller);
   if (made?.peers !== model.peerAuthentications) {
     const clusters = clustersOf(service, policy, {
       peers: model.peerAuthentications,
       mtls: view.mtls,
-      hasCredentials: view.role === 'gateway',
+      hasCredential: (rule) => hasCredential(model, view, rule),
       systemRootsPath: view.systemRootsPath,
       identities: service.serviceAccounts.map((account) => spiffeId(model.settings.trustDomain, account)),
     });
@@ -101,11 +103,13 @@ function serviceResources(
 const maxCallers = 16;
 
 /** What a view brings that clusters and endpoints depend on. */
-function callerKey(view: ProxyView, policy: EffectivePolicy): string {
+function callerKey(model: MeshModel, view: ProxyView, policy: EffectivePolicy): string {
   const asksForTls = ({ tls, portLevel }: TrafficPolicy): boolean =>
     tls?.mode === 'simple' || tls?.mode === 'mutual' || [...(portLevel?.values() ?? [])].some(asksForTls);
   const isOwn = asksForTls(policy.traffic) || policy.subsets.some(({ traffic }) => asksForTls(traffic));
-  return `${view.mtls}${isOwn ? ` ${view.role} ${view.systemRootsPath}` : ''}`;
+  if (!isOwn) return String(view.mtls);
+  const credentials = credentialRules(policy).map((rule) => hasCredential(model, view, rule));
+  return `${view.mtls} ${credentials.join()} ${view.systemRootsPath}`;
 }
 
 const ofViews = new WeakMap<ProxyView, { readonly configHash: string; readonly resources: ProxyResources }>();

@@ -15,8 +15,8 @@ export interface TlsCaller {
   readonly mtls: boolean;
   /** SPIFFE identities of those who may answer for the service. */
   readonly identities: readonly string[];
-  /** Whether it may get the Secrets of its namespace. */
-  readonly hasCredentials: boolean;
+  /** Whether it gets the Secret that a rule asks for. */
+  readonly hasCredential: (rule: ClientTls) => boolean;
   readonly systemRootsPath: string;
 }
 
@@ -76,7 +76,7 @@ export function upstreamTlsOf(
     }
     case 'simple':
     case 'mutual':
-      if (rule.credentialName !== '' && !caller.hasCredentials) return undefined;
+      if (rule.credentialName !== '' && !caller.hasCredential(rule)) return undefined;
       return {
         transportSocket: clientSocket(rule, serverNamesOf(service, rule), speaks, caller.systemRootsPath),
       };

@@ -5,6 +5,7 @@ import { httpRouteSchema } from './http-route.js';
 import { peerAuthenticationSchema } from './peer-authentication.js';
 import { requestAuthenticationSchema } from './request-authentication.js';
 import type { Schema } from './schema-parts.js';
+import { secretSchema } from './secret.js';
 import { serviceEntrySchema } from './service-entry.js';
 import { serviceSchema } from './service.js';
 import { virtualServiceSchema } from './virtual-service.js';
@@ -14,6 +15,7 @@ import { workloadSchema } from './workload.js';
 /** The schema of each kind. */
 export const schemas: Readonly<Record<MeshKind, Schema>> = {
   Service: serviceSchema,
+  Secret: secretSchema,
   VirtualService: virtualServiceSchema,
   DestinationRule: destinationRuleSchema,
   ServiceEntry: serviceEntrySchema,

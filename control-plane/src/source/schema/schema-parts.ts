@@ -3,7 +3,7 @@
  *
  * `expected` is what a user is told to write. `oneField` and `mostOneField` name fields of which exactly (at most) one may be set.
  * `notYet` accepts a field with a warning that it has no force; `refused` is an error with its reason, for fields whose
- * silent loss would open a door or send requests elsewhere.
+ * silent loss would open a door or send requests elsewhere. `hidden` values are shown in no message.
  */
 export interface Schema {
   readonly [keyword: string]: unknown;

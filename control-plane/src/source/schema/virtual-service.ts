@@ -194,23 +194,26 @@ export const virtualServiceSchema: Schema = resource(
           ['route'],
         ),
       ),
-      tls: refused(
-        list(
-          object({
-            match: list(
-              object({
-                sniHosts: list(host),
-                destinationSubnets: list(text),
-                port,
-                sourceLabels: labels,
-                sourceNamespace: label,
-                gateways: list(gatewayName),
-              }),
+      tls: list(
+        object(
+          {
+            match: nonEmptyList(
+              object(
+                {
+                  sniHosts: nonEmptyList(host),
+                  port,
+                  gateways: list(gatewayName),
+                  destinationSubnets: refused(list(text), 'matching by destination subnet is not built yet'),
+                  sourceLabels: refused(labels, 'TLS matching by source is not built yet'),
+                  sourceNamespace: refused(label, 'TLS matching by source is not built yet'),
+                },
+                ['sniHosts'],
+              ),
             ),
-            route: list(l4Destination),
-          }),
+            route: nonEmptyList(l4Destination),
+          },
+          ['match', 'route'],
         ),
-        'routing by SNI is not built yet',
       ),
       exportTo,
     },
