@@ -2,6 +2,8 @@ import { envoy, toJson, typeUrls } from '@heddle/xds-protos';
 import type { Registry } from 'prom-client';
 import type { CertificateAuthority } from '../ca/certificate-authority.js';
 import type { MeshState } from '../mesh-state.js';
+import type { MeshResource } from '../model/mesh-resource.js';
+import type { SecretSpec } from '../model/resource-specs.js';
 import type { SourceProblem } from '../model/source-problem.js';
 import type { ProxySnapshot } from '../snapshot/encoded-resource.js';
 import { parseMeshFile } from '../source/parse-mesh-file.js';
@@ -36,6 +38,7 @@ const CONFIG_TYPES: Readonly<Record<string, { readonly typeUrl: string; readonly
   },
   listeners: { typeUrl: typeUrls.listener, type: 'envoy.config.listener.v3.Listener' },
   routes: { typeUrl: typeUrls.routeConfiguration, type: 'envoy.config.route.v3.RouteConfiguration' },
+  secrets: { typeUrl: typeUrls.secret, type: 'envoy.extensions.transport_sockets.tls.v3.Secret' },
 };
 
 /** Every endpoint of the API, in the order in which OpenAPI lists them. */
@@ -126,12 +129,12 @@ export function createApiRoutes(sources: ApiSources): readonly ApiRoute[] {
         const key = `${parameters['kind']}/${parameters['namespace']}/${parameters['name']}`;
         const resource = sources.state().resources.get(key);
         if (resource === undefined) return problem(404, `no resource ${key} is in force`);
-        const { apiVersion, kind, namespace, name, labels, spec, origin } = resource;
+        const { apiVersion, kind, namespace, name, labels, origin } = resource;
         return ok({
           apiVersion,
           kind,
           metadata: { namespace, name, labels },
-          spec,
+          ...contentOf(resource),
           origin: { file: origin.file, line: origin.line },
         });
       },
@@ -213,6 +216,15 @@ export function createApiRoutes(sources: ApiSources): readonly ApiRoute[] {
 function ok(body: unknown): ApiResponse {
   return { status: 200, body };
 }
+
+/** What a Secret holds is named and never shown. */
+function contentOf(resource: MeshResource): object {
+  if (resource.kind !== 'Secret') return { spec: resource.spec };
+  const { type, data } = resource.spec as SecretSpec;
+  return { type, data: Object.fromEntries(Object.keys(data).map((name) => [name, REDACTED])) };
+}
+
+const REDACTED = '[redacted]';
 
 function statusOf(sources: ApiSources): unknown {
   const state = sources.state();
@@ -305,5 +317,12 @@ function decode(typeUrl: string, value: Uint8Array): object {
   if (typeUrl === typeUrls.clusterLoadAssignment)
     return envoy.config.endpoint.v3.ClusterLoadAssignment.decode(value);
   if (typeUrl === typeUrls.listener) return envoy.config.listener.v3.Listener.decode(value);
+  if (typeUrl === typeUrls.secret) {
+    const secret = envoy.extensions.transport_sockets.tls.v3.Secret.decode(value);
+    const key = secret.tlsCertificate?.privateKey;
+    // As Envoy's own config_dump does it.
+    if (key != null) key.inlineBytes = Buffer.from(REDACTED);
+    return secret;
+  }
   return envoy.config.route.v3.RouteConfiguration.decode(value);
 }

@@ -137,6 +137,7 @@ function clientTlsOf(spec: ClientTlsSpec): ClientTls {
     sni: spec.sni ?? '',
     subjectAltNames: spec.subjectAltNames ?? [],
     caFile: spec.caCertificates ?? '',
+    crlFile: spec.caCrl ?? '',
     certificateFile: spec.clientCertificate ?? '',
     keyFile: spec.privateKey ?? '',
     credentialName: spec.credentialName ?? '',

@@ -7,6 +7,7 @@ export const secretFields = {
   certificate: ['tls.crt', 'cert'],
   key: ['tls.key', 'key'],
   authorities: ['ca.crt', 'cacert'],
+  revocations: ['ca.crl', 'crl'],
 } as const;
 
 /** What a `Secret` gives to gateways. All are PEM. */
@@ -15,6 +16,8 @@ export interface TlsSecret {
   readonly name: string;
   readonly certificate: { readonly chain: HiddenText; readonly key: HiddenText } | undefined;
   readonly authorities: HiddenText | undefined;
+  /** What the authorities have taken back. */
+  readonly revocations: HiddenText | undefined;
 }
 
 const built = new WeakMap<MeshResource, TlsSecret>();
@@ -35,6 +38,7 @@ export function tlsSecretOf(resource: MeshResource): TlsSecret {
       name: resource.name,
       certificate: chain === undefined || key === undefined ? undefined : { chain, key },
       authorities: first(secretFields.authorities),
+      revocations: first(secretFields.revocations),
     };
     built.set(resource, secret);
   }

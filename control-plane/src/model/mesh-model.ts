@@ -191,6 +191,7 @@ export interface ServerTls {
   readonly certificateFile: string;
   readonly keyFile: string;
   readonly caFile: string;
+  readonly crlFile: string;
   /** Of a client's certificate: names of which it must have one, and hashes one of which it must have. */
   readonly subjectAltNames: readonly string[];
   readonly publicKeyHashes: readonly string[];
@@ -236,6 +237,7 @@ export interface ClientTls {
   /** The names of which the certificate must have one. */
   readonly subjectAltNames: readonly string[];
   readonly caFile: string;
+  readonly crlFile: string;
   readonly certificateFile: string;
   readonly keyFile: string;
   /** A Secret in the namespace of the gateway that connects. */

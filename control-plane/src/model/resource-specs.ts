@@ -186,6 +186,7 @@ export interface ClientTlsSpec {
   readonly clientCertificate?: string;
   readonly privateKey?: string;
   readonly caCertificates?: string;
+  readonly caCrl?: string;
   readonly credentialName?: string;
   readonly subjectAltNames?: readonly string[];
   readonly sni?: string;
@@ -259,6 +260,7 @@ export interface ServerTlsSpec {
   readonly serverCertificate?: string;
   readonly privateKey?: string;
   readonly caCertificates?: string;
+  readonly caCrl?: string;
   readonly credentialName?: string;
   readonly credentialNames?: readonly string[];
   readonly subjectAltNames?: readonly string[];

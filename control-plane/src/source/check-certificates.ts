@@ -41,6 +41,8 @@ export function checkCertificates(type: string, values: Values, places: Places):
   }
   const authorities = secretFields.authorities.find((name) => values.has(name));
   if (authorities !== undefined) check.chain(authorities, values.get(authorities) ?? '');
+  const revocations = secretFields.revocations.find((name) => values.has(name));
+  if (revocations !== undefined) check.revocations(revocations, values.get(revocations) ?? '');
   return check.problems;
 }
 
@@ -77,6 +79,12 @@ class CertificateCheck {
       }
     }
     return chain;
+  }
+
+  /** Nothing here reads these lists: their form alone is looked at. */
+  revocations(name: string, pem: string): void {
+    if (/-----BEGIN X509 CRL-----[^-]+-----END X509 CRL-----/.test(pem)) return;
+    this.#at(name, `${name} holds no list of revoked certificates`, 'a list in PEM (BEGIN X509 CRL)');
   }
 
   key(name: string, pem: string): KeyObject | undefined {

@@ -13,7 +13,7 @@ export function checkGatewayTls(spec: GatewaySpec): SchemaProblem[] {
   return problems;
 }
 
-const files = ['serverCertificate', 'privateKey', 'caCertificates'] as const;
+const files = ['serverCertificate', 'privateKey', 'caCertificates', 'caCrl'] as const;
 const secrets = ['credentialName', 'credentialNames'] as const;
 const ofClients = ['subjectAltNames', 'verifyCertificateSpki', 'verifyCertificateHash'] as const;
 
@@ -108,17 +108,21 @@ class ServerCheck {
     if (tls.credentialName !== undefined || tls.credentialNames !== undefined) {
       this.#exclude(tls, files, 'a Secret');
     } else {
-      const needed = asksClients ? files : (['serverCertificate', 'privateKey'] as const);
+      const own = ['serverCertificate', 'privateKey'] as const;
+      const needed = asksClients ? ([...own, 'caCertificates'] as const) : own;
       for (const field of needed) {
         if (tls[field] !== undefined) continue;
         this.#say([...this.#path, 'tls', field], `mode ${mode} lacks "${field}"`, {
           expected: `credentialName, or the files ${needed.join(', ')}`,
         });
       }
-      if (!asksClients)
-        this.#exclude(tls, ['caCertificates'], 'mode SIMPLE, which asks clients for no certificate');
     }
-    if (!asksClients) this.#exclude(tls, ofClients, 'mode SIMPLE, which asks clients for no certificate');
+    if (asksClients) return;
+    const fields =
+      tls.credentialName === undefined && tls.credentialNames === undefined
+        ? (['caCertificates', 'caCrl', ...ofClients] as const)
+        : ofClients;
+    this.#exclude(tls, fields, 'mode SIMPLE, which asks clients for no certificate');
   }
 
   #exclude(tls: ServerTlsSpec, fields: readonly (keyof ServerTlsSpec)[], what: string): void {

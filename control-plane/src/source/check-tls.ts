@@ -21,7 +21,7 @@ function checkPolicy(policy: TrafficPolicySpec | undefined, path: Path, problems
   }
 }
 
-const credentials = ['clientCertificate', 'privateKey', 'caCertificates', 'credentialName'] as const;
+const credentials = ['clientCertificate', 'privateKey', 'caCertificates', 'caCrl', 'credentialName'] as const;
 
 /** Source: Istio's validateTLS. */
 function checkClientTls(tls: ClientTlsSpec, path: Path, problems: SchemaProblem[]): void {
@@ -49,7 +49,7 @@ function checkClientTls(tls: ClientTlsSpec, path: Path, problems: SchemaProblem[
     default:
   }
   if (tls.credentialName !== undefined) {
-    for (const field of ['clientCertificate', 'privateKey', 'caCertificates'] as const) {
+    for (const field of ['clientCertificate', 'privateKey', 'caCertificates', 'caCrl'] as const) {
       exclude(field, `${field} and credentialName exclude each other`, 'a Secret or files, not both');
     }
   } else if (tls.mode === 'MUTUAL') {
@@ -67,7 +67,7 @@ function checkClientTls(tls: ClientTlsSpec, path: Path, problems: SchemaProblem[
     }
   }
   if (tls.insecureSkipVerify !== true) return;
-  for (const field of ['caCertificates', 'subjectAltNames'] as const) {
+  for (const field of ['caCertificates', 'caCrl', 'subjectAltNames'] as const) {
     exclude(
       field,
       `${field} would not be looked at, as insecureSkipVerify is set`,

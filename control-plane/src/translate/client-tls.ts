@@ -7,7 +7,6 @@ type CommonTlsContext = envoy.extensions.transport_sockets.tls.v3.ICommonTlsCont
 type ValidationContext = envoy.extensions.transport_sockets.tls.v3.ICertificateValidationContext;
 
 const tls = envoy.extensions.transport_sockets.tls.v3;
-const { ACCEPT_UNTRUSTED } = tls.CertificateValidationContext.TrustChainVerification;
 
 /** TLS towards a service as a DestinationRule asks for it (SIMPLE or MUTUAL). Source: Istio's constructUpstreamTLS. */
 export function clientSocket(
@@ -43,7 +42,8 @@ function certificateOf(rule: ClientTls): CommonTlsContext {
 }
 
 function validationOf(rule: ClientTls, names: readonly string[], systemRootsPath: string): CommonTlsContext {
-  if (rule.insecureSkipVerify) return { validationContext: { trustChainVerification: ACCEPT_UNTRUSTED } };
+  // Without authorities nothing is verified.
+  if (rule.insecureSkipVerify) return { validationContext: {} };
   const named: ValidationContext =
     names.length === 0 ? {} : { matchTypedSubjectAltNames: subjectAltNameMatchers(names) };
   if (rule.credentialName !== '') {
@@ -54,5 +54,16 @@ function validationOf(rule: ClientTls, names: readonly string[], systemRootsPath
       },
     };
   }
-  return { validationContext: { ...named, trustedCa: { filename: rule.caFile || systemRootsPath } } };
+  return {
+    validationContext: {
+      ...named,
+      ...rootsOf(rule.caFile || systemRootsPath),
+      ...(rule.crlFile === '' ? {} : { crl: { filename: rule.crlFile } }),
+    },
+  };
+}
+
+/** No path is what the proxy itself takes for the public authorities. */
+function rootsOf(path: string): ValidationContext {
+  return path === '' ? { systemRootCerts: {} } : { trustedCa: { filename: path } };
 }

@@ -86,7 +86,12 @@ function authoritiesSecret(secret: TlsSecret, name: string): Secret {
   if (made === undefined) {
     made = {
       name: authoritiesResource(name),
-      validationContext: { trustedCa: { inlineBytes: bytesOf(secret.authorities?.reveal()) } },
+      validationContext: {
+        trustedCa: { inlineBytes: bytesOf(secret.authorities?.reveal()) },
+        ...(secret.revocations === undefined
+          ? {}
+          : { crl: { inlineBytes: bytesOf(secret.revocations.reveal()) } }),
+      },
     };
     byName.set(name, made);
   }

@@ -80,7 +80,10 @@ function clientValidationOf(tls: ServerTls): CommonTlsContext {
     verifyCertificateHash: [...tls.certificateHashes],
   };
   const [first] = tls.credentialNames;
-  if (first === undefined) return { validationContext: { ...rules, trustedCa: { filename: tls.caFile } } };
+  if (first === undefined) {
+    const crl = tls.crlFile === '' ? {} : { crl: { filename: tls.crlFile } };
+    return { validationContext: { ...rules, ...crl, trustedCa: { filename: tls.caFile } } };
+  }
   return {
     combinedValidationContext: {
       defaultValidationContext: rules,

@@ -44,7 +44,7 @@ describe('proxyViewOf', () => {
         accessLogPath: 'access.log',
         mirrors: false,
         mtls: true,
-        systemRootsPath: '/etc/ssl/certs/ca-certificates.crt',
+        systemRootsPath: '',
       },
     });
   });

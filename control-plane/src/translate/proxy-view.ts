@@ -26,7 +26,10 @@ export interface ProxyView {
    * told to speak mutual TLS: it would wait for them for ever. Source: node metadata `HEDDLE_MTLS`.
    */
   readonly mtls: boolean;
-  /** Where public authorities are listed, a path at the proxy. Source: node metadata `HEDDLE_SYSTEM_ROOTS`; default Debian's. */
+  /**
+   * Where public authorities are listed, a path at the proxy; empty where it knows them itself. Source: node metadata
+   * `HEDDLE_SYSTEM_ROOTS`; for Envoy, which has to be told, Debian's.
+   */
   readonly systemRootsPath: string;
   /**
    * The SPIFFE ID that the proxy has proven, and that namespace and service account agree with; absent: it was not asked,
@@ -96,6 +99,7 @@ export function proxyViewOf(node: envoy.config.core.v3.INode, identity?: SpiffeI
     const foreign = foreignClaims(said, identity, proven);
     if (foreign.length > 0) return { ok: false, problems: foreign, isForeign: true };
   }
+  const isEnvoy = node.userAgentName === 'envoy';
   const view: ProxyView = {
     role: type === 'router' ? 'gateway' : 'sidecar',
     namespace: proven?.namespace ?? (said.namespace || 'default'),
@@ -105,9 +109,10 @@ export function proxyViewOf(node: envoy.config.core.v3.INode, identity?: SpiffeI
     interception,
     explicit: interception === 'NONE' ? readExplicitPorts(metadata, problems) : undefined,
     accessLogPath: metadata.text('HEDDLE_ACCESS_LOG') || '/dev/stdout',
-    mirrors: node.userAgentName === 'envoy',
+    mirrors: isEnvoy,
     mtls: metadata.flag('HEDDLE_MTLS'),
-    systemRootsPath: metadata.text('HEDDLE_SYSTEM_ROOTS') || '/etc/ssl/certs/ca-certificates.crt',
+    systemRootsPath:
+      metadata.text('HEDDLE_SYSTEM_ROOTS') || (isEnvoy ? '/etc/ssl/certs/ca-certificates.crt' : ''),
     ...(identity === undefined ? {} : { identity: identity.uri }),
   };
   return problems.length > 0 ? { ok: false, problems, isForeign: false } : { ok: true, view };

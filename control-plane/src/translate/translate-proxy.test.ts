@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { translateCluster, translateListener, translateSecret } from '@heddle/engine';
 import { envoy, packAny, toJson, unpackAny } from '@heddle/xds-protos';
 import { buildModel } from '../model/build-model.js';
 import { diffModels } from '../model/diff-models.js';
@@ -47,6 +48,25 @@ describe('translateProxy', () => {
         if (edsClusterConfig == null) continue;
         assert.deepEqual(translateEndpoints(model, cluster, view), loadAssignments.get(cluster));
       }
+    });
+  }
+
+  for (const name of cases) {
+    it(`gives resources of ${name} that heddle-proxy accepts`, () => {
+      const { model, view } = readCase(name);
+      const { listeners, clusters, secrets } = translateProxy(model, view);
+      const { Listener } = envoy.config.listener.v3;
+      const { Cluster } = envoy.config.cluster.v3;
+      const { Secret } = envoy.extensions.transport_sockets.tls.v3;
+      const translated = [
+        ...[...listeners.values()].map((one) => translateListener(Listener.create(one))),
+        ...[...clusters.values()].map((one) => translateCluster(Cluster.create(one))),
+        ...[...secrets.values()].map((one) => translateSecret(Secret.create(one))),
+      ];
+      assert.deepEqual(
+        translated.flatMap((one) => (one.ok ? [] : one.problems)),
+        [],
+      );
     });
   }
 
@@ -241,7 +261,8 @@ function withFixtures(json: string): string {
   return json
     .replaceAll(ads, own)
     .replaceAll(/"\/etc\/certs\/[\w-]+\.key"/g, fixture('shop.key'))
-    .replaceAll(/"\/etc\/certs\/[\w-]+\.pem"/g, fixture('shop.pem'));
+    .replaceAll(/"\/etc\/certs\/[\w-]+\.pem"/g, fixture('shop.pem'))
+    .replaceAll(/"\/etc\/certs\/[\w-]+\.crl"/g, fixture('revoked.crl'));
 }
 
 /** Where secrets come from: Envoy refuses a source that is not there. */

@@ -112,10 +112,7 @@ const tls = object(
     subjectAltNames: list(filled),
     sni: { type: 'string', format: 'dns-name', expected: 'a host name' },
     insecureSkipVerify: bool,
-    caCrl: refused(
-      text,
-      'lists of revoked certificates are not built yet, and passing over one would be unsafe',
-    ),
+    caCrl: filled,
   },
   ['mode'],
 );
