@@ -180,6 +180,13 @@ export {
 } from './rbac/explain-rbac.js';
 export type { RbacFacts } from './rbac/rbac-facts.js';
 
+export {
+  CANONICAL_NAME_LABEL,
+  CANONICAL_REVISION_LABEL,
+  canonicalService,
+  type CanonicalService,
+} from './telemetry/canonical-service.js';
+
 export { translateClusterLoadAssignment } from './translate/cluster-load-assignment.js';
 export { translateCluster } from './translate/cluster.js';
 export { translateListener } from './translate/listener.js';

@@ -1,6 +1,6 @@
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import type { Workload } from '@heddle/control-plane';
+import { workloadNameLabel, type Workload } from '@heddle/control-plane';
 import { stringify } from 'yaml';
 import { SupervisedProcess } from '@heddle/supervisor';
 import { applicationEnvironment, type ReachableService } from './application-environment.js';
@@ -222,7 +222,7 @@ export class Instance {
         metadata: {
           name: this.name,
           namespace: workload.namespace,
-          labels: workload.labels,
+          labels: { ...workload.labels, [workloadNameLabel]: workload.name },
           annotations: {
             'heddle.dev/application-ports': this.#inbound
               .map(({ name, port }) => `${name}=${port}`)

@@ -1,3 +1,5 @@
+import { CLUSTER_ID } from '@heddle/control-plane';
+
 /** One port of the application: its own number, by which policies know it, and those that it was given here. */
 export interface InboundPort {
   readonly name: string;
@@ -49,6 +51,7 @@ export function proxyBootstrap(options: ProxyBootstrapOptions): unknown {
         WORKLOAD_NAME: options.workloadName,
         SERVICE_ACCOUNT: options.serviceAccount,
         LABELS: options.labels,
+        CLUSTER_ID,
         INTERCEPTION_MODE: 'NONE',
         HEDDLE_EXPLICIT: options.explicit,
         HEDDLE_ACCESS_LOG: options.accessLog,

@@ -136,7 +136,7 @@ function instanceOf(
 ): Instance {
   const labels = { ...ownLabels, ...spec.labels };
   return {
-    name,
+    name: labels[workloadNameLabel] ?? name,
     namespace,
     address,
     ports: spec.ports ?? {},
@@ -148,6 +148,9 @@ function instanceOf(
     serviceAccount: spec.serviceAccount ?? 'default',
   };
 }
+
+/** Source: Istio's label of instances that metrics call by another name than their own. */
+export const workloadNameLabel = 'service.istio.io/workload-name';
 
 /** Source: Istio's label of workloads that take mutual TLS. Heddle never assumes it of one that does not say so. */
 export const tlsModeLabel = 'security.istio.io/tlsMode';

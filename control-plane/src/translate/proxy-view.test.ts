@@ -43,6 +43,7 @@ describe('proxyViewOf', () => {
         },
         accessLogPath: 'access.log',
         mirrors: false,
+        istioFilters: false,
         mtls: true,
         systemRootsPath: '',
       },

@@ -21,6 +21,8 @@ export interface ProxyView {
   readonly accessLogPath: string;
   /** Whether the proxy can copy requests to mirrors; others would refuse the routes. Source: node user agent `envoy`. */
   readonly mirrors: boolean;
+  /** Whether the proxy has Istio's filters for metadata and metrics; Envoy would refuse them. Source: node user agent `heddle-proxy`. */
+  readonly istioFilters: boolean;
   /**
    * Whether the proxy has an identity of the mesh, so that the secrets `default` and `ROOTCA` come to it. Another is never
    * told to speak mutual TLS: it would wait for them for ever. Source: node metadata `HEDDLE_MTLS`.
@@ -110,6 +112,7 @@ export function proxyViewOf(node: envoy.config.core.v3.INode, identity?: SpiffeI
     explicit: interception === 'NONE' ? readExplicitPorts(metadata, problems) : undefined,
     accessLogPath: metadata.text('HEDDLE_ACCESS_LOG') || '/dev/stdout',
     mirrors: isEnvoy,
+    istioFilters: node.userAgentName === 'heddle-proxy',
     mtls: metadata.flag('HEDDLE_MTLS'),
     systemRootsPath:
       metadata.text('HEDDLE_SYSTEM_ROOTS') || (isEnvoy ? '/etc/ssl/certs/ca-certificates.crt' : ''),

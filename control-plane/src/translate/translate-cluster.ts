@@ -11,6 +11,7 @@ import type {
 } from '../model/mesh-model.js';
 import { adsSource, duration, socketAddress } from './proto-values.js';
 import { loadAssignmentOf } from './translate-endpoints.js';
+import { serviceMetadata } from './translate-telemetry.js';
 import { namesFromRequests, upstreamTlsOf, type TlsCaller } from './translate-upstream-tls.js';
 import type { EffectivePolicy } from './visibility.js';
 
@@ -62,6 +63,7 @@ function outboundCluster(
     name,
     ...discoveryOf(service, caller, port, name, labels),
     ...transport,
+    metadata: serviceMetadata(service),
     connectTimeout: duration(pool.connectTimeoutMs ?? defaultConnectTimeoutMs),
     ...balancerOf(policy.loadBalancer),
     circuitBreakers: { thresholds: [thresholdsOf(pool)] },
@@ -236,11 +238,12 @@ function keepaliveOf(
 }
 
 /** The application itself, seen from its sidecar. */
-export function inboundCluster(port: number, protocol: AppProtocol): Cluster {
+export function inboundCluster(port: number, protocol: AppProtocol, service: Service | undefined): Cluster {
   const name = resourceNames.clusterName({ direction: 'inbound', port, subset: '', host: '' });
   return {
     name,
     type: STATIC,
+    ...(service === undefined ? {} : { metadata: serviceMetadata(service) }),
     connectTimeout: duration(defaultConnectTimeoutMs),
     lbPolicy: LbPolicy.ROUND_ROBIN,
     circuitBreakers: { thresholds: [thresholdsOf({})] },

@@ -5,6 +5,7 @@ import type { Endpoint, MeshModel, Service } from '../model/mesh-model.js';
 import { peerModeAt, peerModesOf } from '../model/peer-authentication.js';
 import { socketAddress } from './proto-values.js';
 import type { ProxyView } from './proxy-view.js';
+import { workloadMetadata } from './translate-telemetry.js';
 import { mutualTlsEndpoint } from './translate-upstream-tls.js';
 import { scopeOf } from './visibility.js';
 
@@ -55,10 +56,14 @@ export function loadAssignmentOf(
     else group.push(endpoint);
   }
   const ordered = [...localities].sort(([a], [b]) => (a < b ? -1 : 1));
-  return { clusterName, endpoints: ordered.map(([, endpoints]) => localityOf(endpoints, port, peers)) };
+  return {
+    clusterName,
+    endpoints: ordered.map(([, endpoints]) => localityOf(service, endpoints, port, peers)),
+  };
 }
 
 function localityOf(
+  service: Service,
   endpoints: readonly Endpoint[],
   port: number,
   peers: MeshModel['peerAuthentications'],
@@ -69,12 +74,25 @@ function localityOf(
     ...(isNamed ? { locality } : {}),
     lbEndpoints: endpoints.map((endpoint) => ({
       endpoint: { address: socketAddress(endpoint.address, endpoint.ports[port] ?? 0) },
-      ...(takesMutualTls(endpoint, port, peers) ? { metadata: mutualTlsEndpoint } : {}),
+      ...metadataOf(service, endpoint, takesMutualTls(endpoint, port, peers)),
       healthStatus: { healthy: HEALTHY, unhealthy: UNHEALTHY, draining: DRAINING }[endpoint.health],
       loadBalancingWeight: { value: endpoint.weight },
     })),
     loadBalancingWeight: { value: endpoints.reduce((sum, endpoint) => sum + endpoint.weight, 0) },
   };
+}
+
+/** What is outside the mesh is nobody's workload. */
+function metadataOf(
+  { external }: Service,
+  endpoint: Endpoint,
+  mutualTls: boolean,
+): { metadata?: envoy.config.core.v3.IMetadata } {
+  const filterMetadata = {
+    ...(external ? {} : workloadMetadata(endpoint)),
+    ...(mutualTls ? mutualTlsEndpoint : {}),
+  };
+  return Object.keys(filterMetadata).length === 0 ? {} : { metadata: { filterMetadata } };
 }
 
 /** Whether the other side can, and has not been told not to. */

@@ -1,7 +1,7 @@
 import { resourceNames, type envoy } from '@heddle/xds-protos';
 import { isHttp, portProtocol } from '../model/app-protocol.js';
 import { selects } from '../model/build-services.js';
-import type { AppProtocol, MeshModel } from '../model/mesh-model.js';
+import type { MeshModel, Service, ServicePort } from '../model/mesh-model.js';
 import { peerModeAt, peerModesOf, type PeerMode } from '../model/peer-authentication.js';
 import { meshAlpn, meshServerSocket } from './mesh-tls.js';
 import { duration } from './proto-values.js';
@@ -23,9 +23,10 @@ export function addInbound(
   const modes = peerModesOf(model.peerAuthentications, view);
   const guards = requestGuards(model, view);
   for (const { name, port, listen, application } of explicit.inbound) {
-    const protocol = inboundProtocol(model, view, name, port, application);
+    const found = servicePortOf(model, view, name, port, application);
+    const protocol = found?.port.protocol ?? portProtocol({ name });
     const speaks = isHttp(protocol) ? 'http' : 'tcp';
-    const cluster = inboundCluster(application, protocol);
+    const cluster = inboundCluster(application, protocol, found?.service);
     const clusterName = cluster.name ?? '';
     set.addCluster(cluster);
     const statPrefix = `inbound_${application}`;
@@ -99,14 +100,14 @@ function acceptedConnections(
   }
 }
 
-/** What the application speaks on a port: as the services in front of it say, else as the port's name says. */
-function inboundProtocol(
+/** The service in front of a port of the application, with its port: it says what the application speaks. */
+function servicePortOf(
   model: MeshModel,
   view: ProxyView,
   name: string,
   own: number,
   application: number,
-): AppProtocol {
+): { readonly service: Service; readonly port: ServicePort } | undefined {
   for (const service of model.selectingServices.get(view.namespace) ?? []) {
     if (service.selector === undefined || !selects(service.selector, view.labels)) continue;
     const port =
@@ -114,7 +115,7 @@ function inboundProtocol(
       service.ports.find((candidate) => candidate.name === name) ??
       service.ports.find(({ targetPort }) => targetPort === own) ??
       service.ports.find(({ targetPort }) => targetPort === application);
-    if (port !== undefined) return port.protocol;
+    if (port !== undefined) return { service, port };
   }
-  return portProtocol({ name });
+  return undefined;
 }

@@ -1,6 +1,7 @@
 import { envoy, packAny, resourceNames, type google } from '@heddle/xds-protos';
 import { adsSource, duration, socketAddress, structOf } from './proto-values.js';
 import type { ProxyView } from './proxy-view.js';
+import { tcpTelemetryFilters, telemetryFilters } from './translate-telemetry.js';
 import { corsFilterName, faultFilterName } from './translate-route.js';
 
 type FilterChain = envoy.config.listener.v3.IFilterChain;
@@ -67,6 +68,7 @@ export function tcpChain(
       : { weightedClusters: { clusters: clusters.map(({ name, weight }) => ({ name, weight })) } };
   return {
     filters: [
+      ...tcpTelemetryFilters(view),
       {
         name: 'envoy.filters.network.tcp_proxy',
         typedConfig: packAny(envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy, {
@@ -98,10 +100,17 @@ function connectionManager(
   guards: readonly HttpFilter[],
 ): google.protobuf.IAny {
   const atEdge = side === 'gateway';
+  const telemetry = telemetryFilters(view, side);
   return packAny(hcm.HttpConnectionManager, {
     statPrefix,
     rds: { configSource: adsSource, routeConfigName },
-    httpFilters: [...guards, ...(side === 'inbound' ? [] : ruleFilters), routerFilter],
+    httpFilters: [
+      ...telemetry.first,
+      ...guards,
+      ...(side === 'inbound' ? [] : ruleFilters),
+      ...telemetry.last,
+      routerFilter,
+    ],
     accessLog: accessLogsOf(view, httpLogFields),
     ...(view.mtls && side === 'inbound' ? certificatesOfCallers : {}),
     ...(atEdge ? certificatesOfClients : {}),

@@ -78,7 +78,8 @@ describe('translateProxy', () => {
       const folder = mkdtempSync(join(tmpdir(), 'heddle-translate-'));
       try {
         for (const name of cases) {
-          const { model, view } = readCase(name);
+          const { model, view: written } = readCase(name);
+          const view = { ...written, istioFilters: false };
           const file = join(folder, `${name}.json`);
           writeFileSync(file, withFixtures(JSON.stringify(staticBootstrap(translateProxy(model, view)))));
           const args = [
@@ -100,6 +101,24 @@ describe('translateProxy', () => {
       }
     },
   );
+});
+
+describe("Istio's filters", () => {
+  for (const [name, type] of [
+    ['telemetry-at-sidecar', 'sidecar'],
+    ['telemetry-at-gateway', 'gateway'],
+  ] as const) {
+    it(`are given to a ${type} that has them, and kept from one that would refuse listeners with them`, () => {
+      const { model, view } = readCase(name);
+      const urls = ({ istioFilters }: { istioFilters: boolean }): boolean[] => {
+        const { listeners } = translateProxy(model, { ...view, istioFilters });
+        const text = JSON.stringify(listOf(listeners, envoy.config.listener.v3.Listener));
+        return ['io.istio.http.peer_metadata.Config', 'stats.PluginConfig'].map((url) => text.includes(url));
+      };
+      assert.deepEqual(urls({ istioFilters: true }), [true, true]);
+      assert.deepEqual(urls({ istioFilters: false }), [false, false]);
+    });
+  }
 });
 
 describe('mirrors', () => {

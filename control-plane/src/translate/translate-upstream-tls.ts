@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { envoy, packAny } from '@heddle/xds-protos';
+import { envoy, packAny, type google } from '@heddle/xds-protos';
 import { isHttp } from '../model/app-protocol.js';
 import type { AppProtocol, ClientTls, Service, ServicePort } from '../model/mesh-model.js';
 import { clientSocket } from './client-tls.js';
@@ -32,9 +32,9 @@ const plainMatch: TransportSocketMatch = {
 
 const mutualTlsMetadata = { fields: { tlsMode: { stringValue: 'istio' } } };
 
-/** The metadata of an endpoint that is to be spoken to by mutual TLS. */
-export const mutualTlsEndpoint: envoy.config.core.v3.IMetadata = {
-  filterMetadata: { 'envoy.transport_socket_match': mutualTlsMetadata },
+/** What the metadata of an endpoint says that is to be spoken to by mutual TLS. */
+export const mutualTlsEndpoint: Readonly<Record<string, google.protobuf.IStruct>> = {
+  'envoy.transport_socket_match': mutualTlsMetadata,
 };
 
 /**

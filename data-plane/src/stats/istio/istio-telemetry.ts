@@ -2,7 +2,7 @@ import type { google } from '@heddle/xds-protos';
 import { encodePeerMetadata } from './peer-metadata-header.js';
 import type { LabelledMetrics } from './labelled-metrics.js';
 import { PeerCache } from './peer-cache.js';
-import { workloadMetadataOf, type WorkloadMetadata } from './workload-metadata.js';
+import { localWorkloadOf, type WorkloadMetadata } from './workload-metadata.js';
 
 /** What an xDS node says of the proxy that Istio's filters want to know. */
 export interface TelemetryNode {
@@ -22,7 +22,7 @@ export class IstioTelemetry {
   constructor(node: TelemetryNode, metrics: LabelledMetrics) {
     this.metrics = metrics;
     this.nodeId = node.id ?? '';
-    this.local = workloadMetadataOf(node.metadata);
+    this.local = localWorkloadOf(node.metadata);
     this.localHeader = encodePeerMetadata(this.local);
   }
 }

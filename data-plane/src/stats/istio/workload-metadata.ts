@@ -1,3 +1,4 @@
+import { CANONICAL_NAME_LABEL, CANONICAL_REVISION_LABEL, canonicalService } from '@heddle/engine';
 import type { google } from '@heddle/xds-protos';
 
 /**
@@ -32,8 +33,8 @@ export const METADATA_FIELD = {
 
 /** Labels of a workload that metrics know. */
 export const METADATA_LABEL = {
-  canonicalName: 'service.istio.io/canonical-name',
-  canonicalRevision: 'service.istio.io/canonical-revision',
+  canonicalName: CANONICAL_NAME_LABEL,
+  canonicalRevision: CANONICAL_REVISION_LABEL,
   app: 'app',
   version: 'version',
 } as const;
@@ -59,6 +60,20 @@ export function workloadMetadataOf(metadata: google.protobuf.IStruct | null | un
     owner: textOf(fields, METADATA_FIELD.owner, LONGEST_OWNER),
     serviceAccount: textOf(fields, METADATA_FIELD.serviceAccount),
   };
+}
+
+/**
+ * Reads a proxy's own node metadata: what it is counted as follows from its labels where an injector has not said so.
+ *
+ * Source: Istio's injector, which adds the labels of the canonical service.
+ */
+export function localWorkloadOf(metadata: google.protobuf.IStruct | null | undefined): WorkloadMetadata {
+  const local = workloadMetadataOf(metadata);
+  const labels: Record<string, string> = {};
+  const fields = fieldOf(metadata?.fields, METADATA_FIELD.labels)?.structValue?.fields;
+  for (const name of Object.keys(fields ?? {})) labels[name] = textOf(fields, name);
+  const { name, revision } = canonicalService(labels, local.workload);
+  return { ...local, canonicalName: name, canonicalRevision: revision };
 }
 
 /**
