@@ -1,4 +1,5 @@
 import type { Deadlines } from '../codec/http1/deadline-queue.js';
+import { connectSocket } from '../codec/socket-reads.js';
 import type { ConnectionPool } from '../codec/stream.js';
 import type { Cluster } from './cluster.js';
 import { Http1Pool } from './conn-pool/http1-pool.js';
@@ -21,7 +22,7 @@ export function createConnectionPool(request: PoolRequest, deadlines: Deadlines)
   const { config } = cluster;
   const { protocol } = config;
   return new Http1Pool({
-    connect: () => openSocket(config, host),
+    connect: () => openSocket(config, host, connectSocket),
     resources: priority === 'high' ? cluster.resources.high : cluster.resources.default,
     deadlines,
     connectTimeoutMs: config.connectTimeoutMs,

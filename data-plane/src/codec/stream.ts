@@ -4,7 +4,8 @@ import type { HeaderMap, RequestHead, ResponseHead, TlsInfo } from '@heddle/engi
  * The codec-neutral stream: what HTTP/1.1 and HTTP/2 both look like to everything above them.
  *
  * Rules that every codec keeps:
- * - Chunks are immutable and owned by the receiver; they may be slices of a read buffer that is never reused.
+ * - Chunks are immutable, and their receiver's own until it hands them on. Whoever needs the bytes of one that it also hands on
+ *   takes a copy first: once it is written, the memory of a large chunk is read into again (`lent-memory.ts`).
  * - Calls towards a receiver stop after its `onReset`, after `reset()` was called on the stream, and after both directions ended.
  * - A receiver may call back into the stream from inside a callback.
  * - `endStream` is true exactly once for each direction: on the head, the last data, or the trailers.

@@ -12,6 +12,7 @@ import { StreamState, type ConnectionInfo } from './stream-state.js';
  * Source: envoy.extensions.filters.network.http_connection_manager.v3. Implements `NetworkFilter` of the network folder.
  */
 export class HttpConnectionManager {
+  readonly adoptsSockets = true;
   readonly #runtime: ConnectionManagerRuntime;
 
   constructor(config: HttpConnectionManagerConfig, options: ConnectionManagerOptions) {

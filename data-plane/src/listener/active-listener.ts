@@ -1,6 +1,7 @@
 import type { Server, Socket } from 'node:net';
 import type { Timer } from '@heddle/common';
 import { formatAddress, parseIp, type AddressConfig, type ListenerConfig } from '@heddle/engine';
+import { adoptSocket } from '../codec/socket-reads.js';
 import type { ConnectionInfo } from '../http/stream-state.js';
 import type { ActiveFilterChain } from './active-filter-chain.js';
 import { bindServer } from './bind-server.js';
@@ -297,9 +298,10 @@ export class ActiveListener {
       tls: undefined,
       originalDestination: destination,
     };
-    const connection = chain.filter.accept(socket, info, inspection.early);
+    const served = chain.filter.adoptsSockets ? this.#adopt(socket) : socket;
+    const connection = chain.filter.accept(served, info, inspection.early);
     chain.connections.add(connection);
-    socket.once('close', () => {
+    served.once('close', () => {
       chain.connections.delete(connection);
       if (chain.connections.size > 0) return;
       this.#leaving.get(chain)?.cancel();
@@ -307,6 +309,17 @@ export class ActiveListener {
     });
     // A chain that drains takes nobody new, but this one may have been on its way already.
     if (chain.draining) connection.drain();
+  }
+
+  /** From here on another socket is the connection. */
+  #adopt(socket: Socket): Socket {
+    const adopted = adoptSocket(socket);
+    if (adopted !== socket) {
+      this.#sockets.delete(socket);
+      this.#sockets.add(adopted);
+      adopted.once('close', () => this.#onSocketClose(adopted));
+    }
+    return adopted;
   }
 
   #closeServers(): void {

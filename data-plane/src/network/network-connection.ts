@@ -11,6 +11,8 @@ export interface NetworkConnection {
 
 /** The terminal network filter of one filter chain, shared by all its connections. Made once for each config. */
 export interface NetworkFilter {
+  /** Whether it takes the bytes of its sockets by `receiveBytes`: plain ones are adopted for it before. */
+  readonly adoptsSockets: boolean;
   /** Waits for what it needs (routes by RDS). `onWarm` is called once, maybe inside this call. */
   start(onWarm: () => void): void;
   /** Takes a connection; `early` holds bytes that were read already. */

@@ -43,6 +43,7 @@ export interface TcpProxyOptions {
  * Source: envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.
  */
 export class TcpProxy implements NetworkFilter {
+  readonly adoptsSockets = false;
   readonly config: TcpProxyConfig;
   readonly options: TcpProxyOptions;
   readonly stats: TcpProxyStats;

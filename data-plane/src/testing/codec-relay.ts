@@ -5,6 +5,7 @@ import { ResourceManager } from '../cluster/resource-manager.js';
 import { Http1Pool } from '../cluster/conn-pool/http1-pool.js';
 import { Deadlines } from '../codec/http1/deadline-queue.js';
 import { ServerCodecHttp1 } from '../codec/http1/server-codec.js';
+import { adoptSocket, connectSocket } from '../codec/socket-reads.js';
 import type {
   ConnectionPool,
   PoolCallbacks,
@@ -111,9 +112,11 @@ export class CodecRelay {
   readonly #sockets = new Set<Socket>();
   #nextId = 1;
 
-  constructor(upstreamPort: number, bufferLimitBytes: number) {
+  /** `readsPlainly`: its sockets read as any socket of Node does, and not into shared memory. */
+  constructor(upstreamPort: number, bufferLimitBytes: number, readsPlainly: boolean) {
+    const target = { port: upstreamPort, host: '127.0.0.1', allowHalfOpen: true };
     this.pool = new Http1Pool({
-      connect: () => connect({ port: upstreamPort, host: '127.0.0.1', allowHalfOpen: true }),
+      connect: () => (readsPlainly ? connect(target) : connectSocket(target)),
       resources: new ResourceManager({
         maxConnections: 100,
         maxPendingRequests: 100,
@@ -136,7 +139,8 @@ export class CodecRelay {
       },
       nextConnectionId: () => this.#nextId++,
     });
-    this.#server = createServer({ allowHalfOpen: true }, (socket) => {
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (accepted) => {
+      const socket = readsPlainly ? accepted : adoptSocket(accepted);
       this.#sockets.add(socket);
       socket.on('close', () => this.#sockets.delete(socket));
       new ServerCodecHttp1(

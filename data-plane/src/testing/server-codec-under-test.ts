@@ -1,6 +1,7 @@
 import { FakeClock } from '@heddle/common';
 import { Deadlines } from '../codec/http1/deadline-queue.js';
 import { ServerCodecHttp1, type ServerCodecConfig } from '../codec/http1/server-codec.js';
+import { LentMemory } from '../codec/lent-memory.js';
 import { FakeSocket } from './fake-socket.js';
 import { RecordingServer, responseHead, type RecordedRequest } from './recording-receivers.js';
 
@@ -29,6 +30,8 @@ export class ServerCodecUnderTest {
   readonly clock = new FakeClock();
   readonly server: RecordingServer;
   readonly codec: ServerCodecHttp1;
+  /** Whether bytes are delivered in memory that is overwritten afterwards. */
+  lends = false;
 
   constructor(
     config: Partial<ServerCodecConfig> = {},
@@ -47,7 +50,15 @@ export class ServerCodecUnderTest {
 
   /** Delivers latin1 text to the codec. */
   receive(text: string): void {
-    this.codec.receive(Buffer.from(text, 'latin1'));
+    if (!this.lends) {
+      this.codec.receive(Buffer.from(text, 'latin1'));
+      return;
+    }
+    // With room behind what was read, in which there is something as well.
+    const memory = new LentMemory(text.length + 8, undefined);
+    memory.bytes.fill('\r\n').write(text, 'latin1');
+    this.codec.receiveLent(memory, text.length);
+    memory.bytes.fill('?');
   }
 
   /** The status codes of everything written so far; bodies must not look like status lines. */

@@ -1,5 +1,7 @@
 import type { Socket } from 'node:net';
 import type { HeaderMap } from '@heddle/engine';
+import type { LentMemory } from '../lent-memory.js';
+import { receiveBytes, type ByteReceiver } from '../socket-reads.js';
 import type { ResetReason, UpstreamConnection, WatermarkCallbacks } from '../stream.js';
 import { BodyWriter } from './body-writer.js';
 import { ClientStream } from './client-stream.js';
@@ -34,7 +36,7 @@ const MOST_INFORMATIONAL = 32;
 const headReader = new ResponseHeadReader();
 
 /** One upstream HTTP/1.1 connection: one request at a time. The socket is connected, and allows half-open for tunnels. */
-export class ClientCodecHttp1 implements UpstreamConnection, MessageSink, WatermarkCallbacks {
+export class ClientCodecHttp1 implements UpstreamConnection, ByteReceiver, MessageSink, WatermarkCallbacks {
   readonly id: number;
   readonly localAddress: string;
   readonly localPort: number;
@@ -72,7 +74,7 @@ export class ClientCodecHttp1 implements UpstreamConnection, MessageSink, Waterm
     this.body = new BodyWriter(this.writer);
     this.reader = new MessageReader(this, this.#limits, false);
     socket.setNoDelay(true);
-    socket.on('data', (chunk: Buffer) => this.#receive(chunk));
+    receiveBytes(socket, this);
     socket.on('end', () => this.#onEnd());
     socket.on('close', () => this.#onClose());
     socket.on('error', (error: Error) => (this.#errorText = error.message));
@@ -108,6 +110,40 @@ export class ClientCodecHttp1 implements UpstreamConnection, MessageSink, Waterm
   close(): void {
     this.#isUsable = false;
     this.socket.destroy();
+  }
+
+  receive(bytes: Buffer): void {
+    if (!this.#mayReceive()) return;
+    this.#batch.enter();
+    try {
+      this.reader.push(bytes);
+    } finally {
+      this.#batch.leave();
+    }
+  }
+
+  receiveLent(memory: LentMemory, length: number): void {
+    if (!this.#mayReceive()) return;
+    this.#batch.enter();
+    try {
+      this.reader.pushLent(memory, length);
+    } finally {
+      this.#batch.leave();
+    }
+  }
+
+  expectedBytes(lastBytes: number): number {
+    return this.reader.expectedBytes(lastBytes);
+  }
+
+  /** Bytes that nobody asked for, whatever they are, must not answer the next request. */
+  #mayReceive(): boolean {
+    if (this.#stream === undefined) {
+      this.close();
+      return false;
+    }
+    this.#stream.hasResponseBytes = true;
+    return true;
   }
 
   onHead(scan: HeadScan): number {
@@ -223,21 +259,6 @@ export class ClientCodecHttp1 implements UpstreamConnection, MessageSink, Waterm
     if (receiver === undefined) stream.failBeforeAttach(details);
     else receiver.onReset(reason, details);
     this.#callbacks.onStreamDone(this);
-  }
-
-  #receive(chunk: Buffer): void {
-    if (this.#stream === undefined) {
-      // Nobody asked: whatever this is, it must not answer the next request.
-      this.close();
-      return;
-    }
-    this.#batch.enter();
-    try {
-      this.#stream.hasResponseBytes = true;
-      this.reader.push(chunk);
-    } finally {
-      this.#batch.leave();
-    }
   }
 
   #onEnd(): void {

@@ -31,39 +31,37 @@ export class HeadScan {
   text = '';
   failure: ParseFailure = badRequest('');
 
-  /** Scans a request's head. Returns the offset after it, `NEED_MORE` or `FAILED`. */
-  scanRequest(bytes: Buffer, start: number, limits: HeadLimits): number {
+  /** Scans a request's head, which lies between `start` and `end` of `bytes`. Returns the offset after it, `NEED_MORE` or `FAILED`. */
+  scanRequest(bytes: Buffer, start: number, end: number, limits: HeadLimits): number {
     let position = start;
-    const end = bytes.length;
     while (position < end) {
       const byte = bytes[position] as number;
       if ((BYTE_CLASS[byte] as number) & TARGET || byte === SPACE) position++;
       else break;
     }
-    return this.#scanAfterStartLine(bytes, start, position, limits, false);
+    return this.#scanAfterStartLine(bytes, start, end, position, limits, false);
   }
 
   /** Scans a response's head. Returns the offset after it, `NEED_MORE` or `FAILED`. */
-  scanResponse(bytes: Buffer, start: number, limits: HeadLimits): number {
+  scanResponse(bytes: Buffer, start: number, end: number, limits: HeadLimits): number {
     let position = start;
-    const end = bytes.length;
     while (position < end && (BYTE_CLASS[bytes[position] as number] as number) & VALUE) position++;
-    return this.#scanAfterStartLine(bytes, start, position, limits, true);
+    return this.#scanAfterStartLine(bytes, start, end, position, limits, true);
   }
 
   /** Scans trailers: fields alone. Returns the offset after them, `NEED_MORE` or `FAILED`. */
-  scanTrailers(bytes: Buffer, start: number, limits: HeadLimits): number {
-    return this.#scanFields(bytes, start, start, limits, NO_START_LINE, false);
+  scanTrailers(bytes: Buffer, start: number, end: number, limits: HeadLimits): number {
+    return this.#scanFields(bytes, start, end, start, limits, NO_START_LINE, false);
   }
 
   #scanAfterStartLine(
     bytes: Buffer,
     start: number,
+    end: number,
     lineEnd: number,
     limits: HeadLimits,
     isResponse: boolean,
   ): number {
-    const end = bytes.length;
     if (lineEnd === end) return this.#needMore(end - start, limits);
     if (bytes[lineEnd] !== CR) {
       return this.#fail(
@@ -74,18 +72,18 @@ export class HeadScan {
     }
     if (lineEnd + 1 === end) return this.#needMore(end - start, limits);
     if (bytes[lineEnd + 1] !== LF) return this.#fail('a carriage return is not followed by a line feed');
-    return this.#scanFields(bytes, start, lineEnd + 2, limits, lineEnd - start, isResponse);
+    return this.#scanFields(bytes, start, end, lineEnd + 2, limits, lineEnd - start, isResponse);
   }
 
   #scanFields(
     bytes: Buffer,
     start: number,
+    end: number,
     firstField: number,
     limits: HeadLimits,
     startLineLength: number,
     isResponse: boolean,
   ): number {
-    const end = bytes.length;
     let position = firstField;
     let count = 0;
     for (;;) {

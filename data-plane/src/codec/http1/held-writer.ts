@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { giveBack } from '../lent-memory.js';
 import type { WatermarkCallbacks } from '../stream.js';
 import type { Flushable, WriteBatch } from './write-batch.js';
 
@@ -64,6 +65,7 @@ export class HeldWriter implements Flushable {
     const length = before.length + chunk.length + after.length;
     if (this.#held.length + length <= MOST_JOINED_BYTES) {
       this.hold(before + chunk.toString('latin1') + after);
+      giveBack(chunk);
       return;
     }
     const socket = this.#socket;
@@ -80,6 +82,8 @@ export class HeldWriter implements Flushable {
       if (after !== '') socket.write(after, 'latin1');
       socket.uncork();
     }
+    // Nothing waits: the kernel has all of it.
+    if (socket.writableLength === 0) giveBack(chunk);
     this.#checkHigh();
   }
 

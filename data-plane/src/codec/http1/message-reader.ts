@@ -1,4 +1,5 @@
 import { type HeaderMap } from '@heddle/engine';
+import type { LentMemory } from '../lent-memory.js';
 import { BYTE_CLASS, CR, HEX_VALUE, LF, SEMICOLON, VALUE } from './byte-class.js';
 import { FieldWalk } from './field-walk.js';
 import { FAILED, HeadScan, NEED_MORE, type HeadLimits } from './head-scan.js';
@@ -43,6 +44,8 @@ const State = {
 } as const;
 
 const EMPTY = Buffer.alloc(0);
+/** A body of which so much is to come is worth memory of its own. */
+const MUCH_BYTES = 16 * 1024;
 /** More hexadecimal digits than this cannot be a length that JavaScript holds exactly. */
 const MOST_CHUNK_SIZE_DIGITS = 13;
 /** Chunk extensions are read over; this many bytes of them in one message are taken (CVE-2024-22019). */
@@ -72,8 +75,12 @@ export class MessageReader {
   readonly #limits: HeadLimits;
   readonly #isRequest: boolean;
   #state: number = State.Head;
+  /** What was read and is not dealt with lies between `#position` and `#end`. */
   #input: Buffer = EMPTY;
   #position = 0;
+  #end = 0;
+  /** What `#input` belongs to when it is written to again after the current call. */
+  #lender: LentMemory | undefined;
   /** Owned memory behind `#input` when that was put together of several reads. */
   #storage: Buffer | undefined;
   #remaining = 0;
@@ -90,16 +97,49 @@ export class MessageReader {
   /** Takes what was read from the socket. */
   push(chunk: Buffer): void {
     if (this.#state === State.Stopped) return;
-    if (this.#position === this.#input.length) {
+    if (this.#position === this.#end) {
       this.#input = chunk;
       this.#position = 0;
-    } else {
-      this.#append(chunk);
-      // An unfinished head can only end, or become wrong in a way that matters now, with a line.
-      const waitsForLine = this.#state === State.Head || this.#state === State.Trailers;
-      if (waitsForLine && this.keptBytes <= this.#limits.maxHeadersBytes && !chunk.includes(LF)) return;
+      this.#end = chunk.length;
+    } else if (!this.#append(chunk, chunk.length)) {
+      return;
     }
     this.#run();
+  }
+
+  /** Takes the first `length` bytes of memory that is written to again after this call. */
+  pushLent(memory: LentMemory, length: number): void {
+    if (this.#state === State.Stopped) return;
+    if (this.#position < this.#end) {
+      if (this.#append(memory.bytes, length)) this.#run();
+      return;
+    }
+    this.#input = memory.bytes;
+    this.#position = 0;
+    this.#end = length;
+    this.#lender = memory;
+    this.#run();
+    this.#lender = undefined;
+    if (this.#position < this.#end) this.#store(EMPTY, 0);
+  }
+
+  /** How much more of a large body is to come, after a read of `lastBytes`; 0 if that is not much. */
+  expectedBytes(lastBytes: number): number {
+    switch (this.#state) {
+      case State.Length:
+        // A client must show that it does send what it announces before it is given memory for it.
+        if (this.#remaining < MUCH_BYTES || (lastBytes < MUCH_BYTES && this.#isRequest)) return 0;
+        return this.#remaining;
+      case State.UntilClose:
+      case State.Tunnel:
+      case State.ChunkSize:
+      case State.ChunkData:
+      case State.ChunkCr:
+      case State.ChunkLf:
+        return lastBytes < MUCH_BYTES ? 0 : Infinity;
+      default:
+        return 0;
+    }
   }
 
   /** The peer has ended its side. Returns whether a message was cut off. */
@@ -135,9 +175,7 @@ export class MessageReader {
   /** Reads nothing more. */
   stop(): void {
     this.#state = State.Stopped;
-    this.#input = EMPTY;
-    this.#position = 0;
-    this.#storage = undefined;
+    this.#forget();
   }
 
   /** Whether the message under way has been read to its end. */
@@ -157,43 +195,54 @@ export class MessageReader {
 
   /** Bytes that were read and wait. */
   get keptBytes(): number {
-    return this.#input.length - this.#position;
+    return this.#end - this.#position;
   }
 
-  #append(chunk: Buffer): void {
+  /** Adds to what is kept. Returns whether there may be something to do now. */
+  #append(bytes: Buffer, length: number): boolean {
+    this.#store(bytes, length);
+    const end = this.#end;
+    // An unfinished head can only end, or become wrong in a way that matters now, with a line.
+    const waitsForLine = this.#state === State.Head || this.#state === State.Trailers;
+    if (!waitsForLine || this.keptBytes > this.#limits.maxHeadersBytes) return true;
+    return this.#input.subarray(end - length, end).includes(LF);
+  }
+
+  /** Puts what is kept, and `length` more bytes, into memory of its own. */
+  #store(bytes: Buffer, length: number): void {
     const kept = this.keptBytes;
-    const length = kept + chunk.length;
-    let storage = this.#storage;
-    const end = storage === undefined ? 0 : this.#input.byteOffset - storage.byteOffset + this.#input.length;
-    if (storage === undefined || end + chunk.length > storage.length) {
-      storage = Buffer.allocUnsafeSlow(Math.max(1024, 2 * length));
-      this.#input.copy(storage, 0, this.#position);
-      chunk.copy(storage, kept);
-      this.#storage = storage;
-      this.#input = storage.subarray(0, length);
+    const storage = this.#storage;
+    if (storage === undefined || this.#end + length > storage.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(1024, 2 * (kept + length)));
+      this.#input.copy(larger, 0, this.#position, this.#end);
+      bytes.copy(larger, kept, 0, length);
+      this.#storage = larger;
+      this.#input = larger;
       this.#position = 0;
+      this.#end = kept + length;
       return;
     }
-    // Slices that were handed out lie before `end`: they do not change.
-    chunk.copy(storage, end);
-    const start = end - kept;
-    this.#input = storage.subarray(start, end + chunk.length);
+    // Slices that were handed out lie before `#end`: they do not change.
+    bytes.copy(storage, this.#end, 0, length);
+    this.#end += length;
+  }
+
+  #forget(): void {
+    this.#input = EMPTY;
     this.#position = 0;
+    this.#end = 0;
+    this.#storage = undefined;
   }
 
   #run(): void {
     if (this.#running) return;
     this.#running = true;
     try {
-      while (this.#position < this.#input.length && this.#step());
+      while (this.#position < this.#end && this.#step());
     } finally {
       this.#running = false;
     }
-    if (this.#position === this.#input.length) {
-      this.#input = EMPTY;
-      this.#position = 0;
-      this.#storage = undefined;
-    }
+    if (this.#position === this.#end) this.#forget();
   }
 
   /** Consumes something. Returns false when it cannot go on now. */
@@ -234,26 +283,26 @@ export class MessageReader {
   #take(most: number): Buffer {
     const input = this.#input;
     const start = this.#position;
-    const length = input.length - start;
-    if (length <= most) {
-      this.#position = input.length;
-      return start === 0 ? input : input.subarray(start);
-    }
-    this.#position = start + most;
-    return input.subarray(start, start + most);
+    const end = Math.min(this.#end, start + most);
+    this.#position = end;
+    if (this.#lender !== undefined) return this.#lender.part(start, end);
+    return start === 0 && end === input.length ? input : input.subarray(start, end);
   }
 
   #readHead(): boolean {
     const input = this.#input;
+    const limit = this.#end;
     if (this.#isRequest) {
       // Source: RFC 9112 section 2.2: an empty line before a request is ignored.
-      while (input[this.#position] === CR && input[this.#position + 1] === LF) this.#position += 2;
-      if (this.#position >= input.length) return false;
-      if (input[this.#position] === CR && this.#position + 1 === input.length) return false;
+      while (this.#position + 1 < limit && input[this.#position] === CR && input[this.#position + 1] === LF) {
+        this.#position += 2;
+      }
+      if (this.#position >= limit) return false;
+      if (input[this.#position] === CR && this.#position + 1 === limit) return false;
     }
     const end = this.#isRequest
-      ? scan.scanRequest(input, this.#position, this.#limits)
-      : scan.scanResponse(input, this.#position, this.#limits);
+      ? scan.scanRequest(input, this.#position, limit, this.#limits)
+      : scan.scanResponse(input, this.#position, limit, this.#limits);
     if (end === NEED_MORE) return false;
     if (end === FAILED) return this.#fail(scan.failure);
     this.#position = end;
@@ -287,7 +336,7 @@ export class MessageReader {
 
   #readChunkFraming(): boolean {
     const input = this.#input;
-    const end = input.length;
+    const end = this.#end;
     let position = this.#position;
     while (position < end) {
       const byte = input[position++] as number;
@@ -337,7 +386,7 @@ export class MessageReader {
   }
 
   #readTrailers(): boolean {
-    const end = scan.scanTrailers(this.#input, this.#position, this.#limits);
+    const end = scan.scanTrailers(this.#input, this.#position, this.#end, this.#limits);
     if (end === NEED_MORE) return false;
     if (end === FAILED) return this.#fail(scan.failure);
     this.#position = end;

@@ -79,8 +79,10 @@ describe('reading requests', () => {
       fc.property(
         fc.array(validRequest, { minLength: 1, maxLength: 4 }),
         fc.array(fc.integer({ min: 1, max: 60 }), { minLength: 1, maxLength: 5 }),
-        (requests, sizes) => {
+        fc.boolean(),
+        (requests, sizes, lends) => {
           const under = new ServerCodecUnderTest();
+          under.lends = lends;
           receiveInPieces(under, requests.map((request) => request.bytes).join(''), sizes);
           assert.deepEqual(
             dispatchedBy(under),
@@ -98,6 +100,7 @@ describe('reading requests', () => {
     const expected = requests.map((request) => request.dispatched);
     for (let cut = 1; cut < bytes.length; cut++) {
       const under = new ServerCodecUnderTest();
+      under.lends = cut % 2 === 0;
       under.receive(bytes.slice(0, cut));
       under.receive(bytes.slice(cut));
       assert.deepEqual(dispatchedBy(under), expected, `cut at ${cut}`);
@@ -108,6 +111,7 @@ describe('reading requests', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 400 }), fc.integer({ min: 1, max: 50 }), (bytes, size) => {
         const under = new ServerCodecUnderTest();
+        under.lends = size % 2 === 0;
         receiveInPieces(under, Buffer.from(bytes).toString('latin1'), [size]);
         assert.ok(under.statuses.every((status) => status === 200 || (status >= 400 && status <= 501)));
       }),

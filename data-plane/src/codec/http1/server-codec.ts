@@ -1,6 +1,8 @@
 import type { Socket } from 'node:net';
 import { STATUS_CODES } from 'node:http';
 import { HeaderMap, type HttpConnectionManagerConfig } from '@heddle/engine';
+import type { LentMemory } from '../lent-memory.js';
+import { receiveBytes, type ByteReceiver } from '../socket-reads.js';
 import type { DownstreamConnection, ServerConnectionCallbacks, WatermarkCallbacks } from '../stream.js';
 import { BodyWriter } from './body-writer.js';
 import { createDeadline, type Deadlines } from './deadline-queue.js';
@@ -63,7 +65,7 @@ const DRAINED_WHEN_IDLE_MS = 500;
  * Source: RFC 9112; Envoy's behaviour where the RFC leaves a choice (426 for other versions, 501 for unknown transfer
  * codings, 431 for limits, 400 for everything else; a close in the middle of a request ends it).
  */
-export class ServerCodecHttp1 implements DownstreamConnection, MessageSink, WatermarkCallbacks {
+export class ServerCodecHttp1 implements DownstreamConnection, ByteReceiver, MessageSink, WatermarkCallbacks {
   readonly id: number;
   readonly remoteAddress: string;
   readonly remotePort: number;
@@ -119,7 +121,7 @@ export class ServerCodecHttp1 implements DownstreamConnection, MessageSink, Wate
     this.body = new BodyWriter(this.writer);
     this.reader = new MessageReader(this, this.#headOptions, true);
     socket.setNoDelay(true);
-    socket.on('data', (chunk: Buffer) => this.receive(chunk));
+    receiveBytes(socket, this);
     socket.on('end', () => this.#onEnd());
     socket.on('close', () => this.#onClose());
     // 'close' follows every error.
@@ -139,6 +141,20 @@ export class ServerCodecHttp1 implements DownstreamConnection, MessageSink, Wate
     } finally {
       this.#batch.leave();
     }
+  }
+
+  receiveLent(memory: LentMemory, length: number): void {
+    this.#batch.enter();
+    try {
+      this.reader.pushLent(memory, length);
+      this.#afterRead();
+    } finally {
+      this.#batch.leave();
+    }
+  }
+
+  expectedBytes(lastBytes: number): number {
+    return this.reader.expectedBytes(lastBytes);
   }
 
   drain(): void {
