@@ -21,6 +21,7 @@ export const REFUSED = [
   ['engine-has-no-sockets', 'engine/src/route/c.ts', 'node:timers/promises'],
   ['sidecar-never-signs', 'data-plane/src/tls/a.ts', '../../../certs/src/authority/sign.js'],
   ['workload-certificates-know-no-authority', 'certs/src/workload/b.ts', '../authority/sign.js'],
+  ['certificates-know-the-wire-in-client-and-sds-only', 'certs/src/authority/b.ts', '@heddle/xds-protos'],
   ['data-plane-server-leftwards', 'data-plane/src/server.ts', './main.js'],
   ['data-plane-xds-leftwards', 'data-plane/src/xds/a.ts', '../server.js'],
   ['data-plane-admin-leftwards', 'data-plane/src/admin/a.ts', '../xds/ads-stream.js'],

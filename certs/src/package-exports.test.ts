@@ -16,6 +16,8 @@ describe("the package's exports", () => {
       './spiffe-id',
       './workload',
       './authority',
+      './client',
+      './sds',
       './testing',
     ]);
     for (const [subpath, target] of Object.entries(manifest.exports)) {
@@ -40,6 +42,20 @@ describe("the package's exports", () => {
       );
     });
   }
+
+  it('load the client without the authority, and of libraries gRPC and the protos alone', () => {
+    const { files, packages } = loadedBy(path.join(dist, 'client/index.js'));
+    assert.ok(files.includes('client/workload-identity.js'));
+    assert.deepEqual(
+      files.filter((file) => /^(authority|testing)\//.test(file)),
+      [],
+    );
+    assert.deepEqual(packages.filter((name) => !name.startsWith('node:')).sort(), [
+      '@grpc/grpc-js',
+      '@heddle/common',
+      '@heddle/xds-protos',
+    ]);
+  });
 
   it('load the authority without a library as well, and the walk that says so does see it', () => {
     const { files, packages } = loadedBy(path.join(dist, 'authority/index.js'));

@@ -98,6 +98,13 @@ export function formatWorkloadId(identity: WorkloadIdentity): SpiffeId {
   return formatSpiffeId(identity.trustDomain, 'ns', identity.namespace, 'sa', identity.serviceAccount);
 }
 
+/**
+ * The identity of the control plane, by which proxies know it. No join token is made for it. Errors: SpiffeIdError.
+ */
+export function controlPlaneId(trustDomain: string): SpiffeId {
+  return formatWorkloadId({ trustDomain, namespace: 'heddle-system', serviceAccount: 'heddled' });
+}
+
 /** Namespace and service account of a SPIFFE ID in Istio's form; undefined for every other form. */
 export function parseWorkloadId(id: SpiffeId): WorkloadIdentity | undefined {
   const [, ns, namespace, sa, serviceAccount, ...rest] = id.path.split('/');

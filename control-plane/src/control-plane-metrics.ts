@@ -85,6 +85,11 @@ function addCaMetrics(
   gauge('heddled_ca_root_expiry_timestamp_seconds', 'When the root that signs expires.', () =>
     Math.min(...ca.status.roots.filter(({ signs }) => signs).map(({ notAfterMs }) => notAfterMs / 1000)),
   );
+  gauge(
+    'heddled_ca_workloads',
+    'Proxies and agents that have an identity and are connected.',
+    () => ca.holders().filter(({ presence }) => presence === 'connected').length,
+  );
   gauge('heddled_ca_roots', 'Roots that are trusted: two during a rotation.', () => ca.status.roots.length);
   gauge(
     'heddled_serving_certificate_expiry_timestamp_seconds',

@@ -30,7 +30,7 @@ export interface TrustBundleOptions {
 /**
  * The roots of one trust domain. Several are trusted at once while roots are rotated.
  *
- * Shape: `generation` grows with every change, and listeners are told after it; a change that changes nothing is none.
+ * Shape: `generation` grows with every change, and listeners are told after it; a change of the order alone is none.
  * A bundle that has roots never becomes empty again, for then every connection would be refused at once.
  */
 export class TrustBundle {
@@ -110,7 +110,11 @@ export class TrustBundle {
     const same =
       roots.length === this.#roots.length &&
       roots.every(({ fingerprint }) => this.#roots.some((root) => root.fingerprint === fingerprint));
-    if (same) return false;
+    if (same) {
+      // Nobody is trusted more or less, but the order may tell which root signs.
+      this.#roots = Object.freeze(roots);
+      return false;
+    }
     if (roots.length === 0)
       throw new TrustBundleError('the last root cannot be removed: nobody would be trusted');
     if (roots.length > this.#maxRoots) throw new TrustBundleError(`more than ${this.#maxRoots} roots`);

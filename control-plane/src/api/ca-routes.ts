@@ -2,6 +2,7 @@ import { AuthorityStateError, JoinTokenError, SpiffeIdError, formatWorkloadId } 
 import { formatSpiffeBundle } from '@heddle/certs/workload';
 import { describeError } from '@heddle/common';
 import { LONGEST_TOKEN_TTL_MS, type CertificateAuthority } from '../ca/certificate-authority.js';
+import type { CertificateHolder } from '../ca/certificate-holders.js';
 import { problem } from './api-server.js';
 import type { ApiResponse, ApiRoute } from './api-route.js';
 
@@ -38,6 +39,17 @@ export function createCaRoutes(ca: CertificateAuthority | undefined): readonly A
         if (format === 'spiffe') return { status: 200, body: `${formatSpiffeBundle(authority.roots)}\n` };
         return problem(400, 'format must be pem or spiffe');
       }),
+    },
+    {
+      method: 'GET',
+      path: '/api/v1/ca/workloads',
+      summary:
+        'Proxies and agents with an identity: which root each certificate is from, and who has the newest roots.',
+      writes: false,
+      handle: withCa((authority) => ({
+        status: 200,
+        body: { workloads: authority.holders().map(describeHolder) },
+      })),
     },
     {
       method: 'POST',
@@ -93,6 +105,11 @@ function describeAuthority(ca: CertificateAuthority): unknown {
         ? { alarm }
         : { serial: certificate.serialHex, notAfter: iso(certificate.notAfterMs), alarm },
   };
+}
+
+function describeHolder(holder: CertificateHolder): unknown {
+  const { nodeId, rootFingerprint, provenUntilMs, ...rest } = holder;
+  return { id: nodeId, ...rest, root: rootFingerprint, provenUntil: iso(provenUntilMs) };
 }
 
 function rotate(ca: CertificateAuthority, step: string, force: boolean): ApiResponse {

@@ -6,12 +6,13 @@ import {
   type JoinToken,
   type JoinTokens,
 } from '@heddle/certs/authority';
-import type { SpiffeId } from '@heddle/certs';
+import { JoinTokenError, controlPlaneId, type SpiffeId } from '@heddle/certs';
 import type { CertificateRotationState } from '@heddle/certs/workload';
 import type { Server } from '@grpc/grpc-js';
 import type { Clock, Logger, Random } from '@heddle/common';
 import { TlsPort, type TlsPortCounts } from '../grpc/tls-port.js';
 import { CallerAuthenticator } from './caller-authenticator.js';
+import { CertificateHolders, type CertificateHolder } from './certificate-holders.js';
 import { CertificateService } from './certificate-service.js';
 import { RefusalLog } from './refusal-log.js';
 import { ServingCertificate } from './serving-certificate.js';
@@ -42,6 +43,7 @@ export class CertificateAuthority {
   readonly #revocationListeners: ((tokenId: string) => void)[] = [];
   readonly #refusals: RefusalLog;
   readonly #serving: ServingCertificate;
+  readonly #holders: CertificateHolders;
   #port: TlsPort | undefined;
 
   /** Errors: those of the authority's folder. */
@@ -52,6 +54,13 @@ export class CertificateAuthority {
     this.#tokens = createJoinTokens({ folder, trustDomain, clock, maxTtlMs: LONGEST_TOKEN_TTL_MS });
     this.authenticator = new CallerAuthenticator({ tokens: this.#tokens, trustDomain, clock });
     this.#refusals = new RefusalLog(log, clock);
+    this.#holders = new CertificateHolders({
+      authority: this.authority,
+      authenticator: this.authenticator,
+      refusals: this.#refusals,
+      clock,
+      log,
+    });
     this.#serving = new ServingCertificate({
       authority: this.authority,
       names: options.serverNames,
@@ -62,18 +71,22 @@ export class CertificateAuthority {
     });
   }
 
-  /** Serves a gRPC server over TLS, the certificate service added to it. Resolves with the port. */
+  /** Serves a gRPC server over TLS, with the authority's services added to it. Resolves with the port. */
   async listen(grpc: Server, host: string, port: number): Promise<number> {
     const { authority, authenticator } = this;
     const { clock, log } = this.#options;
     new CertificateService({ authority, authenticator, refusals: this.#refusals, clock, log }).register(grpc);
+    this.#holders.register(grpc);
     await this.#serving.start();
     this.#port = new TlsPort({ grpc, context: this.#serving.context, log });
     return this.#port.listen(host, port);
   }
 
-  /** Makes a join token for one identity. Errors: JoinTokenError where it is no workload of the trust domain. */
+  /** Makes a join token for one identity. Errors: JoinTokenError where it is no workload of the trust domain, or heddled. */
   issueToken(identity: SpiffeId, ttlMs: number): JoinToken {
+    if (identity.uri === controlPlaneId(this.authority.trustDomain).uri) {
+      throw new JoinTokenError(`${identity.uri} is heddled itself: nobody else may pass for it`);
+    }
     const issued = this.#tokens.issue(identity, { ttlMs });
     this.#options.log.info('join token issued', {
       identity: identity.uri,
@@ -88,6 +101,7 @@ export class CertificateAuthority {
     const latestMs = this.#options.clock.nowMs() + LONGEST_TOKEN_TTL_MS;
     this.#tokens.revoke({ id: tokenId, expiresMs: latestMs });
     this.#options.log.info('join token revoked', { tokenId });
+    this.#holders.endStreams((caller) => caller.tokenId === tokenId, 'the join token was revoked');
     for (const listener of this.#revocationListeners) listener(tokenId);
   }
 
@@ -98,6 +112,7 @@ export class CertificateAuthority {
 
   async close(): Promise<void> {
     this.#serving.stop();
+    this.#holders.close();
     await this.#port?.close();
   }
 
@@ -108,6 +123,11 @@ export class CertificateAuthority {
   /** By reason: requests for certificates that were not fulfilled. */
   get refused(): ReadonlyMap<string, number> {
     return this.#refusals.counts;
+  }
+
+  /** Who has an identity of the mesh, and how far each is with a root rotation. */
+  holders(): readonly CertificateHolder[] {
+    return this.#holders.list();
   }
 
   get serving(): CertificateRotationState {

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import type { SecureContextOptions } from 'node:tls';
-import { AuthorityStateError, formatWorkloadId } from '@heddle/certs';
+import { AuthorityStateError, controlPlaneId } from '@heddle/certs';
 import type { Authority } from '@heddle/certs/authority';
 import { CertificateRotator, type CertificateRotationState } from '@heddle/certs/workload';
 import type { Clock, Logger, Random } from '@heddle/common';
@@ -39,8 +39,7 @@ export class ServingCertificate {
   constructor(options: ServingCertificateOptions) {
     this.#options = options;
     const { authority, clock, random, log } = options;
-    const { trustDomain } = authority;
-    const spiffeId = formatWorkloadId({ trustDomain, namespace: 'heddle-system', serviceAccount: 'heddled' });
+    const spiffeId = controlPlaneId(authority.trustDomain);
     const names = [...new Set([...NAMES, ...options.names])];
     const signOptions = {
       dnsNames: names.filter((name) => isIP(name) === 0),
