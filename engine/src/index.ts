@@ -27,6 +27,7 @@ export type {
   NetworkFilterConfig,
   TrafficDirection,
 } from './config/listener-config.js';
+export type { OutlierDetectionConfig } from './config/outlier-detection-config.js';
 export type { Problem, Translated } from './config/problem.js';
 export type {
   NetworkRbacConfig,

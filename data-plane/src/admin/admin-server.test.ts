@@ -3,6 +3,7 @@ import { request as httpRequest } from 'node:http';
 import { after, before, describe, it } from 'node:test';
 import { createLogger, systemClock } from '@heddle/common';
 import { envoy, packAny, typeUrls } from '@heddle/xds-protos';
+import { HEALTH_FLAG } from '../cluster/health-flag.js';
 import type { ClusterStatus } from '../cluster/cluster-manager.js';
 import type { DiscoveredResources } from '../discovered-resources.js';
 import type { ListenerStatus } from '../listener/listener-manager.js';
@@ -43,6 +44,9 @@ const CLUSTER = {
       priority: 1,
       weight: 2,
       health: 'unhealthy',
+      healthFlags: HEALTH_FLAG.failedEdsHealth,
+      successRate: -1,
+      localOriginSuccessRate: -1,
       cxActive: 1,
       cxTotal: 2,
       cxConnectFail: 3,

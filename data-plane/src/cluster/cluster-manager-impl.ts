@@ -46,6 +46,7 @@ export class ClusterManagerImpl implements ClusterManager {
       log: options.log,
       createPool: options.createPool ?? ((request) => createConnectionPool(request, this.#deadlines)),
       hostCounters: new HostCounterPages(),
+      statsStore: options.stats,
     };
   }
 
@@ -171,6 +172,7 @@ export class ClusterManagerImpl implements ClusterManager {
       if (replaced.cluster.hosts === member.cluster.hosts) replaced.cluster.handOver();
       else replaced.cluster.remove();
     }
+    member.cluster.start();
     this.#options.log.debug('cluster is active', () => ({ cluster: name, hosts: member.cluster.hosts.size }));
     this.#settle();
   }
@@ -265,6 +267,7 @@ function statusOf(member: Member): ClusterStatus {
     config: member.cluster.config,
     state: member.warm ? 'active' : 'warming',
     hosts: [...member.cluster.hosts.values()].map(hostStatus),
+    successRates: member.cluster.outlier?.successRates,
   };
 }
 
@@ -276,6 +279,9 @@ function hostStatus(host: Host): HostStatus {
     priority: host.priority,
     weight: host.weight,
     health: host.configuredHealth,
+    healthFlags: host.healthFlags,
+    successRate: host.counter(HOST_COUNTER.externalSuccessRate) - 1,
+    localOriginSuccessRate: host.counter(HOST_COUNTER.localSuccessRate) - 1,
     cxActive: host.counter(HOST_COUNTER.cxActive),
     cxTotal: host.counter(HOST_COUNTER.cxTotal),
     cxConnectFail: host.counter(HOST_COUNTER.cxConnectFail),

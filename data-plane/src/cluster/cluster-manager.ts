@@ -5,6 +5,7 @@ import type { StatsStore } from '../stats/stats-store.js';
 import type { Cluster } from './cluster.js';
 import { ClusterManagerImpl } from './cluster-manager-impl.js';
 import type { DnsResolver } from './dns-resolver.js';
+import type { OutlierDetector } from './outlier/outlier-detector.js';
 import type { PoolFactory } from './pool-factory.js';
 
 export interface ClusterManagerOptions {
@@ -53,6 +54,8 @@ export interface ClusterStatus {
   readonly config: ClusterConfig;
   readonly state: 'warming' | 'active';
   readonly hosts: readonly HostStatus[];
+  /** undefined without outlier detection. Percent; -1: nothing to compare. */
+  readonly successRates: OutlierDetector['successRates'] | undefined;
 }
 
 /** One host as `/clusters` shows it. The counters bear Envoy's names. */
@@ -63,6 +66,11 @@ export interface HostStatus {
   readonly priority: number;
   readonly weight: number;
   readonly health: EndpointConfig['health'];
+  /** Bits of `HEALTH_FLAG`. */
+  readonly healthFlags: number;
+  /** Percent in the last interval of outlier detection; -1: unknown. */
+  readonly successRate: number;
+  readonly localOriginSuccessRate: number;
   readonly cxActive: number;
   readonly cxTotal: number;
   readonly cxConnectFail: number;

@@ -48,8 +48,10 @@ export class ClusterStats {
   readonly updateFailure: Counter;
   readonly updateEmpty: Counter;
   readonly dropOverload: Counter;
+  /** Requests that a priority in panic sent to any of its hosts. */
+  readonly lbHealthyPanic: Counter;
   readonly #store: StatsStore;
-  readonly #tags: Tags;
+  readonly tags: Tags;
   readonly #rqClasses: readonly Counter[];
   /** By status; made when first seen. Only 100..599 are counted. */
   readonly #rqCodes: (Counter | undefined)[] = [];
@@ -57,7 +59,7 @@ export class ClusterStats {
   constructor(store: StatsStore, statName: string) {
     const tags: Tags = [['envoy_cluster_name', statName]];
     this.#store = store;
-    this.#tags = tags;
+    this.tags = tags;
     const counter = (name: string): Counter => store.counter(`cluster.${name}`, tags);
     const gauge = (name: string): Gauge => store.gauge(`cluster.${name}`, tags);
     this.rqTotal = counter('upstream_rq_total');
@@ -104,6 +106,7 @@ export class ClusterStats {
     this.updateSuccess = counter('update_success');
     this.updateFailure = counter('update_failure');
     this.updateEmpty = counter('update_empty');
+    this.lbHealthyPanic = counter('lb_healthy_panic');
     this.dropOverload = counter('upstream_rq_drop_overload');
     this.#rqClasses = ['0', '1', '2', '3', '4', '5'].map((digit) =>
       store.counter('cluster.upstream_rq_xx', [['envoy_response_code_class', digit], ...tags]),
@@ -113,8 +116,8 @@ export class ClusterStats {
   /** Counts an answer that was retried. */
   countRetried(status: number): void {
     const count = (name: string, label: string, value: string): void =>
-      this.#store.counter(name, [[label, value], ...this.#tags]).inc();
-    this.#store.counter('cluster.retry.upstream_rq_completed', this.#tags).inc();
+      this.#store.counter(name, [[label, value], ...this.tags]).inc();
+    this.#store.counter('cluster.retry.upstream_rq_completed', this.tags).inc();
     count('cluster.retry.upstream_rq_xx', 'envoy_response_code_class', String((status / 100) | 0));
     count('cluster.retry.upstream_rq', 'envoy_response_code', String(status));
   }
@@ -128,7 +131,7 @@ export class ClusterStats {
     if (counter === undefined) {
       counter = this.#store.counter('cluster.upstream_rq', [
         ['envoy_response_code', String(status)],
-        ...this.#tags,
+        ...this.tags,
       ]);
       this.#rqCodes[status] = counter;
     }

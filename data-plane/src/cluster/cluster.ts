@@ -11,10 +11,14 @@ import {
 } from '@heddle/engine';
 import type { ConnectionPool } from '../codec/stream.js';
 import type { ClusterStats } from './cluster-stats.js';
+import { HEALTH_FLAG } from './health-flag.js';
 import { Host, type Locality } from './host.js';
 import type { HostCounterPages } from './host-counters.js';
+import { OutlierDetector } from './outlier/outlier-detector.js';
+import { OutlierStats } from './outlier/outlier-stats.js';
 import type { PoolFactory, PoolProtocol } from './pool-factory.js';
 import type { ResourceManager } from './resource-manager.js';
+import type { StatsStore } from '../stats/stats-store.js';
 
 /** What every cluster is given by the manager. */
 export interface ClusterContext {
@@ -23,6 +27,7 @@ export interface ClusterContext {
   readonly log: Logger;
   readonly createPool: PoolFactory;
   readonly hostCounters: HostCounterPages;
+  readonly statsStore: StatsStore;
 }
 
 /** Hosts that no request has used for this long leave an ORIGINAL_DST cluster. */
@@ -48,6 +53,8 @@ export class Cluster {
   readonly stats: ClusterStats;
   /** Circuit breakers by priority. */
   readonly resources: { readonly default: ResourceManager; readonly high: ResourceManager };
+  /** undefined: no host is ejected. */
+  readonly outlier: OutlierDetector | undefined;
   readonly #context: ClusterContext;
   readonly #hosts: Map<string, Host>;
   #balancer: LoadBalancer<Host>;
@@ -69,6 +76,7 @@ export class Cluster {
     this.#context = context;
     this.#hosts = hosts;
     this.#balancer = this.#createBalancer();
+    this.outlier = this.#createOutlierDetector();
   }
 
   get name(): string {
@@ -142,10 +150,15 @@ export class Cluster {
     this.#countMembers();
   }
 
+  /** Requests come from now on: what watches the hosts begins. */
+  start(): void {
+    if (this.outlier !== undefined) this.outlier.start();
+    else this.#clearFlag(HEALTH_FLAG.failedOutlierCheck);
+  }
+
   /** Hands the hosts to the newer version of this cluster, which keeps their pools; this one stops being used. */
   handOver(): Map<string, Host> {
-    this.#closed = true;
-    this.#cleanup?.cancel();
+    this.#stop();
     return this.#hosts;
   }
 
@@ -156,17 +169,54 @@ export class Cluster {
 
   /** The cluster is gone: pools drain. */
   remove(): void {
-    this.#closed = true;
-    this.#cleanup?.cancel();
+    this.#stop();
     for (const [key, host] of this.#hosts) this.#remove(key, host);
     this.#countMembers();
   }
 
   /** Closes every connection now. */
   close(): void {
+    this.#stop();
+    for (const host of this.#hosts.values()) host.closePools();
+  }
+
+  #stop(): void {
     this.#closed = true;
     this.#cleanup?.cancel();
-    for (const host of this.#hosts.values()) host.closePools();
+    this.outlier?.stop();
+  }
+
+  #createOutlierDetector(): OutlierDetector | undefined {
+    const { outlierDetection } = this.config;
+    if (outlierDetection === undefined) return undefined;
+    const { clock, random, log, statsStore } = this.#context;
+    return new OutlierDetector({
+      config: outlierDetection,
+      clusterName: this.config.name,
+      hosts: this.#hosts,
+      stats: new OutlierStats(statsStore, this.stats.tags),
+      clock,
+      random,
+      log,
+      onChange: () => this.#onHealthChange(),
+    });
+  }
+
+  /** Some host's health is another than before. */
+  #onHealthChange(): void {
+    this.#balancer.hostsChanged();
+    this.#countMembers();
+  }
+
+  /** An older version of this cluster set it; nobody here would clear it. */
+  #clearFlag(flag: number): void {
+    let changed = false;
+    for (const host of this.#hosts.values()) {
+      if (!host.hasFlag(flag)) continue;
+      host.setFlag(flag, false);
+      changed = true;
+    }
+    if (changed) this.#onHealthChange();
   }
 
   #createBalancer(): LoadBalancer<Host> {
@@ -175,6 +225,8 @@ export class Cluster {
       random: this.#context.random,
       overprovisioningFactorPercent: this.#overprovisioning,
       panicThresholdPercent: this.config.panicThresholdPercent,
+      localityWeighted: this.config.localityWeighted ?? false,
+      onPanic: () => this.stats.lbHealthyPanic.inc(),
     });
   }
 

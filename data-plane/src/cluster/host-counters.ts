@@ -8,9 +8,33 @@ export const HOST_COUNTER = Object.freeze({
   cxActive: 5,
   cxTotal: 6,
   cxConnectFail: 7,
+  /** Bits of `HEALTH_FLAG`. */
+  healthFlags: 8,
+  // Outlier detection: failures in a row.
+  consecutive5xx: 9,
+  consecutiveGatewayFailure: 10,
+  consecutiveLocalOriginFailure: 11,
+  // Outlier detection: this interval's requests, and of them those that went well; answers and what is of our own making.
+  externalTotal: 12,
+  externalSuccess: 13,
+  localTotal: 14,
+  localSuccess: 15,
+  /** Percent in the last interval with enough requests, plus one; 0: unknown. */
+  externalSuccessRate: 16,
+  localSuccessRate: 17,
+  /** Monotonic ms. */
+  ejectedAtMs: 18,
+  /** By how much the base ejection time is multiplied. */
+  ejectionMultiplier: 19,
+  ejectionJitterMs: 20,
+  // Active health checks: in a row.
+  checksPassed: 21,
+  checksFailed: 22,
+  /** Monotonic ms since which it has been healthy, for slow start; 0: from the start. */
+  healthySinceMs: 23,
 } as const);
 
-const COUNTERS_PER_HOST = 8;
+const COUNTERS_PER_HOST = 24;
 const HOSTS_PER_PAGE = 128;
 
 /** A host's place: `page[first + HOST_COUNTER.x]`. */

@@ -7,6 +7,7 @@ import {
   type LbHost,
 } from '@heddle/engine';
 import type { ConnectionPool } from '../codec/stream.js';
+import { HEALTH_FLAG, healthOf } from './health-flag.js';
 import { HOST_COUNTER, type HostCounters } from './host-counters.js';
 
 export interface Locality {
@@ -28,7 +29,8 @@ export class Host implements LbHost {
   priority: number;
   weight: number;
   configuredHealth: EndpointConfig['health'];
-  health: HostHealth;
+  /** What the flags come to. */
+  health: HostHealth = 'healthy';
   metadata: EndpointConfig['metadata'];
   /** What the control plane calls the workload there; empty: nothing. Source: Istio's endpoint metadata `istio.workload`. */
   workload: string;
@@ -53,10 +55,10 @@ export class Host implements LbHost {
     this.priority = priority;
     this.weight = Math.max(1, endpoint.weight);
     this.configuredHealth = endpoint.health;
-    this.health = hostHealth(endpoint.health);
     this.metadata = endpoint.metadata;
     this.workload = workloadOf(endpoint.metadata);
     this.counters = counters;
+    this.#setEdsHealth(endpoint.health);
   }
 
   get activeRequests(): number {
@@ -71,6 +73,23 @@ export class Host implements LbHost {
     return this.counters.page[this.counters.first + counter] as number;
   }
 
+  /** Bits of `HEALTH_FLAG`. */
+  get healthFlags(): number {
+    return this.counter(HOST_COUNTER.healthFlags);
+  }
+
+  hasFlag(flag: number): boolean {
+    return (this.healthFlags & flag) !== 0;
+  }
+
+  /** Sets or clears a flag of `HEALTH_FLAG`. The load balancer has to be told when `health` changed. */
+  setFlag(flag: number, on: boolean): void {
+    const { page, first } = this.counters;
+    const flags = on ? this.healthFlags | flag : this.healthFlags & ~flag;
+    page[first + HOST_COUNTER.healthFlags] = flags;
+    this.health = healthOf(flags);
+  }
+
   /** Takes over what an update says of this host. */
   describe(endpoint: EndpointConfig, locality: Locality, priority: number): void {
     this.hostname = endpoint.hostname;
@@ -78,7 +97,7 @@ export class Host implements LbHost {
     this.priority = priority;
     this.weight = Math.max(1, endpoint.weight);
     this.configuredHealth = endpoint.health;
-    this.health = hostHealth(endpoint.health);
+    this.#setEdsHealth(endpoint.health);
     this.metadata = endpoint.metadata;
     this.workload = workloadOf(endpoint.metadata);
   }
@@ -102,6 +121,12 @@ export class Host implements LbHost {
   retire(onUnused: () => void): void {
     this.#onUnused = onUnused;
     this.#checkUnused();
+  }
+
+  #setEdsHealth(health: EndpointConfig['health']): void {
+    const counted = hostHealth(health);
+    this.setFlag(HEALTH_FLAG.failedEdsHealth, counted === 'unhealthy');
+    this.setFlag(HEALTH_FLAG.degradedEdsHealth, counted === 'degraded');
   }
 
   #letGo(how: (pool: ConnectionPool) => void): void {

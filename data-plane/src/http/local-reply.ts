@@ -327,6 +327,16 @@ export function grpcStatusOf(httpStatus: number): number {
   }
 }
 
+/** In the order of gRPC's codes, from OK to UNAUTHENTICATED. */
+const HTTP_OF_GRPC: readonly number[] = Object.freeze([
+  200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401,
+]);
+
+/** The HTTP status that stands for a `grpc-status`. Source: Envoy's Grpc::Utility::grpcToHttpStatus. */
+export function httpStatusOfGrpc(grpcStatus: string): number {
+  return HTTP_OF_GRPC[Number(grpcStatus)] ?? 500;
+}
+
 /** Whether a request is gRPC and so must be answered with a gRPC status. */
 export function isGrpcContentType(contentType: string | undefined): boolean {
   if (contentType === undefined || !contentType.startsWith('application/grpc')) return false;

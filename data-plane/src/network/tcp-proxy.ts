@@ -210,6 +210,7 @@ class TcpRelay extends StreamState implements NetworkConnection {
     this.#localText = socketText(upstream.localAddress ?? '', upstream.localPort ?? 0);
     stats.cxConnected.inc();
     this.#openSeries();
+    if (this.#host !== undefined) this.#cluster?.outlier?.onRelay(this.#host);
     if (config.idleTimeoutMs > 0) options.deadlines.set(this.#idle, config.idleTimeoutMs);
     if (this.#early !== undefined) {
       this.bytesReceived += this.#early.length;
@@ -268,6 +269,7 @@ class TcpRelay extends StreamState implements NetworkConnection {
   }
 
   #onUpstreamClose(upstream: Socket): void {
+    const host = this.#host;
     this.#releaseUpstream();
     if (this.#ended || this.#upstream !== upstream) return;
     this.#upstream = undefined;
@@ -284,6 +286,7 @@ class TcpRelay extends StreamState implements NetworkConnection {
     }
     const cluster = this.#cluster as Cluster;
     cluster.stats.cxConnectFail.inc();
+    if (host !== undefined) cluster.outlier?.onLocalFailure(host, 503);
     this.upstreamTransportFailureReason = this.#connectError;
     if (this.attemptCount < this.#proxy.config.maxConnectAttempts && !this.#downstream.destroyed) {
       this.#attempt();

@@ -253,6 +253,7 @@ export function clusterConfig(
       maxConcurrentStreams: 100,
     },
     circuitBreakers: { default: thresholds, high: thresholds },
+    outlierDetection: undefined,
     panicThresholdPercent: 50,
     transportSocket: { kind: 'raw' },
     tcpKeepalive: { enabled: false, idleMs: 0 },

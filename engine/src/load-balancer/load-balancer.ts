@@ -24,6 +24,8 @@ export interface LoadBalancerOptions {
   readonly overprovisioningFactorPercent?: number;
   /** Envoy's default is 50; 0 turns panic off. */
   readonly panicThresholdPercent?: number;
+  /** Called for every pick in a priority that is in panic. */
+  readonly onPanic?: () => void;
   /** Whether localities share by weight. Source: locality_weighted_lb_config, or the wrr_locality policy. */
   readonly localityWeighted?: boolean;
 }
@@ -37,6 +39,7 @@ export function createLoadBalancer<H extends LbHost>(options: LoadBalancerOption
 interface Share<H extends LbHost> {
   readonly end: number;
   readonly picker: HostPicker<H>;
+  readonly inPanic: boolean;
 }
 
 class PriorityLoadBalancer<H extends LbHost> implements LoadBalancer<H> {
@@ -66,10 +69,10 @@ class PriorityLoadBalancer<H extends LbHost> implements LoadBalancer<H> {
   pick(): H | undefined {
     const shares = (this.#shares ??= this.#build());
     const { random } = this.#options;
-    if (shares.length === 1) return (shares[0] as Share<H>).picker.pick(random);
-    const point = random() * 100;
-    for (const share of shares) if (point < share.end) return share.picker.pick(random);
-    return shares.at(-1)?.picker.pick(random);
+    const share = shares.length === 1 ? shares[0] : shareAt(shares, random() * 100);
+    if (share === undefined) return undefined;
+    if (share.inPanic) this.#options.onPanic?.();
+    return share.picker.pick(random);
   }
 
   #build(): readonly Share<H>[] {
@@ -87,15 +90,16 @@ class PriorityLoadBalancer<H extends LbHost> implements LoadBalancer<H> {
       percent: number,
       localities: readonly LbLocality<H>[],
       usable: (host: H) => boolean,
+      inPanic: boolean,
     ): void => {
       if (percent === 0) return;
       end += percent;
-      shares.push({ end, picker: this.#pickerOf(localities, usable) });
+      shares.push({ end, picker: this.#pickerOf(localities, usable), inPanic });
     };
     byPriority.forEach((localities, level) => {
       const panic = load.panic[level] === true;
-      add(load.healthy[level] as number, localities, panic ? everyHost : isHealthy);
-      add(load.degraded[level] as number, localities, panic ? everyHost : isDegraded);
+      add(load.healthy[level] as number, localities, panic ? everyHost : isHealthy, panic);
+      add(load.degraded[level] as number, localities, panic ? everyHost : isDegraded, panic);
     });
     return shares;
   }
@@ -115,6 +119,11 @@ class PriorityLoadBalancer<H extends LbHost> implements LoadBalancer<H> {
     });
     return new LocalityPicker(weighted, random);
   }
+}
+
+function shareAt<H extends LbHost>(shares: readonly Share<H>[], point: number): Share<H> | undefined {
+  for (const share of shares) if (point < share.end) return share;
+  return shares.at(-1);
 }
 
 /** Picks a locality by weight, then a host in it. */

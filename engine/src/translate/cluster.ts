@@ -18,6 +18,7 @@ import {
   structToJson,
   wrappedNumber,
 } from './proto-values.js';
+import { translateOutlierDetection } from './outlier-detection.js';
 import { translateUpstreamSocket } from './transport-socket.js';
 import { translateUpstreamProtocol } from './upstream-protocol.js';
 
@@ -65,6 +66,7 @@ export function translateCluster(cluster: Cluster): Translated<ClusterConfig> {
     ),
     protocol: translateUpstreamProtocol(cluster, findings),
     circuitBreakers: translateCircuitBreakers(cluster.circuitBreakers, findings),
+    outlierDetection: translateOutlierDetection(cluster.outlierDetection, 'outlier_detection', findings),
     panicThresholdPercent: translatePanicThreshold(cluster, findings),
     transportSocket: translateUpstreamSocket(cluster.transportSocket, 'transport_socket', findings),
     ...(cluster.transportSocketMatches.length === 0
@@ -299,7 +301,6 @@ function reportUnsupported(cluster: Cluster, findings: Findings): void {
   problem('filters', cluster.filters.length > 0);
   problem('upstream_config', cluster.upstreamConfig !== null);
   warning('health_checks', cluster.healthChecks.length > 0);
-  warning('outlier_detection', cluster.outlierDetection !== null);
   warning('lrs_server', cluster.lrsServer !== null);
   warning('preconnect_policy', cluster.preconnectPolicy !== null);
   warning('connection_pool_per_downstream_connection', cluster.connectionPoolPerDownstreamConnection);

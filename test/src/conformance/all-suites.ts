@@ -21,6 +21,7 @@ import { accessLogs } from './suites/19-access-logs.js';
 import { listeners } from './suites/20-listeners.js';
 import { malformed } from './suites/21-malformed.js';
 import { retries } from './suites/22-retries.js';
+import { outlierDetection } from './suites/23-outlier-detection.js';
 import { jwt } from './suites/30-jwt.js';
 import { rbacHttp } from './suites/31-rbac-http.js';
 
@@ -48,6 +49,7 @@ export const ALL_SUITES: readonly ConformanceSuite[] = [
   listeners,
   malformed,
   retries,
+  outlierDetection,
   jwt,
   rbacHttp,
 ];

@@ -1,5 +1,6 @@
 import { formatAddress, type CircuitBreakerThresholds } from '@heddle/engine';
 import { envoy, toJson } from '@heddle/xds-protos';
+import { HEALTH_FLAG, healthFlagsText } from '../../cluster/health-flag.js';
 import type { ClusterStatus, HostStatus } from '../../cluster/cluster-manager.js';
 import { json, text, type AdminPage } from '../admin-page.js';
 import { nameFilter } from '../name-filter.js';
@@ -37,9 +38,18 @@ function* clusterLines(
   clusters: readonly ClusterStatus[],
   isAddedByApi: (name: string) => boolean,
 ): Iterable<string> {
-  for (const { config, hosts } of clusters) {
+  for (const { config, hosts, successRates } of clusters) {
     const { name } = config;
     let part = `${name}::observability_name::${observabilityName(config)}\n`;
+    if (successRates !== undefined) {
+      for (const [origin, { average, threshold }] of [
+        ['', successRates.external],
+        ['local_origin_', successRates.local],
+      ] as const) {
+        part += `${name}::outlier::${origin}success_rate_average::${average}\n`;
+        part += `${name}::outlier::${origin}success_rate_ejection_threshold::${threshold}\n`;
+      }
+    }
     for (const priority of ['default', 'high'] as const) {
       const thresholds = config.circuitBreakers[priority];
       const at = `${name}::${priority}_priority`;
@@ -67,32 +77,18 @@ function hostLines(cluster: string, host: HostStatus): string {
     ['rq_timeout', host.rqTimeout],
     ['rq_total', host.rqTotal],
     ['hostname', host.hostname],
-    ['health_flags', healthFlags(host.health)],
+    ['health_flags', healthFlagsText(host.healthFlags)],
     ['weight', host.weight],
     ['region', host.locality.region],
     ['zone', host.locality.zone],
     ['sub_zone', host.locality.subZone],
     ['canary', 'false'],
     ['priority', host.priority],
-    ['success_rate', -1],
-    ['local_origin_success_rate', -1],
+    ['success_rate', host.successRate],
+    ['local_origin_success_rate', host.localOriginSuccessRate],
   ];
   const at = `${cluster}::${formatAddress(host.address)}`;
   return values.map(([name, value]) => `${at}::${name}::${value}\n`).join('');
-}
-
-function healthFlags(health: HostStatus['health']): string {
-  switch (health) {
-    case 'unhealthy':
-    case 'draining':
-    case 'timeout':
-      return '/failed_eds_health';
-    case 'degraded':
-      return '/degraded_eds_health';
-    case 'healthy':
-    case 'unknown':
-      return 'healthy';
-  }
 }
 
 function observabilityName(config: ClusterStatus['config']): string {
@@ -144,11 +140,28 @@ function hostMessage(host: HostStatus): IHostStatus {
       gauge('cx_active', host.cxActive),
       gauge('rq_active', host.rqActive),
     ],
-    healthStatus: { edsHealthStatus: healthNumber(host.health) },
+    healthStatus: healthStatusMessage(host),
+    ...(host.successRate < 0 ? {} : { successRate: { value: host.successRate } }),
+    ...(host.localOriginSuccessRate < 0
+      ? {}
+      : { localOriginSuccessRate: { value: host.localOriginSuccessRate } }),
     weight: host.weight,
     hostname: host.hostname,
     priority: host.priority,
     locality: host.locality,
+  };
+}
+
+function healthStatusMessage(host: HostStatus): envoy.admin.v3.IHostHealthStatus {
+  const has = (flag: number): boolean => (host.healthFlags & flag) !== 0;
+  return {
+    failedActiveHealthCheck: has(HEALTH_FLAG.failedActiveHc),
+    failedOutlierCheck: has(HEALTH_FLAG.failedOutlierCheck),
+    failedActiveDegradedCheck: has(HEALTH_FLAG.degradedActiveHc),
+    pendingActiveHc: has(HEALTH_FLAG.pendingActiveHc),
+    excludedViaImmediateHcFail: has(HEALTH_FLAG.excludedViaImmediateHcFail),
+    activeHcTimeout: has(HEALTH_FLAG.activeHcTimeout),
+    edsHealthStatus: healthNumber(host.health),
   };
 }
 

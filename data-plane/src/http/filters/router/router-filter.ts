@@ -18,6 +18,8 @@ import {
   clusterNotFound,
   directResponse,
   dropOverload,
+  httpStatusOfGrpc,
+  isGrpcContentType,
   LOCAL_REPLY,
   redirect,
   transportFailureText,
@@ -159,6 +161,7 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
     info.upstreamHost = request.host.addressText;
     info.upstreamConnection = sender.connection;
     if (this.#requestEnded) this.#timers?.start(this.#responseStarted);
+    request.cluster.outlier?.onConnection(request.host);
   }
 
   onUpstreamInformational(_request: UpstreamRequest, head: ResponseHead): void {
@@ -166,6 +169,8 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
   }
 
   onUpstreamHeaders(request: UpstreamRequest, head: ResponseHead, endStream: boolean): void {
+    const { outlier } = request.cluster;
+    if (outlier !== undefined) outlier.onResponse(request.host, this.#judgedStatus(head));
     if (this.#retry !== undefined && this.#retriesResponse(request, head, endStream)) return;
     const { info } = this.#stream;
     const match = this.#match as RouteMatch;
@@ -226,6 +231,7 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
       this.#startUpstream(request.cluster, true);
       return;
     }
+    if (reason !== 'overflow') request.cluster.outlier?.onLocalFailure(request.host, 503);
     if (this.#retry !== undefined && this.#retriesFailure(request, reason)) return;
     this.#stopTimeouts();
     const { info } = this.#stream;
@@ -273,6 +279,8 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
       stats.rqMaxDurationReached.inc();
     } else {
       upstream.host.count(HOST_COUNTER.rqTimeout);
+      if (kind !== ROUTE_TIMEOUT || !this.#responseStarted)
+        cluster.outlier?.onLocalFailure(upstream.host, 504);
       if (kind === AttemptTimeout.PerTry) {
         reply = LOCAL_REPLY.perTryTimeout;
         stats.rqPerTryTimeout.inc();
@@ -466,6 +474,14 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
       request.connectionWasReused &&
       (!request.anythingSent || IDEMPOTENT.has((this.#head as RequestHead).method))
     );
+  }
+
+  /** By what a response is judged: of a gRPC that failed at once, its own status. */
+  #judgedStatus(head: ResponseHead): number {
+    const grpcStatus = head.headers.get('grpc-status');
+    if (grpcStatus === undefined) return head.status;
+    const contentType = (this.#head as RequestHead).headers.get('content-type');
+    return isGrpcContentType(contentType) ? httpStatusOfGrpc(grpcStatus) : head.status;
   }
 
   #reply(reply: LocalReply): void {
