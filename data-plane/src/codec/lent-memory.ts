@@ -75,6 +75,11 @@ export function giveBack(chunk: Buffer): void {
   open?.takeBack(chunk);
 }
 
+/** The bytes of a chunk, for somebody who keeps them and hands the chunk on: a copy where its memory is read into again. */
+export function lastingBytes(chunk: Buffer): Buffer {
+  return open !== undefined && chunk.buffer === open.bytes.buffer ? Buffer.from(chunk) : chunk;
+}
+
 const spareSmall: LentMemory[] = [];
 const spareLarge: LentMemory[] = [];
 let shared: LentMemory | undefined;

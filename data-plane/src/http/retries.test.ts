@@ -112,6 +112,23 @@ describe('retries', () => {
     assert.equal(requests.length, 1);
   });
 
+  it('send a large body again byte for byte, though the memory it was read into has been read into since', async () => {
+    const client = await start({});
+    // With a connection that is there, what is read is written at once.
+    client.write('GET /first HTTP/1.1\r\nhost: a\r\n\r\n');
+    await client.until((text) => text.endsWith('ok'));
+    client.text = '';
+    requests = [];
+    script = [FAIL];
+    const body = Array.from({ length: 60_000 }, (_, index) => String(index).padStart(10, '-')).join('');
+    client.write(`POST /a HTTP/1.1\r\nhost: a\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
+    assert.match(await client.until((text) => text.endsWith('ok')), /^HTTP\/1\.1 200 /);
+    assert.equal(requests.length, 2);
+    for (const request of requests) {
+      assert.ok(request.slice(request.indexOf('\r\n\r\n') + 4) === body, 'the body is another one');
+    }
+  });
+
   it('answer 507 when the body outgrows what is kept, while nobody is there to take it', async () => {
     clock = new FakeClock();
     script = [FAIL];

@@ -12,6 +12,7 @@ import {
 import type { Cluster } from '../../../cluster/cluster.js';
 import type { Host } from '../../../cluster/host.js';
 import type { Resource } from '../../../cluster/resource-manager.js';
+import { lastingBytes } from '../../../codec/lent-memory.js';
 import type { RouterShared } from './router-shared.js';
 import type { UpstreamRequest } from './upstream-request.js';
 
@@ -73,9 +74,10 @@ export class RetryState {
   keep(chunk: Buffer): boolean {
     this.#bytes += chunk.length;
     if (this.#bytes > this.#bufferLimitBytes) return false;
-    if (this.#pieces === undefined) this.#pieces = [chunk];
-    else if (this.#pieces.length < MOST_PIECES) this.#pieces.push(chunk);
-    else this.#pieces = [Buffer.concat([...this.#pieces, chunk])];
+    const bytes = lastingBytes(chunk);
+    if (this.#pieces === undefined) this.#pieces = [bytes];
+    else if (this.#pieces.length < MOST_PIECES) this.#pieces.push(bytes);
+    else this.#pieces = [Buffer.concat([...this.#pieces, bytes])];
     return true;
   }
 
