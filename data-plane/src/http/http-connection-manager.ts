@@ -4,6 +4,7 @@ import { ServerCodecHttp1 } from '../codec/http1/server-codec.js';
 import type { RequestReceiver, ResponseSender, ServerConnectionCallbacks } from '../codec/stream.js';
 import { ActiveStream, type ActiveStreamOwner } from './active-stream.js';
 import { ConnectionManagerRuntime, type ConnectionManagerOptions } from './connection-manager-runtime.js';
+import { RefusedConnection, type ConnectionRefusal } from './refused-connection.js';
 import { StreamState, type ConnectionInfo } from './stream-state.js';
 
 /**
@@ -25,6 +26,11 @@ export class HttpConnectionManager {
 
   accept(socket: Socket, info: ConnectionInfo, early: Buffer | undefined): HttpConnection {
     return new HttpConnection(this.#runtime, socket, info, early);
+  }
+
+  /** Without a line in the access log, as in Envoy: there was no request. */
+  refuse(socket: Socket, info: ConnectionInfo, refusal: ConnectionRefusal): RefusedConnection {
+    return new RefusedConnection(socket, info, refusal, this.#runtime.clock);
   }
 
   beginDrain(): void {

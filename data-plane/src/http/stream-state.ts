@@ -29,6 +29,8 @@ export interface ConnectionInfo {
   /** undefined when the client speaks plain text to us. */
   readonly tls: TlsInfo | undefined;
   readonly originalDestination: AddressConfig | undefined;
+  /** What filters of connections found out, by their names; undefined while there is nothing. */
+  dynamicMetadata: Map<string, DynamicMetadata> | undefined;
 }
 
 const NO_FLAGS: readonly ResponseFlag[] = Object.freeze([]);
@@ -47,6 +49,7 @@ export abstract class StreamState implements StreamInfo {
   originalPath: string | undefined = undefined;
   responseCode = 0;
   codeDetails = '';
+  connectionTerminationDetails = '';
   reason = '';
   bytesReceived = 0;
   bytesSent = 0;

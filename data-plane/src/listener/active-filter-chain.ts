@@ -1,16 +1,35 @@
+import type { Socket } from 'node:net';
 import type { FilterChainConfig, NetworkFilterConfig } from '@heddle/engine';
+import type { ConnectionInfo } from '../http/stream-state.js';
+import type { ConnectionFilter } from '../network/connection-filter.js';
 import type { NetworkConnection, NetworkFilter } from '../network/network-connection.js';
 
 /** One filter chain of a listener with the connections that it carries. It outlives the listener's update until they end. */
 export class ActiveFilterChain {
   readonly config: FilterChainConfig;
   readonly filter: NetworkFilter;
+  readonly #connectionFilters: readonly ConnectionFilter[];
   readonly connections = new Set<NetworkConnection>();
   #draining = false;
 
-  constructor(config: FilterChainConfig, filter: NetworkFilter) {
+  constructor(
+    config: FilterChainConfig,
+    filter: NetworkFilter,
+    connectionFilters: readonly ConnectionFilter[],
+  ) {
     this.config = config;
     this.filter = filter;
+    this.#connectionFilters = connectionFilters;
+  }
+
+  /** Gives a connection to the terminal filter, unless one before it refuses it. */
+  accept(socket: Socket, info: ConnectionInfo, early: Buffer | undefined): NetworkConnection {
+    const filters = this.#connectionFilters;
+    for (let i = 0; i < filters.length; i++) {
+      const refusal = (filters[i] as ConnectionFilter).check(info);
+      if (refusal !== undefined) return this.filter.refuse(socket, info, refusal);
+    }
+    return this.filter.accept(socket, info, early);
   }
 
   get terminal(): NetworkFilterConfig {

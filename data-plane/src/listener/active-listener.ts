@@ -297,9 +297,10 @@ export class ActiveListener {
       requestedServerName: inspection.serverName,
       tls: undefined,
       originalDestination: destination,
+      dynamicMetadata: undefined,
     };
     const served = chain.filter.adoptsSockets ? this.#adopt(socket) : socket;
-    const connection = chain.filter.accept(served, info, inspection.early);
+    const connection = chain.accept(served, info, inspection.early);
     chain.connections.add(connection);
     served.once('close', () => {
       chain.connections.delete(connection);

@@ -4,8 +4,11 @@ import { HttpConnectionManager } from '../http/http-connection-manager.js';
 import type { ConnectionManagerOptions } from '../http/connection-manager-runtime.js';
 import { httpFilterOf } from '../http/filters/index.js';
 import { ROUTER_TYPE_URL } from '../http/filters/router/type-url.js';
+import type { ConnectionFilter } from '../network/connection-filter.js';
 import type { NetworkFilter } from '../network/network-connection.js';
+import { RbacConnectionFilter } from '../network/rbac-connection-filter.js';
 import { TcpProxy } from '../network/tcp-proxy.js';
+import type { StatsStore } from '../stats/stats-store.js';
 
 /** Makes the network filters of a filter chain into its terminal one: the explicit list of those there are. */
 export function createNetworkFilter(
@@ -21,9 +24,20 @@ export function createNetworkFilter(
       return new TcpProxy(terminal.config, { ...options, istioStats: metrics });
     }
     case 'istio-stats':
+    case 'rbac':
     case undefined:
       throw new BrokenInvariantError('a filter chain without a terminal filter was accepted');
   }
+}
+
+/** Makes those before the terminal one that a connection has to pass, in order. */
+export function createConnectionFilters(
+  filters: readonly NetworkFilterConfig[],
+  stats: StatsStore,
+): readonly ConnectionFilter[] {
+  return filters.flatMap((filter) =>
+    filter.kind === 'rbac' ? new RbacConnectionFilter(filter.config, stats) : [],
+  );
 }
 
 /** What keeps a network filter from being made, or undefined. */

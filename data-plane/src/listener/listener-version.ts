@@ -1,7 +1,11 @@
 import type { FilterChainConfig, ListenerConfig } from '@heddle/engine';
 import type { ConnectionManagerOptions } from '../http/connection-manager-runtime.js';
 import { ActiveFilterChain } from './active-filter-chain.js';
-import { createNetworkFilter, whyNotNetworkFilter } from './create-network-filter.js';
+import {
+  createConnectionFilters,
+  createNetworkFilter,
+  whyNotNetworkFilter,
+} from './create-network-filter.js';
 import { FilterChainMatcher } from './filter-chain-match.js';
 import { sameFilterChain } from './same-config.js';
 
@@ -66,7 +70,11 @@ export class ListenerVersion {
         bufferLimitBytes: config.perConnectionBufferLimitBytes,
         trafficDirection: config.trafficDirection,
       });
-      const made = new ActiveFilterChain(chain, filter);
+      const made = new ActiveFilterChain(
+        chain,
+        filter,
+        createConnectionFilters(chain.filters, options.stats),
+      );
       own.push(made);
       return made;
     };

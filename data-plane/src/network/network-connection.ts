@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import type { ConnectionRefusal } from '../http/refused-connection.js';
 import type { ConnectionInfo } from '../http/stream-state.js';
 
 /** One downstream connection in the hands of a terminal network filter. */
@@ -17,6 +18,8 @@ export interface NetworkFilter {
   start(onWarm: () => void): void;
   /** Takes a connection; `early` holds bytes that were read already. */
   accept(socket: Socket, info: ConnectionInfo, early: Buffer | undefined): NetworkConnection;
+  /** Closes a connection that a filter before this one refuses, and tells of it as of one that it took. */
+  refuse(socket: Socket, info: ConnectionInfo, refusal: ConnectionRefusal): NetworkConnection;
   /** From now on connections end after what they carry. */
   beginDrain(): void;
   /** Requests and TCP connections in flight. */

@@ -15,6 +15,7 @@ import type { Host } from '../cluster/host.js';
 import { HOST_COUNTER } from '../cluster/host-counters.js';
 import { openSocket } from '../cluster/open-socket.js';
 import { createDeadline, type Deadline, type Deadlines } from '../codec/http1/deadline-queue.js';
+import { RefusedConnection, type ConnectionRefusal } from '../http/refused-connection.js';
 import { socketText, StreamState, type ConnectionInfo } from '../http/stream-state.js';
 import type { TcpSeries } from '../stats/istio/istio-metrics.js';
 import type { IstioTelemetry } from '../stats/istio/istio-telemetry.js';
@@ -71,6 +72,21 @@ export class TcpProxy implements NetworkFilter {
     return relay;
   }
 
+  refuse(socket: Socket, info: ConnectionInfo, refusal: ConnectionRefusal): NetworkConnection {
+    const { stats, accessLogs, metrics } = this;
+    stats.cxTotal.inc();
+    stats.cxActive.inc();
+    return new RefusedConnection(socket, info, refusal, this.options.clock, (connection) => {
+      stats.cxActive.dec();
+      for (const metric of metrics) {
+        const series = metric.find(connection, undefined, undefined);
+        series.open();
+        series.close();
+      }
+      for (const log of accessLogs) log.log(connection);
+    });
+  }
+
   beginDrain(): void {
     // A TCP connection has no point at which it could be asked to end.
   }
@@ -104,6 +120,7 @@ class TcpRelay extends StreamState implements NetworkConnection {
     this.#proxy = proxy;
     this.#downstream = downstream;
     this.#early = early;
+    this.dynamicMetadata = info.dynamicMetadata;
     this.#idle = createDeadline(() => this.#onIdle());
     this.#connectDeadline = createDeadline(() => this.#onConnectTimeout());
     proxy.activeRequests++;

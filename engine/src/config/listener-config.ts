@@ -2,6 +2,7 @@ import type { AccessLogConfig } from './access-log-config.js';
 import type { AddressConfig } from './address.js';
 import type { HttpConnectionManagerConfig } from './http-connection-manager-config.js';
 import type { IstioStatsConfig } from './istio-stats-config.js';
+import type { NetworkRbacConfig } from './rbac-config.js';
 import type { TcpProxyConfig } from './tcp-proxy-config.js';
 import type { DownstreamTlsConfig } from './tls-config.js';
 import type { RawBufferConfig } from './transport-socket-config.js';
@@ -75,5 +76,7 @@ export type NetworkFilterConfig =
       readonly config: HttpConnectionManagerConfig;
     }
   | { readonly kind: 'tcp-proxy'; readonly name: string; readonly config: TcpProxyConfig }
+  /** Not terminal: lets connections through to the next filter, or closes them. */
+  | { readonly kind: 'rbac'; readonly name: string; readonly config: NetworkRbacConfig }
   /** Not terminal: counts the connections that the terminal filter takes. */
   | { readonly kind: 'istio-stats'; readonly name: string; readonly config: IstioStatsConfig };

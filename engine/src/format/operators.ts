@@ -202,6 +202,7 @@ const OPERATORS: ReadonlyMap<string, OperatorCompiler> = new Map<string, Operato
   ['UPSTREAM_PROTOCOL', plain((info) => text(info.upstreamProtocol))],
   ['RESPONSE_CODE', plain((info) => info.responseCode)],
   ['RESPONSE_CODE_DETAILS', plain((info) => text(info.codeDetails))],
+  ['CONNECTION_TERMINATION_DETAILS', plain((info) => text(info.connectionTerminationDetails))],
   ['RESPONSE_FLAGS', plain((info) => info.responseFlags.join(',') || '-')],
   ['BYTES_RECEIVED', plain((info) => info.bytesReceived)],
   ['BYTES_SENT', plain((info) => info.bytesSent)],
@@ -246,7 +247,6 @@ const OPERATORS: ReadonlyMap<string, OperatorCompiler> = new Map<string, Operato
 /** Operators of Envoy about things that no stream here has yet: they are understood and say nothing. */
 const WITHOUT_DATA: ReadonlySet<string> = new Set([
   'ACCESS_LOG_TYPE',
-  'CONNECTION_TERMINATION_DETAILS',
   'DOWNSTREAM_TRANSPORT_FAILURE_REASON',
   'DOWNSTREAM_LOCAL_URI_SAN',
   'DOWNSTREAM_LOCAL_SUBJECT',

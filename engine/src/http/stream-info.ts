@@ -20,6 +20,8 @@ export interface StreamInfo {
   readonly responseCode: number;
   readonly responseFlags: readonly ResponseFlag[];
   readonly codeDetails: string;
+  /** Why the proxy ended a connection, in Envoy's words; empty when it did not. */
+  readonly connectionTerminationDetails: string;
   /** Why, in plain English; empty when nothing went wrong. */
   readonly reason: string;
   readonly bytesReceived: number;

@@ -11,6 +11,7 @@ export function emptyStreamInfo(): StreamInfo {
     originalPath: undefined,
     responseCode: 0,
     responseFlags: [],
+    connectionTerminationDetails: '',
     codeDetails: '',
     reason: '',
     bytesReceived: 0,

@@ -6,12 +6,14 @@ import { routerFilter } from '../http-filters/router/config.js';
 import { typeNameOfUrl, unpackAs } from './any-config.js';
 import type { Findings } from './findings.js';
 import { translateHttpConnectionManager } from './http-connection-manager.js';
+import { translateNetworkRbac } from './network-rbac.js';
 import { requiredText } from './proto-values.js';
 import { translateTcpProxy } from './tcp-proxy.js';
 import { unwrapTypedStruct } from './typed-struct.js';
 
 const { HttpConnectionManager } = envoy.extensions.filters.network.http_connection_manager.v3;
 const { TcpProxy } = envoy.extensions.filters.network.tcp_proxy.v3;
+const { RBAC } = envoy.extensions.filters.network.rbac.v3;
 const { MetadataExchange } = envoy.tcp.metadataexchange.config;
 
 /** Source: envoy.config.listener.v3.FilterChain.filters: the last must be terminal, and no other may be. */
@@ -36,7 +38,7 @@ export function translateNetworkFilters(
   });
 }
 
-const isTerminal = ({ kind }: NetworkFilterConfig): boolean => kind !== 'istio-stats';
+const isTerminal = ({ kind }: NetworkFilterConfig): boolean => kind !== 'istio-stats' && kind !== 'rbac';
 
 /** `nothing`: accepted, and does nothing. */
 function translateNetworkFilter(
@@ -69,6 +71,11 @@ function translateNetworkFilter(
       const proxy = unpackAs(any, TcpProxy, at, findings);
       if (proxy === undefined) return undefined;
       return { kind: 'tcp-proxy', name, config: translateTcpProxy(proxy, at, findings) };
+    }
+    case RBAC.typeName: {
+      const rbac = unpackAs(any, RBAC, at, findings, true);
+      if (rbac === undefined) return undefined;
+      return { kind: 'rbac', name, config: translateNetworkRbac(rbac, at, findings) };
     }
     case stats.PluginConfig.typeName: {
       const config = findings.take(parseIstioStats(any.value, at));

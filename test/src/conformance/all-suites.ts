@@ -24,6 +24,7 @@ import { retries } from './suites/22-retries.js';
 import { outlierDetection } from './suites/23-outlier-detection.js';
 import { jwt } from './suites/30-jwt.js';
 import { rbacHttp } from './suites/31-rbac-http.js';
+import { rbacTcp } from './suites/32-rbac-tcp.js';
 
 /** Every bootstrap file with its table, in the order of their numbers. */
 export const ALL_SUITES: readonly ConformanceSuite[] = [
@@ -52,4 +53,5 @@ export const ALL_SUITES: readonly ConformanceSuite[] = [
   outlierDetection,
   jwt,
   rbacHttp,
+  rbacTcp,
 ];

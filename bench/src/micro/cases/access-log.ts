@@ -42,6 +42,7 @@ function exampleInfo(startTimeMs: number): StreamInfo {
     originalPath: undefined,
     responseCode: 200,
     responseFlags: [],
+    connectionTerminationDetails: '',
     codeDetails: 'via_upstream',
     reason: '',
     bytesReceived: 0,

@@ -101,6 +101,7 @@ function connectionOf(caller: number): ConnectionInfo {
     requestedServerName: '',
     tls: { peer: certificate(`caller-${caller}`), local: certificate('cart') } as unknown as TlsInfo,
     originalDestination: undefined,
+    dynamicMetadata: undefined,
   };
 }
 

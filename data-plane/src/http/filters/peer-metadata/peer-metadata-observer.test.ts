@@ -150,6 +150,7 @@ function stream(facts: { cluster?: string; principal?: string; upstreamPrincipal
     requestedServerName: '',
     tls: tlsOf(facts.principal ?? ''),
     originalDestination: undefined,
+    dynamicMetadata: undefined,
   };
   const state = new PlainStream(info, 0, 0);
   state.clusterName = facts.cluster ?? '';
