@@ -21,6 +21,7 @@ import { noKeySets, type KeySets } from './key-sets.js';
 import { defaultMeshSettings, type MeshSettings } from './mesh-settings.js';
 import { indexPeerAuthentications } from './peer-authentication.js';
 import { indexRequestAuthentications, keySetProblems } from './request-authentication.js';
+import { indexTelemetries } from './telemetry.js';
 import { problemAt, type SourceProblem } from './source-problem.js';
 
 /**
@@ -62,6 +63,7 @@ export function buildModel(
     peerAuthentications: indexPeerAuthentications(ofKind('PeerAuthentication'), settings),
     requestAuthentications: indexRequestAuthentications(ofKind('RequestAuthentication'), settings),
     keySets,
+    telemetries: indexTelemetries(ofKind('Telemetry'), settings),
     workloads: new Map(
       workloadResources.map((resource) => [`${resource.namespace}/${resource.name}`, workloadOf(resource)]),
     ),

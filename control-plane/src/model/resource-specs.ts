@@ -413,3 +413,22 @@ export interface SecretSpec {
   readonly type: string;
   readonly data: Readonly<Record<string, HiddenText>>;
 }
+
+interface ModeSpec {
+  readonly mode?: string;
+}
+
+export interface MetricsSpec {
+  readonly overrides?: readonly {
+    readonly match?: ModeSpec & { readonly metric?: string; readonly customMetric?: string };
+    readonly disabled?: boolean;
+    readonly tagOverrides?: Readonly<
+      Record<string, { readonly operation?: string; readonly value?: string }>
+    >;
+  }[];
+}
+
+export interface TelemetrySpec extends PolicyTargetSpec {
+  readonly metrics?: readonly MetricsSpec[];
+  readonly accessLogging?: readonly { readonly match?: ModeSpec; readonly disabled?: boolean }[];
+}

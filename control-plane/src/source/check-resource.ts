@@ -11,11 +11,13 @@ import type {
   RequestAuthenticationSpec,
   ServiceEntrySpec,
   ServiceSpec,
+  TelemetrySpec,
   VirtualServiceSpec,
   WorkloadSpec,
 } from '../model/resource-specs.js';
 import { checkJwtRules } from './check-jwt-rules.js';
 import { checkGatewayTls, checkKubernetesGatewayTls } from './check-gateway-tls.js';
+import { checkTelemetry } from './check-telemetry.js';
 import { checkDestinationTls } from './check-tls.js';
 import { regexMistake } from './schema/formats.js';
 import type { SchemaProblem } from './validate-resource.js';
@@ -43,6 +45,8 @@ export function checkResource(resource: MeshResource): readonly SchemaProblem[] 
       return checkPeerAuthentication(resource.spec as PeerAuthenticationSpec);
     case 'RequestAuthentication':
       return checkJwtRules(resource.spec as RequestAuthenticationSpec);
+    case 'Telemetry':
+      return checkTelemetry(resource.spec as TelemetrySpec);
     case 'Secret':
     case 'WorkloadEntry':
       return [];

@@ -14,6 +14,7 @@ import type { ProxyView } from './proxy-view.js';
 import { requestGuards } from './request-guards.js';
 import type { ResourceSet } from './resource-set.js';
 import { httpChain, listenerOf, tcpChain, tlsInspector } from './translate-listener.js';
+import { chainSettings } from './translate-telemetry.js';
 import type { NamespaceScope } from './visibility.js';
 
 type FilterChain = envoy.config.listener.v3.IFilterChain;
@@ -65,15 +66,16 @@ function plainChain(
   place: GatewayPlace,
   servers: readonly BoundServer[],
 ): FilterChain | undefined {
-  const { view, port } = place;
+  const { model, view, port } = place;
+  const settings = chainSettings(model, view, 'gateway');
   const http = servers.filter(({ server }) => server.protocol !== 'tcp');
   if (http.length === 0) {
     const clusters = tcpClusters(place, servers);
-    return clusters.length === 0 ? undefined : tcpChain(view, `gateway_${port}`, clusters);
+    return clusters.length === 0 ? undefined : tcpChain(settings, `gateway_${port}`, clusters);
   }
   const name = resourceNames.routeConfigurationName({ kind: 'gateway-http', port });
   addRoutes(set, place, name, http);
-  return httpChain(view, 'gateway', `gateway_${port}`, name, requestGuards(place.model, view));
+  return httpChain(settings, `gateway_${port}`, name, requestGuards(model, view));
 }
 
 /**
@@ -86,6 +88,7 @@ function secureChains(set: ResourceSet, place: GatewayPlace, servers: readonly B
   const taken = new Set<string>();
   const chains: FilterChain[] = [];
   const guards = requestGuards(place.model, place.view);
+  const settings = chainSettings(place.model, place.view, 'gateway');
   const add = (serverNames: readonly string[], chain: FilterChain): void => {
     const names = [...new Set(serverNames)].filter((name) => !taken.has(name));
     for (const name of names) taken.add(name);
@@ -99,7 +102,7 @@ function secureChains(set: ResourceSet, place: GatewayPlace, servers: readonly B
     const statPrefix = `gateway_${place.port}_${server.name}`;
     if (tls.mode === 'passthrough') {
       for (const { serverNames, clusters } of tlsClusters(place, bound)) {
-        add(serverNames, tcpChain(place.view, statPrefix, clusters));
+        add(serverNames, tcpChain(settings, statPrefix, clusters));
       }
       continue;
     }
@@ -109,7 +112,7 @@ function secureChains(set: ResourceSet, place: GatewayPlace, servers: readonly B
     const hosts = server.hosts.map(({ host }) => host);
     if (speaks === 'tcp') {
       const clusters = tcpClusters(place, [bound]);
-      if (clusters.length > 0) add(hosts, { ...tcpChain(place.view, statPrefix, clusters), transportSocket });
+      if (clusters.length > 0) add(hosts, { ...tcpChain(settings, statPrefix, clusters), transportSocket });
       continue;
     }
     const routes = resourceNames.routeConfigurationName({
@@ -120,7 +123,7 @@ function secureChains(set: ResourceSet, place: GatewayPlace, servers: readonly B
       namespace: gateway.namespace,
     });
     const before = chains.length;
-    add(hosts, { ...httpChain(place.view, 'gateway', statPrefix, routes, guards), transportSocket });
+    add(hosts, { ...httpChain(settings, statPrefix, routes, guards), transportSocket });
     if (chains.length > before) addRoutes(set, place, routes, [bound]);
   }
   return chains;

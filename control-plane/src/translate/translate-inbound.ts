@@ -10,6 +10,7 @@ import type { ResourceSet } from './resource-set.js';
 import { inboundCluster } from './translate-cluster.js';
 import { requestGuards } from './request-guards.js';
 import { httpChain, listenerOf, tcpChain, tlsInspector, type ListenerParts } from './translate-listener.js';
+import { chainSettings } from './translate-telemetry.js';
 
 type FilterChain = envoy.config.listener.v3.IFilterChain;
 
@@ -20,6 +21,7 @@ export function addInbound(
   view: ProxyView,
   explicit: ExplicitPorts,
 ): void {
+  const settings = chainSettings(model, view, 'inbound');
   const modes = peerModesOf(model.peerAuthentications, view);
   const guards = requestGuards(model, view);
   for (const { name, port, listen, application } of explicit.inbound) {
@@ -33,8 +35,8 @@ export function addInbound(
     const routeName = resourceNames.routeConfigurationName({ kind: 'inbound', port: application });
     const chain =
       speaks === 'http'
-        ? httpChain(view, 'inbound', statPrefix, routeName, guards)
-        : tcpChain(view, statPrefix, [{ name: clusterName, weight: 1 }]);
+        ? httpChain(settings, statPrefix, routeName, guards)
+        : tcpChain(settings, statPrefix, [{ name: clusterName, weight: 1 }]);
     const parts = acceptedConnections(
       chain,
       peerModeAt(modes, port),

@@ -1,7 +1,6 @@
 import { envoy, packAny, resourceNames, type google } from '@heddle/xds-protos';
 import { adsSource, duration, socketAddress, structOf } from './proto-values.js';
-import type { ProxyView } from './proxy-view.js';
-import { tcpTelemetryFilters, telemetryFilters } from './translate-telemetry.js';
+import type { ChainSettings, ListenerSide } from './translate-telemetry.js';
 import { corsFilterName, faultFilterName } from './translate-route.js';
 
 type FilterChain = envoy.config.listener.v3.IFilterChain;
@@ -11,9 +10,6 @@ type TrafficDirection = envoy.config.core.v3.TrafficDirection;
 
 const { INBOUND, OUTBOUND } = envoy.config.core.v3.TrafficDirection;
 const hcm = envoy.extensions.filters.network.http_connection_manager.v3;
-
-/** Where a listener stands in the mesh. */
-export type ListenerSide = 'inbound' | 'outbound' | 'gateway';
 
 /** How connections to one port are told apart; the first chain that matches serves. */
 export interface ListenerParts {
@@ -39,8 +35,7 @@ export function listenerOf(
 
 /** Connections whose requests are seen; their routes come by name. `guards` are filters that may refuse a request, in order. */
 export function httpChain(
-  view: ProxyView,
-  side: ListenerSide,
+  settings: ChainSettings,
   statPrefix: string,
   routeConfigurationName: string,
   guards: readonly HttpFilter[] = [],
@@ -49,7 +44,7 @@ export function httpChain(
     filters: [
       {
         name: 'envoy.filters.network.http_connection_manager',
-        typedConfig: connectionManager(view, side, statPrefix, routeConfigurationName, guards),
+        typedConfig: connectionManager(settings, statPrefix, routeConfigurationName, guards),
       },
     ],
   };
@@ -57,7 +52,7 @@ export function httpChain(
 
 /** Connections whose bytes are passed on, to clusters by weight. */
 export function tcpChain(
-  view: ProxyView,
+  settings: ChainSettings,
   statPrefix: string,
   clusters: readonly { readonly name: string; readonly weight: number }[],
 ): FilterChain {
@@ -68,13 +63,13 @@ export function tcpChain(
       : { weightedClusters: { clusters: clusters.map(({ name, weight }) => ({ name, weight })) } };
   return {
     filters: [
-      ...tcpTelemetryFilters(view),
+      ...settings.tcpFilters,
       {
         name: 'envoy.filters.network.tcp_proxy',
         typedConfig: packAny(envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy, {
           statPrefix,
           ...target,
-          accessLog: accessLogsOf(view, tcpLogFields),
+          accessLog: accessLogsOf(settings, tcpLogFields),
         }),
       },
     ],
@@ -93,25 +88,24 @@ function directionOf(side: ListenerSide): TrafficDirection {
 
 /** Source: the settings of Istio's sidecars and gateways. */
 function connectionManager(
-  view: ProxyView,
-  side: ListenerSide,
+  settings: ChainSettings,
   statPrefix: string,
   routeConfigName: string,
   guards: readonly HttpFilter[],
 ): google.protobuf.IAny {
+  const { view, side } = settings;
   const atEdge = side === 'gateway';
-  const telemetry = telemetryFilters(view, side);
   return packAny(hcm.HttpConnectionManager, {
     statPrefix,
     rds: { configSource: adsSource, routeConfigName },
     httpFilters: [
-      ...telemetry.first,
+      ...settings.firstFilters,
       ...guards,
       ...(side === 'inbound' ? [] : ruleFilters),
-      ...telemetry.last,
+      ...settings.lastFilters,
       routerFilter,
     ],
-    accessLog: accessLogsOf(view, httpLogFields),
+    accessLog: accessLogsOf(settings, httpLogFields),
     ...(view.mtls && side === 'inbound' ? certificatesOfCallers : {}),
     ...(atEdge ? certificatesOfClients : {}),
     useRemoteAddress: { value: atEdge },
@@ -187,10 +181,10 @@ const httpLogFields: Readonly<Record<string, string>> = {
 };
 
 function accessLogsOf(
-  view: ProxyView,
+  { view, logs }: ChainSettings,
   fields: Readonly<Record<string, string>>,
 ): envoy.config.accesslog.v3.IAccessLog[] {
-  if (view.accessLogPath === 'none') return [];
+  if (!logs || view.accessLogPath === 'none') return [];
   const logFormat = { jsonFormat: structOf(fields), jsonFormatOptions: { sortProperties: true } };
   // Opened as a file it fails where standard output is a socket, as under a launcher.
   if (view.accessLogPath === '/dev/stdout') {

@@ -5,6 +5,7 @@ import type { ExplicitPorts, ProxyView } from './proxy-view.js';
 import type { ResourceSet } from './resource-set.js';
 import { addInbound } from './translate-inbound.js';
 import { httpChain, listenerOf, tcpChain } from './translate-listener.js';
+import { chainSettings, type ChainSettings } from './translate-telemetry.js';
 import { anyServiceVirtualHosts, serviceRoutes, winningBindings } from './translate-virtual-host.js';
 import type { NamespaceScope } from './visibility.js';
 
@@ -18,6 +19,7 @@ export function addExplicitSidecar(
   const { explicit } = view;
   if (explicit === undefined) return;
   addInbound(set, model, view, explicit);
+  const settings = chainSettings(model, view, 'outbound');
   for (const service of scope.services.values()) {
     for (const port of service.ports) {
       const key = resourceNames.routeConfigurationName({
@@ -27,13 +29,13 @@ export function addExplicitSidecar(
       });
       const listen = Object.hasOwn(explicit.outbound, key) ? explicit.outbound[key] : undefined;
       if (listen !== undefined && port.protocol !== 'udp')
-        addOutbound(set, view, scope, explicit, service, port, listen);
+        addOutbound(set, settings, scope, explicit, service, port, listen);
     }
   }
   if (explicit.httpProxy !== 0) {
     set.addListener(
       listenerOf('outbound', explicit.bindAddress, explicit.httpProxy, {
-        filterChains: [httpChain(view, 'outbound', 'http_proxy', httpProxyRoutes)],
+        filterChains: [httpChain(settings, 'http_proxy', httpProxyRoutes)],
       }),
     );
     set.addRouteConfiguration(anyServiceRoutes(scope, view));
@@ -67,7 +69,7 @@ function anyServiceRoutes(scope: NamespaceScope, view: ProxyView): RouteConfigur
 
 function addOutbound(
   set: ResourceSet,
-  view: ProxyView,
+  settings: ChainSettings,
   scope: NamespaceScope,
   { bindAddress }: ExplicitPorts,
   service: Service,
@@ -77,7 +79,7 @@ function addOutbound(
   const { hostname } = service;
   const statPrefix = `outbound_${port.number}_${hostname}`;
   if (!isHttp(port.protocol)) {
-    const filterChains = [tcpChain(view, statPrefix, tcpClusters(scope, service, port))];
+    const filterChains = [tcpChain(settings, statPrefix, tcpClusters(scope, service, port))];
     set.addListener(listenerOf('outbound', bindAddress, listen, { filterChains }));
     return;
   }
@@ -86,7 +88,7 @@ function addOutbound(
     host: hostname,
     port: port.number,
   });
-  const filterChains = [httpChain(view, 'outbound', statPrefix, name)];
+  const filterChains = [httpChain(settings, statPrefix, name)];
   set.addListener(listenerOf('outbound', bindAddress, listen, { filterChains }));
   // The application knows an address of this host only: the service's own name goes on as Host.
   const authority = port.number === 80 ? hostname : `${hostname}:${port.number}`;
@@ -98,7 +100,7 @@ function addOutbound(
         domains: ['*'],
         routes: serviceRoutes(service, port, {
           scope,
-          view,
+          view: settings.view,
           gateways: ['mesh'],
           port: port.number,
           authority,

@@ -1,12 +1,15 @@
 import { canonicalService } from '@heddle/engine';
 import { io, packAny, stats, type envoy, type google } from '@heddle/xds-protos';
 import { CLUSTER_ID } from '../model/cluster-id.js';
-import type { Endpoint, Service } from '../model/mesh-model.js';
+import type { Endpoint, MeshModel, Service } from '../model/mesh-model.js';
+import { effectiveTelemetry, type MetricOverride } from '../model/telemetry.js';
 import type { ProxyView } from './proxy-view.js';
 
 type HttpFilter = envoy.extensions.filters.network.http_connection_manager.v3.IHttpFilter;
 type NetworkFilter = envoy.config.listener.v3.IFilter;
-type Side = 'inbound' | 'outbound' | 'gateway';
+
+/** Where a listener stands in the mesh. */
+export type ListenerSide = 'inbound' | 'outbound' | 'gateway';
 
 const { Config } = io.istio.http.peer_metadata;
 const headers = { istioHeaders: {} };
@@ -22,35 +25,64 @@ const exchange = (config: io.istio.http.peer_metadata.IConfig): HttpFilter => ({
 const inboundExchange = exchange({ downstreamDiscovery: [headers], downstreamPropagation: [headers] });
 const outboundExchange = exchange({ upstreamDiscovery: [headers], upstreamPropagation: [insideOnly] });
 
-const metrics = (config: stats.IPluginConfig): NetworkFilter & HttpFilter => ({
-  name: 'istio.stats',
-  typedConfig: packAny(stats.PluginConfig, config),
-});
-
-/** What the application asks for is worth telling; what anybody asks a sidecar or a gateway for is not. */
-const outboundMetrics = metrics({});
-const otherMetrics = metrics({ disableHostHeaderFallback: true });
+/** Where connections come in, and what is told of them. */
+export interface ChainSettings {
+  readonly view: ProxyView;
+  readonly side: ListenerSide;
+  /** The HTTP filters by which proxies tell each other who they are, and by which they count: before all others and after. */
+  readonly firstFilters: readonly HttpFilter[];
+  readonly lastFilters: readonly HttpFilter[];
+  /** The network filters before a TCP proxy. */
+  readonly tcpFilters: readonly NetworkFilter[];
+  readonly logs: boolean;
+}
 
 /**
- * The HTTP filters by which proxies tell each other who they are, and by which they count: the first and the last of a chain
- * before its router. Proxies that do not have Istio's filters get none.
+ * What is told of the connections at one side of a proxy. Proxies that do not have Istio's filters get none.
  *
- * Source: what Istio's control plane gives sidecars and gateways.
+ * Source: what Istio's control plane gives sidecars and gateways, and `Telemetry`.
  */
-export function telemetryFilters(
-  view: ProxyView,
-  side: Side,
-): { readonly first: readonly HttpFilter[]; readonly last: readonly HttpFilter[] } {
-  if (!view.istioFilters) return { first: [], last: [] };
+export function chainSettings(model: MeshModel, view: ProxyView, side: ListenerSide): ChainSettings {
+  const mode = side === 'inbound' ? 'server' : 'client';
+  const { metrics, logs } = effectiveTelemetry(model.telemetries, view, mode);
+  if (!view.istioFilters) return { view, side, firstFilters: [], lastFilters: [], tcpFilters: [], logs };
+  const counting = metrics === 'off' ? [] : [statsFilter(side, metrics)];
   return {
-    first: [side === 'inbound' ? inboundExchange : outboundExchange],
-    last: [side === 'outbound' ? outboundMetrics : otherMetrics],
+    view,
+    side,
+    firstFilters: [side === 'inbound' ? inboundExchange : outboundExchange],
+    lastFilters: counting,
+    tcpFilters: counting,
+    logs,
   };
 }
 
-/** The network filters before a TCP proxy. */
-export function tcpTelemetryFilters(view: ProxyView): readonly NetworkFilter[] {
-  return view.istioFilters ? [otherMetrics] : [];
+/** What Prometheus calls Istio's metrics, without the prefix. */
+const PROMETHEUS_NAMES: Readonly<Record<string, string>> = {
+  REQUEST_COUNT: 'requests_total',
+  REQUEST_DURATION: 'request_duration_milliseconds',
+  REQUEST_SIZE: 'request_bytes',
+  RESPONSE_SIZE: 'response_bytes',
+  TCP_OPENED_CONNECTIONS: 'tcp_connections_opened_total',
+  TCP_CLOSED_CONNECTIONS: 'tcp_connections_closed_total',
+  TCP_SENT_BYTES: 'tcp_sent_bytes_total',
+  TCP_RECEIVED_BYTES: 'tcp_received_bytes_total',
+};
+
+function statsFilter(side: ListenerSide, overrides: readonly MetricOverride[]): NetworkFilter & HttpFilter {
+  return {
+    name: 'istio.stats',
+    typedConfig: packAny(stats.PluginConfig, {
+      // What the application asks for is worth telling; what anybody asks a sidecar or a gateway for is not.
+      disableHostHeaderFallback: side !== 'outbound',
+      metrics: overrides.map(({ metric, disabled, removed, set }) => ({
+        name: PROMETHEUS_NAMES[metric] ?? metric,
+        drop: disabled,
+        tagsToRemove: [...removed],
+        dimensions: { ...set },
+      })),
+    }),
+  };
 }
 
 /** What a cluster's metadata says of the service behind it: the destination that metrics name. */

@@ -49,6 +49,7 @@ export const formats: Readonly<Record<string, (text: string) => boolean | string
     return name !== '' && labelValue.test(name) && (slash < 0 || isDnsName(text.slice(0, slash)));
   },
   'port-number': (text) => /^[1-9]\d{0,4}$/.test(text) && Number(text) <= 65_535,
+  'prometheus-label': (text) => /^[a-zA-Z_][a-zA-Z0-9_]{0,127}$/.test(text),
   'header-name': (text) => token.test(text),
   duration: (text) => {
     const ms = parseDurationMs(text);

@@ -8,6 +8,7 @@ import type { Schema } from './schema-parts.js';
 import { secretSchema } from './secret.js';
 import { serviceEntrySchema } from './service-entry.js';
 import { serviceSchema } from './service.js';
+import { telemetrySchema } from './telemetry.js';
 import { virtualServiceSchema } from './virtual-service.js';
 import { workloadEntrySchema } from './workload-entry.js';
 import { workloadSchema } from './workload.js';
@@ -25,5 +26,6 @@ export const schemas: Readonly<Record<MeshKind, Schema>> = {
   HTTPRoute: httpRouteSchema,
   PeerAuthentication: peerAuthenticationSchema,
   RequestAuthentication: requestAuthenticationSchema,
+  Telemetry: telemetrySchema,
   Workload: workloadSchema,
 };

@@ -1,0 +1,40 @@
+import type { TelemetrySpec } from '../model/resource-specs.js';
+import type { SchemaProblem } from './validate-resource.js';
+
+/** A text in quotes: the only expression that every proxy of ours can evaluate. */
+const CONSTANT = /^\s*(?:"[^"\\]*"|'[^'\\]*')\s*$/;
+
+/** What the schema cannot say of a `Telemetry`. */
+export function checkTelemetry({ metrics = [] }: TelemetrySpec): SchemaProblem[] {
+  const problems: SchemaProblem[] = [];
+  metrics.forEach(({ overrides = [] }, i) => {
+    overrides.forEach(({ tagOverrides = {} }, j) => {
+      for (const [name, { operation = 'UPSERT', value }] of Object.entries(tagOverrides)) {
+        const path = ['spec', 'metrics', i, 'overrides', j, 'tagOverrides', name];
+        if (operation === 'REMOVE') {
+          if (value !== undefined) {
+            problems.push({
+              path: [...path, 'value'],
+              message: `the label ${name} is removed, and so its value has no effect`,
+              severity: 'warning',
+            });
+          }
+        } else if (value === undefined) {
+          problems.push({
+            path,
+            message: `the label ${name} lacks a value`,
+            expected: 'value, or operation: REMOVE',
+          });
+        } else if (!CONSTANT.test(value)) {
+          problems.push({
+            path: [...path, 'value'],
+            message: `the expression of the label ${name} is not evaluated yet: the label will be "unknown"`,
+            expected: `a text in quotes, such as '"blue"'`,
+            severity: 'warning',
+          });
+        }
+      }
+    });
+  });
+  return problems;
+}
