@@ -34,6 +34,7 @@ function trafficOf(spec: TrafficPolicySpec | undefined): TrafficPolicy {
   const loadBalancer = balancerOf(spec.loadBalancer);
   const connectionPool = poolOf(spec.connectionPool);
   const outlierDetection = outlierOf(spec.outlierDetection);
+  const { retryBudget } = spec;
   const portLevel = (spec.portLevelSettings ?? []).map(
     (entry) => [entry.port.number, trafficOf(entry)] as const,
   );
@@ -41,6 +42,14 @@ function trafficOf(spec: TrafficPolicySpec | undefined): TrafficPolicy {
     ...(loadBalancer === undefined ? {} : { loadBalancer }),
     ...(connectionPool === undefined ? {} : { connectionPool }),
     ...(outlierDetection === undefined ? {} : { outlierDetection }),
+    ...(retryBudget === undefined
+      ? {}
+      : {
+          retryBudget: withoutAbsent({
+            percent: retryBudget.percent,
+            minConcurrency: retryBudget.minRetryConcurrency,
+          }),
+        }),
     ...(spec.tls === undefined ? {} : { tls: clientTlsOf(spec.tls) }),
     ...(portLevel.length === 0 ? {} : { portLevel: new Map(portLevel) }),
   };

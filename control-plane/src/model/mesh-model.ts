@@ -224,6 +224,7 @@ export interface TrafficPolicy {
   readonly loadBalancer?: LoadBalancerPolicy;
   readonly connectionPool?: ConnectionPoolPolicy;
   readonly outlierDetection?: OutlierPolicy;
+  readonly retryBudget?: RetryBudgetPolicy;
   readonly tls?: ClientTls;
   readonly portLevel?: ReadonlyMap<number, TrafficPolicy>;
 }
@@ -279,6 +280,12 @@ export interface ConnectionPoolPolicy {
   readonly httpIdleTimeoutMs?: number;
   readonly maxConcurrentStreams?: number;
   readonly http2Upgrade?: boolean;
+}
+
+/** Retries under way, as a share of the requests that are. */
+export interface RetryBudgetPolicy {
+  readonly percent?: number;
+  readonly minConcurrency?: number;
 }
 
 export interface OutlierPolicy {

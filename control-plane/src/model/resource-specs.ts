@@ -176,6 +176,7 @@ export interface TrafficPolicySpec {
     readonly minHealthPercent?: number;
   };
   readonly tls?: ClientTlsSpec;
+  readonly retryBudget?: { readonly percent?: number; readonly minRetryConcurrency?: number };
   readonly portLevelSettings?: readonly (TrafficPolicySpec & {
     readonly port: { readonly number: number };
   })[];

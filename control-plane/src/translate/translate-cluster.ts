@@ -4,11 +4,11 @@ import type {
   ConnectionPoolPolicy,
   LoadBalancerPolicy,
   MeshModel,
-  OutlierPolicy,
   Service,
   ServicePort,
   TrafficPolicy,
 } from '../model/mesh-model.js';
+import { outlierDetectionOf, thresholdsOf } from './cluster-limits.js';
 import { adsSource, duration, socketAddress } from './proto-values.js';
 import { loadAssignmentOf } from './translate-endpoints.js';
 import { serviceMetadata } from './translate-telemetry.js';
@@ -22,8 +22,6 @@ const { LbPolicy } = envoy.config.cluster.v3.Cluster;
 
 /** Istio's default; no wait for a connection is longer unless a rule says so. */
 const defaultConnectTimeoutMs = 10_000;
-/** No bound: proxies pass on what they get unless a rule says otherwise. */
-const unlimited = 4_294_967_295;
 
 /** What clusters depend on beside the service and the rules for it. */
 export interface ClusterCaller extends TlsCaller {
@@ -66,11 +64,11 @@ function outboundCluster(
     metadata: serviceMetadata(service),
     connectTimeout: duration(pool.connectTimeoutMs ?? defaultConnectTimeoutMs),
     ...balancerOf(policy.loadBalancer),
-    circuitBreakers: { thresholds: [thresholdsOf(pool)] },
+    circuitBreakers: { thresholds: [thresholdsOf(pool, traffic.retryBudget)] },
     ...protocolOf(port.protocol, pool, namesFromRequests(service, policy.tls)),
     ...(policy.outlierDetection === undefined
       ? {}
-      : { outlierDetection: outlierOf(policy.outlierDetection) }),
+      : { outlierDetection: outlierDetectionOf(policy.outlierDetection) }),
     ...(pool.keepalive === undefined
       ? {}
       : { upstreamConnectionOptions: { tcpKeepalive: keepaliveOf(pool.keepalive) } }),
@@ -161,16 +159,6 @@ function preferring(name: string, typedConfig: google.protobuf.IAny): Cluster {
   };
 }
 
-function thresholdsOf(pool: ConnectionPoolPolicy): envoy.config.cluster.v3.CircuitBreakers.IThresholds {
-  return {
-    maxConnections: { value: pool.maxConnections ?? unlimited },
-    maxPendingRequests: { value: pool.http1MaxPendingRequests ?? unlimited },
-    maxRequests: { value: pool.http2MaxRequests ?? unlimited },
-    maxRetries: { value: pool.maxRetries ?? unlimited },
-    trackRemaining: true,
-  };
-}
-
 const httpOptionsName = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
 
 function protocolOf(
@@ -180,8 +168,9 @@ function protocolOf(
 ): Cluster {
   const http2 =
     protocol === 'http2' || protocol === 'grpc' || (protocol === 'http' && pool.http2Upgrade === true);
+  const idleTimeoutMs = pool.httpIdleTimeoutMs ?? pool.idleTimeoutMs;
   const common: envoy.config.core.v3.IHttpProtocolOptions = {
-    ...(pool.httpIdleTimeoutMs === undefined ? {} : { idleTimeout: duration(pool.httpIdleTimeoutMs) }),
+    ...(idleTimeoutMs === undefined ? {} : { idleTimeout: duration(idleTimeoutMs) }),
     ...(pool.maxConnectionDurationMs === undefined
       ? {}
       : { maxConnectionDuration: duration(pool.maxConnectionDurationMs) }),
@@ -202,27 +191,6 @@ function protocolOf(
     explicitHttpConfig: http2 ? { http2ProtocolOptions } : { httpProtocolOptions: {} },
   });
   return { typedExtensionProtocolOptions: { [httpOptionsName]: options } };
-}
-
-function outlierOf(policy: OutlierPolicy): envoy.config.cluster.v3.IOutlierDetection {
-  const value = (number: number | undefined): { value: number } | undefined =>
-    number === undefined ? undefined : { value: number };
-  const enforced = (number: number | undefined): { value: number } | undefined =>
-    number === undefined ? undefined : { value: number > 0 ? 100 : 0 };
-  return {
-    consecutive_5xx: value(policy.consecutive5xx),
-    enforcingConsecutive_5xx: enforced(policy.consecutive5xx),
-    consecutiveGatewayFailure: value(policy.consecutiveGatewayErrors),
-    enforcingConsecutiveGatewayFailure: enforced(policy.consecutiveGatewayErrors),
-    consecutiveLocalOriginFailure: value(policy.consecutiveLocalOriginFailures),
-    enforcingConsecutiveLocalOriginFailure: enforced(policy.consecutiveLocalOriginFailures),
-    splitExternalLocalOriginErrors: policy.splitExternalLocalOriginErrors ?? false,
-    // Istio relies on counting errors in a row alone.
-    enforcingSuccessRate: { value: 0 },
-    interval: policy.intervalMs === undefined ? undefined : duration(policy.intervalMs),
-    baseEjectionTime: policy.baseEjectionMs === undefined ? undefined : duration(policy.baseEjectionMs),
-    maxEjectionPercent: value(policy.maxEjectionPercent),
-  };
 }
 
 function keepaliveOf(
@@ -246,7 +214,7 @@ export function inboundCluster(port: number, protocol: AppProtocol, service: Ser
     ...(service === undefined ? {} : { metadata: serviceMetadata(service) }),
     connectTimeout: duration(defaultConnectTimeoutMs),
     lbPolicy: LbPolicy.ROUND_ROBIN,
-    circuitBreakers: { thresholds: [thresholdsOf({})] },
+    circuitBreakers: { thresholds: [thresholdsOf({}, undefined)] },
     ...protocolOf(protocol, {}),
     loadAssignment: {
       clusterName: name,

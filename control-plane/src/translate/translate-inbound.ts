@@ -11,6 +11,7 @@ import { inboundCluster } from './translate-cluster.js';
 import { requestGuards } from './request-guards.js';
 import { httpChain, listenerOf, tcpChain, tlsInspector, type ListenerParts } from './translate-listener.js';
 import { chainSettings } from './translate-telemetry.js';
+import { inboundRetryPolicy } from './translate-retries.js';
 
 type FilterChain = envoy.config.listener.v3.IFilterChain;
 
@@ -57,7 +58,7 @@ export function addInbound(
             {
               name: 'default',
               match: { prefix: '/' },
-              route: { cluster: clusterName, timeout: duration(0) },
+              route: { cluster: clusterName, timeout: duration(0), retryPolicy: inboundRetryPolicy },
             },
           ],
         },

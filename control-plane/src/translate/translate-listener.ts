@@ -50,11 +50,12 @@ export function httpChain(
   };
 }
 
-/** Connections whose bytes are passed on, to clusters by weight. */
+/** Connections whose bytes are passed on, to clusters by weight. `idleTimeoutMs`: undefined leaves it to the proxy. */
 export function tcpChain(
   settings: ChainSettings,
   statPrefix: string,
   clusters: readonly { readonly name: string; readonly weight: number }[],
+  idleTimeoutMs?: number,
 ): FilterChain {
   const [only] = clusters;
   const target =
@@ -69,6 +70,7 @@ export function tcpChain(
         typedConfig: packAny(envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy, {
           statPrefix,
           ...target,
+          ...(idleTimeoutMs === undefined ? {} : { idleTimeout: duration(idleTimeoutMs) }),
           accessLog: accessLogsOf(settings, tcpLogFields),
         }),
       },

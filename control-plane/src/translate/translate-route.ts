@@ -5,13 +5,13 @@ import type {
   HeaderEdits,
   HttpFault,
   HttpMatch,
-  HttpRetries,
   HttpRoute,
   HttpRouteAction,
   TextMatch,
   WeightedDestination,
 } from '../model/http-route.js';
 import { duration, fractionalPercent } from './proto-values.js';
+import { IDEMPOTENT_MATCH, planRetries } from './translate-retries.js';
 
 type Route = envoy.config.route.v3.IRoute;
 type RouteMatch = envoy.config.route.v3.IRouteMatch;
@@ -34,19 +34,15 @@ export interface RouteContext {
   ) => envoy.config.route.v3.RouteAction.IHashPolicy | undefined;
 }
 
-/** Source: Istio's default. Only failures in which nothing can have been done twice, as far as a status can tell. */
-const defaultRetryOn = 'connect-failure,refused-stream,unavailable,cancelled';
-const defaultRetryAttempts = 2;
-
-/** A rule as Envoy routes: one for each of its matches that hold here, in order. */
+/** A rule as Envoy routes: one for each of its matches that hold here, in order; two where its methods are retried differently. */
 export function translateRoute(
   route: HttpRoute,
   matches: readonly (HttpMatch | undefined)[],
   context: RouteContext,
 ): Route[] {
-  return matches.map((match) => {
+  return matches.flatMap((match) => {
     const perFilter = perFilterConfigOf(route);
-    return {
+    const common: Route = {
       name: match === undefined || match.name === '' ? route.name : `${route.name}.${match.name}`,
       match: matchOf(match),
       ...actionOf(route.action, match, context),
@@ -56,6 +52,14 @@ export function translateRoute(
       responseHeadersToRemove: [...route.responseHeaders.remove],
       ...(perFilter === undefined ? {} : { typedPerFilterConfig: perFilter }),
     };
+    if (route.action.kind !== 'forward' || common.route == null) return [common];
+    const { retries } = route.action;
+    const { policy, otherMethods } = planRetries(retries, match, (common.route.hashPolicy?.length ?? 0) > 0);
+    const retried = (retryPolicy: typeof policy): Route =>
+      retryPolicy === undefined ? common : { ...common, route: { ...common.route, retryPolicy } };
+    if (otherMethods === undefined) return [retried(policy)];
+    const headers = [...(common.match?.headers ?? []), IDEMPOTENT_MATCH];
+    return [{ ...retried(policy), match: { ...common.match, headers } }, retried(otherMethods.policy)];
   });
 }
 
@@ -179,7 +183,6 @@ function forwardOf(
   const authority = action.rewriteAuthority || context.authority;
   const hash =
     action.destinations[0] && context.hashPolicyOf(action.destinations[0].host, action.destinations[0].port);
-  const retryPolicy = retryPolicyOf(action.retries);
   return {
     ...targetOf(action.destinations, context),
     ...(rewritePath?.kind === 'prefix' ? prefixRewriteOf(rewritePath.value, match) : {}),
@@ -197,7 +200,6 @@ function forwardOf(
     ...(authority === '' ? {} : { hostRewriteLiteral: authority }),
     // Envoy's own default is 15 s; Istio's is none, and what is not said must not cut a long answer off.
     timeout: duration(action.timeoutMs ?? 0),
-    ...(retryPolicy === undefined ? {} : { retryPolicy }),
     requestMirrorPolicies: (context.mirrors ? action.mirrors : []).map((mirror) => ({
       cluster: context.clusterOf(mirror),
       runtimeFraction: { defaultValue: fractionalPercent(mirror.percent) },
@@ -250,44 +252,6 @@ function additionsOf(edits: HeaderEdits): envoy.config.core.v3.IHeaderValueOptio
     ...edits.set.map(option(OVERWRITE_IF_EXISTS_OR_ADD)),
     ...edits.add.map(option(APPEND_IF_EXISTS_OR_ADD)),
   ];
-}
-
-function retryPolicyOf(retries: HttpRetries | undefined): envoy.config.route.v3.IRetryPolicy | undefined {
-  const attempts = retries?.attempts ?? defaultRetryAttempts;
-  if (attempts === 0) return undefined;
-  const words = (retries?.retryOn ?? '')
-    .split(',')
-    .map((word) => word.trim())
-    .filter((word) => word !== '');
-  const codes = [
-    ...words.filter((word) => /^[1-5]\d\d$/.test(word)).map(Number),
-    ...(retries?.statusCodes ?? []),
-  ];
-  const conditions = words.filter((word) => !/^\d+$/.test(word));
-  if (conditions.length === 0 && codes.length === 0) conditions.push(defaultRetryOn);
-  if (codes.length > 0 && !conditions.includes('retriable-status-codes'))
-    conditions.push('retriable-status-codes');
-  const avoidPrevious = retries?.ignorePreviousHosts ?? true;
-  return {
-    retryOn: conditions.join(','),
-    numRetries: { value: attempts },
-    ...(retries?.perTryTimeoutMs === undefined ? {} : { perTryTimeout: duration(retries.perTryTimeoutMs) }),
-    retriableStatusCodes: [...new Set(codes)],
-    ...(retries?.backoffMs === undefined
-      ? {}
-      : { retryBackOff: { baseInterval: duration(retries.backoffMs) } }),
-    ...(avoidPrevious
-      ? {
-          retryHostPredicate: [
-            {
-              name: 'envoy.retry_host_predicates.previous_hosts',
-              typedConfig: packAny(envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate, {}),
-            },
-          ],
-          hostSelectionRetryMaxAttempts: 5,
-        }
-      : {}),
-  };
 }
 
 export const faultFilterName = 'envoy.filters.http.fault';

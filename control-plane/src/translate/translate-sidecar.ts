@@ -79,7 +79,10 @@ function addOutbound(
   const { hostname } = service;
   const statPrefix = `outbound_${port.number}_${hostname}`;
   if (!isHttp(port.protocol)) {
-    const filterChains = [tcpChain(settings, statPrefix, tcpClusters(scope, service, port))];
+    const { traffic } = scope.policyFor(service);
+    const { connectionPool } = traffic.portLevel?.get(port.number) ?? traffic;
+    const clusters = tcpClusters(scope, service, port);
+    const filterChains = [tcpChain(settings, statPrefix, clusters, connectionPool?.idleTimeoutMs)];
     set.addListener(listenerOf('outbound', bindAddress, listen, { filterChains }));
     return;
   }

@@ -88,19 +88,17 @@ const connectionPool = object({
   }),
 });
 
-const outlierDetection = envoyOnly(
-  object({
-    consecutiveErrors: integer(0),
-    splitExternalLocalOriginErrors: bool,
-    consecutiveLocalOriginFailures: integer(0),
-    consecutiveGatewayErrors: integer(0),
-    consecutive5xxErrors: integer(0),
-    interval: positiveDuration,
-    baseEjectionTime: positiveDuration,
-    maxEjectionPercent: integer(0, 100),
-    minHealthPercent: integer(0, 100),
-  }),
-);
+const outlierDetection = object({
+  consecutiveErrors: integer(0),
+  splitExternalLocalOriginErrors: bool,
+  consecutiveLocalOriginFailures: integer(0),
+  consecutiveGatewayErrors: integer(0),
+  consecutive5xxErrors: integer(0),
+  interval: positiveDuration,
+  baseEjectionTime: positiveDuration,
+  maxEjectionPercent: integer(0, 100),
+  minHealthPercent: integer(0, 100),
+});
 
 const tls = object(
   {
@@ -130,7 +128,7 @@ const trafficPolicy = object({
     object({ version: oneOf('V1', 'V2') }),
     'the PROXY protocol towards services is not built yet',
   ),
-  retryBudget: notYet(object({ percent, minRetryConcurrency: integer(0) })),
+  retryBudget: object({ percent, minRetryConcurrency: integer(0) }),
 });
 
 export const destinationRuleSchema: Schema = resource(

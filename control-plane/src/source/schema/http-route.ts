@@ -103,9 +103,7 @@ const rule = object({
     object({ ...backendFields, weight: integer(0, 1_000_000), filters: list(filter) }, ['name']),
   ),
   timeouts: object({ request: duration, backendRequest: duration }),
-  retry: envoyOnly(
-    object({ codes: list(integer(400, 599)), attempts: integer(0, 1_000), backoff: duration }),
-  ),
+  retry: object({ codes: list(integer(400, 599)), attempts: integer(0, 1_000), backoff: duration }),
   sessionPersistence: notYet(anything),
 });
 

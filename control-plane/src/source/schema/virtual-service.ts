@@ -128,18 +128,16 @@ const http = object(
       { mostOneField: ['uri', 'uriRegexRewrite'] },
     ),
     timeout: duration,
-    retries: envoyOnly(
-      object(
-        {
-          attempts: integer(0, 1_000),
-          perTryTimeout: duration,
-          retryOn: text,
-          retryRemoteLocalities: notYet(bool),
-          retryIgnorePreviousHosts: bool,
-          backoff: positiveDuration,
-        },
-        [],
-      ),
+    retries: object(
+      {
+        attempts: integer(0, 1_000),
+        perTryTimeout: duration,
+        retryOn: text,
+        retryRemoteLocalities: notYet(bool),
+        retryIgnorePreviousHosts: bool,
+        backoff: positiveDuration,
+      },
+      [],
     ),
     fault,
     mirror: envoyOnly(destination),
