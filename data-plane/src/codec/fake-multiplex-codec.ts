@@ -309,6 +309,8 @@ export class FakeMultiplexPool implements ConnectionPool {
 
 /** A downstream stream: the test sends the request, and reads the response that was sent. */
 export class FakeDownstreamStream extends FakeStream implements ResponseSender {
+  readonly requestHeadBytes = 0;
+  readonly responseHeadBytes = 0;
   readonly connection: DownstreamConnection;
   readonly #onOver: (stream: FakeDownstreamStream) => void;
   #receiver: RequestReceiver | undefined;

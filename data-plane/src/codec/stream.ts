@@ -64,6 +64,9 @@ export interface ResponseSender extends StreamControl {
   sendResponseData(chunk: Buffer, endStream: boolean): void;
   sendResponseTrailers(trailers: HeaderMap): void;
   readonly connection: DownstreamConnection;
+  /** Bytes of the request's head as it came, and of the response's as it was written (0 before that). */
+  readonly requestHeadBytes: number;
+  readonly responseHeadBytes: number;
 }
 
 /** What is known of the connection a request came by. */

@@ -74,6 +74,14 @@ export class ActiveStream extends StreamState implements RequestReceiver, Filter
     runtime.stats.rqActive.inc();
   }
 
+  override get requestHeadBytes(): number {
+    return this.#sender.requestHeadBytes;
+  }
+
+  override get responseHeadBytes(): number {
+    return this.#sender.responseHeadBytes;
+  }
+
   get info(): StreamState {
     return this;
   }

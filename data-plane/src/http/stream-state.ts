@@ -86,6 +86,15 @@ export abstract class StreamState implements StreamInfo {
 
   abstract monotonicMs(): number;
 
+  /** Bytes of the heads as the client sent and got them. */
+  get requestHeadBytes(): number {
+    return 0;
+  }
+
+  get responseHeadBytes(): number {
+    return 0;
+  }
+
   /** Where an intercepted connection was going; undefined when nothing intercepted it. */
   get originalDestination(): AddressConfig | undefined {
     return this.connectionInfo.originalDestination;

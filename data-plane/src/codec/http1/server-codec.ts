@@ -195,7 +195,7 @@ export class ServerCodecHttp1 implements DownstreamConnection, ByteReceiver, Mes
     const { maxRequestsPerConnection } = this.config;
     if (maxRequestsPerConnection > 0 && this.#requests >= maxRequestsPerConnection) this.#isDraining = true;
     const isTunnel = head.upgrade !== '' || head.method === 'CONNECT';
-    const stream = new ServerStream(this, head, headReader.keepAlive);
+    const stream = new ServerStream(this, head, scan.text.length, headReader.keepAlive);
     this.#stream = stream;
     const receiver = this.#callbacks.newStream(stream);
     stream.begin(receiver, bodyLength === 0 && !isTunnel);

@@ -11,6 +11,8 @@ export class ServerStream implements ResponseSender {
   readonly #isConnect: boolean;
   readonly #isHttp10: boolean;
   readonly #upgrade: string;
+  readonly requestHeadBytes: number;
+  responseHeadBytes = 0;
   #keepAlive: boolean;
   #receiver: RequestReceiver | undefined;
   #requestEnded = false;
@@ -20,12 +22,13 @@ export class ServerStream implements ResponseSender {
   #isOver = false;
   #readDisableCount = 0;
 
-  constructor(codec: ServerCodecHttp1, head: RequestHead, keepAlive: boolean) {
+  constructor(codec: ServerCodecHttp1, head: RequestHead, headBytes: number, keepAlive: boolean) {
     this.#codec = codec;
     this.#isHead = head.method === 'HEAD';
     this.#isConnect = head.method === 'CONNECT';
     this.#isHttp10 = head.version === 'HTTP/1.0';
     this.#upgrade = head.upgrade;
+    this.requestHeadBytes = headBytes;
     this.#keepAlive = keepAlive;
   }
 
@@ -112,6 +115,7 @@ export class ServerStream implements ResponseSender {
     if (!this.#keepAlive) framing += '\r\nconnection: close';
     else if (this.#isHttp10) framing += '\r\nconnection: keep-alive';
     const text = `${statusLine(status)}${this.#fields(head)}${framing}\r\n\r\n`;
+    this.responseHeadBytes = text.length;
     if (endStream) {
       writer.write(text);
       this.#endResponse(true);
@@ -171,7 +175,9 @@ export class ServerStream implements ResponseSender {
     head.headers.remove('content-length');
     const upgrade = head.upgrade === '' ? this.#upgrade : head.upgrade;
     const framing = this.#isConnect ? '' : `\r\nconnection: upgrade\r\nupgrade: ${upgrade}`;
-    writer.hold(`${statusLine(head.status)}${this.#fields(head)}${framing}\r\n\r\n`);
+    const text = `${statusLine(head.status)}${this.#fields(head)}${framing}\r\n\r\n`;
+    this.responseHeadBytes = text.length;
+    writer.hold(text);
     body.begin(BodyFraming.Raw);
     if (endStream) {
       writer.flush();

@@ -18,8 +18,8 @@ const HELP: Readonly<Record<IstioMetricName, string>> = {
   requests_total: 'Requests.',
   request_duration_milliseconds:
     'Time from the first byte of a request to the last of its response, in milliseconds.',
-  request_bytes: 'Bytes of the bodies of requests.',
-  response_bytes: 'Bytes of the bodies of responses.',
+  request_bytes: 'Bytes of requests, heads and bodies.',
+  response_bytes: 'Bytes of responses, heads and bodies.',
   tcp_connections_opened_total: 'TCP connections that were opened.',
   tcp_connections_closed_total: 'TCP connections that were closed.',
   tcp_sent_bytes_total: 'Bytes that were sent to the clients of TCP connections.',

@@ -47,7 +47,11 @@ export class IstioStatsObserver implements StreamObserver {
     const outcome = httpOutcome(stream.responseCode, grpc, flagBits(stream.responseFlags));
     this.#table
       .find(peer, service, localPrincipal(tls), peerPrincipal(tls), outcome)
-      .record(stream.durationMs, stream.bytesReceived, stream.bytesSent);
+      .record(
+        stream.durationMs,
+        stream.requestHeadBytes + stream.bytesReceived,
+        stream.responseHeadBytes + stream.bytesSent,
+      );
   }
 }
 

@@ -22,6 +22,8 @@ describe('metrics of requests through a whole proxy', () => {
   let backend: Awaited<ReturnType<typeof startBackend>>;
   /** Headers of requests as the upstream got them. */
   const seen: Record<string, unknown>[] = [];
+  /** As the clients wrote and read them. */
+  const bytes = { sent: 0, received: 0 };
 
   before(async () => {
     proxy = new TestProxy({
@@ -73,6 +75,7 @@ describe('metrics of requests through a whole proxy', () => {
   });
 
   it('are counted once for each request by the source, with the destination that the control plane tells', async () => {
+    const before = { ...bytes };
     for (let i = 0; i < 3; i++) await call('out', 'GET /cart HTTP/1.1');
     const { labels, value } = only({
       reporter: 'source',
@@ -83,8 +86,13 @@ describe('metrics of requests through a whole proxy', () => {
     assert.equal(labels['source_workload'], 'web');
     assert.equal(labels['destination_workload'], 'cart-v1');
     assert.equal(labels['destination_service_namespace'], 'shop');
-    const [body] = samplesOf(proxy.telemetry.metrics, 'istio_response_bytes');
-    assert.deepEqual([body?.value, body?.sum], [3, 15]);
+    for (const [name, total] of [
+      ['istio_request_bytes', bytes.sent - before.sent],
+      ['istio_response_bytes', bytes.received - before.received],
+    ] as const) {
+      const [sample] = samplesOf(proxy.telemetry.metrics, name);
+      assert.deepEqual([sample?.value, sample?.sum], [3, total], name);
+    }
   });
 
   it('are counted by the destination as of somebody unknown, whatever a plain-text client claims', async () => {
@@ -115,9 +123,12 @@ describe('metrics of requests through a whole proxy', () => {
 
   async function call(listener: string, head: string): Promise<string> {
     const client = new RawClient(proxy.port(listener));
-    client.write(`${head}\r\nhost: a\r\nconnection: close\r\n\r\n`);
+    const request = `${head}\r\nhost: a\r\nconnection: close\r\n\r\n`;
+    client.write(request);
     const answer = await client.untilEnd();
     client.close();
+    bytes.sent += request.length;
+    bytes.received += answer.length;
     return answer;
   }
 
