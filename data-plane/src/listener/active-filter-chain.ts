@@ -3,11 +3,14 @@ import type { FilterChainConfig, NetworkFilterConfig } from '@heddle/engine';
 import type { ConnectionInfo } from '../http/stream-state.js';
 import type { ConnectionFilter } from '../network/connection-filter.js';
 import type { NetworkConnection, NetworkFilter } from '../network/network-connection.js';
+import type { DownstreamTransport } from '../tls/transport.js';
 
 /** One filter chain of a listener with the connections that it carries. It outlives the listener's update until they end. */
 export class ActiveFilterChain {
   readonly config: FilterChainConfig;
   readonly filter: NetworkFilter;
+  /** undefined: clients speak plain text. */
+  readonly transport: DownstreamTransport | undefined;
   readonly #connectionFilters: readonly ConnectionFilter[];
   readonly connections = new Set<NetworkConnection>();
   #draining = false;
@@ -16,10 +19,12 @@ export class ActiveFilterChain {
     config: FilterChainConfig,
     filter: NetworkFilter,
     connectionFilters: readonly ConnectionFilter[],
+    transport: DownstreamTransport | undefined,
   ) {
     this.config = config;
     this.filter = filter;
     this.#connectionFilters = connectionFilters;
+    this.transport = transport;
   }
 
   /** Gives a connection to the terminal filter, unless one before it refuses it. */
@@ -30,6 +35,26 @@ export class ActiveFilterChain {
       if (refusal !== undefined) return this.filter.refuse(socket, info, refusal);
     }
     return this.filter.accept(socket, info, early);
+  }
+
+  /** Waits for routes and secrets. `onWarm` is called once, maybe inside this call. */
+  start(onWarm: () => void): void {
+    if (this.transport === undefined) {
+      this.filter.start(onWarm);
+      return;
+    }
+    let waiting = 2;
+    const one = (): void => {
+      if (--waiting === 0) onWarm();
+    };
+    this.transport.start(one);
+    this.filter.start(one);
+  }
+
+  /** Stops waiting and watching; connections go on. */
+  stop(): void {
+    this.filter.close();
+    this.transport?.close();
   }
 
   get terminal(): NetworkFilterConfig {

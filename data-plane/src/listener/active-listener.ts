@@ -3,6 +3,7 @@ import type { Timer } from '@heddle/common';
 import { formatAddress, parseIp, type AddressConfig, type ListenerConfig } from '@heddle/engine';
 import { adoptSocket } from '../codec/socket-reads.js';
 import type { ConnectionInfo } from '../http/stream-state.js';
+import type { DownstreamTransport } from '../tls/transport.js';
 import type { ActiveFilterChain } from './active-filter-chain.js';
 import { bindServer } from './bind-server.js';
 import type { ConnectionFacts } from './filter-chain-match.js';
@@ -10,6 +11,9 @@ import { inspectSocket, type Inspection } from './inspect-socket.js';
 import type { ListenerContext } from './listener-context.js';
 import { ListenerStats } from './listener-stats.js';
 import { ListenerVersion } from './listener-version.js';
+
+/** How long a client may take to say what it wants, where the chain sets no time for TLS. */
+const HELLO_TIMEOUT_MS = 10_000;
 
 /** Connections that arrive while the listener warms wait, up to this many. */
 const MOST_WAITING = 1024;
@@ -76,7 +80,11 @@ export class ActiveListener {
   /** Takes a (new) configuration on the sockets there are; it serves once it is warm, the older one until then. */
   update(config: ListenerConfig): void {
     this.#next?.abandon();
-    const next = new ListenerVersion(config, this.#version, this.#context.filterOptions);
+    const next = new ListenerVersion(config, this.#version, {
+      filter: this.#context.filterOptions,
+      tls: this.#context.options.tls?.(),
+      statTags: this.stats.tags,
+    });
     this.#next = next;
     next.start(() => this.#activate(next));
   }
@@ -138,7 +146,7 @@ export class ActiveListener {
     this.#next = undefined;
     for (const timer of this.#leaving.values()) timer.cancel();
     for (const chain of [...(this.#version?.chains ?? []), ...this.#leaving.keys()]) {
-      chain.filter.close();
+      chain.stop();
       chain.closeConnections();
     }
     this.#dropWaiting();
@@ -159,7 +167,7 @@ export class ActiveListener {
 
   /** A chain that is not used any more keeps its connections for the drain time at most. */
   #leave(chain: ActiveFilterChain): void {
-    chain.filter.close();
+    chain.stop();
     chain.drain();
     if (chain.connections.size === 0) return;
     const timer = this.#context.options.clock.setTimer(this.#context.drainTimeMs, () => {
@@ -299,8 +307,14 @@ export class ActiveListener {
       originalDestination: destination,
       dynamicMetadata: undefined,
     };
+    if (chain.transport === undefined) this.#hand(socket, chain, info, inspection.early);
+    else this.#secure(socket, chain, chain.transport, info, inspection);
+  }
+
+  /** Gives a connection to the network filter of its chain. */
+  #hand(socket: Socket, chain: ActiveFilterChain, info: ConnectionInfo, early: Buffer | undefined): void {
     const served = chain.filter.adoptsSockets ? this.#adopt(socket) : socket;
-    const connection = chain.accept(served, info, inspection.early);
+    const connection = chain.accept(served, info, early);
     chain.connections.add(connection);
     served.once('close', () => {
       chain.connections.delete(connection);
@@ -321,6 +335,50 @@ export class ActiveListener {
       adopted.once('close', () => this.#onSocketClose(adopted));
     }
     return adopted;
+  }
+
+  /** Has the client speak TLS first. What it says before anything is encrypted is looked at here if nobody has yet. */
+  #secure(
+    socket: Socket,
+    chain: ActiveFilterChain,
+    transport: DownstreamTransport,
+    info: ConnectionInfo,
+    inspection: Inspection,
+  ): void {
+    if (inspection === NOTHING_SEEN) {
+      socket.on('error', ignore);
+      const { clock } = this.#context.options;
+      const timeoutMs = chain.config.transportSocketConnectTimeoutMs || HELLO_TIMEOUT_MS;
+      inspectSocket(
+        socket,
+        { clock, looksForTls: true, looksForHttp: false, timeoutMs },
+        (found, timedOut) => {
+          if (found !== undefined && !timedOut) {
+            this.#secure(socket, chain, transport, { ...info, requestedServerName: found.serverName }, found);
+            return;
+          }
+          if (timedOut) this.stats.transportSocketTimeout.inc();
+          socket.destroy();
+        },
+      );
+      return;
+    }
+    transport.accept(socket, inspection, info.remoteIp, {
+      onAccepted: (secured, tls) => {
+        if (this.#closed) secured.destroy();
+        else this.#hand(secured, chain, { ...info, tls }, undefined);
+      },
+      onFailed: (reason, isTimeout) => {
+        if (isTimeout) this.stats.transportSocketTimeout.inc();
+        this.#context.options.log.info('TLS with a client failed', () => ({
+          listener: this.name,
+          filterChain: chain.config.name,
+          client: info.remoteAddress,
+          serverName: info.requestedServerName,
+          reason,
+        }));
+      },
+    });
   }
 
   #closeServers(): void {

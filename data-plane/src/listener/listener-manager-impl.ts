@@ -160,7 +160,11 @@ export class ListenerManagerImpl implements ListenerManager {
   }
 
   async #add(config: ListenerConfig): Promise<readonly string[]> {
-    const problems = listenerProblems(config, this.#options.configSource !== undefined);
+    const problems = listenerProblems(
+      config,
+      this.#options.configSource !== undefined,
+      this.#options.tls?.(),
+    );
     if (problems.length > 0) {
       this.#failed.inc();
       return problems;

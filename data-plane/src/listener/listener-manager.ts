@@ -6,6 +6,7 @@ import type { ApplyProblem, ClusterManager } from '../cluster/cluster-manager.js
 import type { ConfigSource } from '../config-source.js';
 import type { IstioTelemetry } from '../stats/istio/istio-telemetry.js';
 import type { StatsStore } from '../stats/stats-store.js';
+import type { TlsTransports } from '../tls/transport.js';
 import type { HeldSockets } from '@heddle/supervisor/held-sockets';
 import { ListenerManagerImpl } from './listener-manager-impl.js';
 
@@ -19,6 +20,8 @@ export interface ListenerManagerOptions {
   readonly accessLogFiles: AccessLogFiles;
   /** Where connection managers get their routes. Without one, a listener that needs RDS is refused. */
   readonly configSource?: ConfigSource | undefined;
+  /** Asked when a listener with TLS comes; without an answer it is refused. */
+  readonly tls?: (() => TlsTransports | undefined) | undefined;
   /** For `%HOSTNAME%` and `%ENVIRONMENT(X)%`. */
   readonly formatContext?: FormatContext;
   /** Who this proxy stands for. Default: a workload of which nothing is known. */

@@ -2,6 +2,7 @@ import type { Counter, Gauge, StatsStore, Tags } from '../stats/stats-store.js';
 
 /** Every metric of one listener. The names are Envoy's. */
 export class ListenerStats {
+  readonly tags: Tags;
   readonly cxTotal: Counter;
   readonly cxActive: Gauge;
   readonly cxDestroy: Counter;
@@ -9,9 +10,11 @@ export class ListenerStats {
   readonly globalCxOverflow: Counter;
   readonly noFilterChainMatch: Counter;
   readonly preCxTimeout: Counter;
+  readonly transportSocketTimeout: Counter;
 
   constructor(store: StatsStore, address: string) {
     const tags: Tags = [['envoy_listener_address', address]];
+    this.tags = tags;
     this.cxTotal = store.counter('listener.downstream_cx_total', tags);
     this.cxActive = store.gauge('listener.downstream_cx_active', tags);
     this.cxDestroy = store.counter('listener.downstream_cx_destroy', tags);
@@ -19,5 +22,9 @@ export class ListenerStats {
     this.globalCxOverflow = store.counter('listener.downstream_global_cx_overflow', tags);
     this.noFilterChainMatch = store.counter('listener.no_filter_chain_match', tags);
     this.preCxTimeout = store.counter('listener.downstream_pre_cx_timeout', tags);
+    this.transportSocketTimeout = store.counter(
+      'listener.downstream_cx_transport_socket_connect_timeout',
+      tags,
+    );
   }
 }

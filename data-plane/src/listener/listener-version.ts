@@ -1,5 +1,8 @@
+import { BrokenInvariantError } from '@heddle/common';
 import type { FilterChainConfig, ListenerConfig } from '@heddle/engine';
 import type { ConnectionManagerOptions } from '../http/connection-manager-runtime.js';
+import type { Tags } from '../stats/stats-store.js';
+import type { DownstreamTransport, TlsTransports } from '../tls/transport.js';
 import { ActiveFilterChain } from './active-filter-chain.js';
 import {
   createConnectionFilters,
@@ -10,7 +13,11 @@ import { FilterChainMatcher } from './filter-chain-match.js';
 import { sameFilterChain } from './same-config.js';
 
 /** What keeps a listener's config from running, in every place where something does. */
-export function listenerProblems(config: ListenerConfig, hasConfigSource: boolean): string[] {
+export function listenerProblems(
+  config: ListenerConfig,
+  hasConfigSource: boolean,
+  tls: TlsTransports | undefined,
+): string[] {
   const problems: string[] = [];
   const check = (chain: FilterChainConfig, path: string): void => {
     const terminal = chain.filters.at(-1);
@@ -18,7 +25,10 @@ export function listenerProblems(config: ListenerConfig, hasConfigSource: boolea
       problems.push(`${path} has no network filter`);
       return;
     }
-    if (chain.transportSocket.kind === 'tls') problems.push(`${path}: TLS from clients is not there yet`);
+    if (chain.transportSocket.kind === 'tls') {
+      const found = tls?.problems(chain.transportSocket) ?? ['TLS is not there'];
+      problems.push(...found.map((problem) => `${path}.transport_socket: ${problem}`));
+    }
     const why = whyNotNetworkFilter(terminal, hasConfigSource);
     if (why !== undefined) problems.push(`${path}: ${why}`);
   };
@@ -33,6 +43,14 @@ export function listenerProblems(config: ListenerConfig, hasConfigSource: boolea
   return problems;
 }
 
+/** What a version makes its filter chains with. */
+export interface FilterChainOptions {
+  readonly filter: Omit<ConnectionManagerOptions, 'bufferLimitBytes' | 'trafficDirection'>;
+  readonly tls: TlsTransports | undefined;
+  /** Of the listener. */
+  readonly statTags: Tags;
+}
+
 /** One version of a listener's configuration made ready: its filter chains and the matcher over them. */
 export class ListenerVersion {
   readonly config: ListenerConfig;
@@ -45,11 +63,7 @@ export class ListenerVersion {
   readonly #own: readonly ActiveFilterChain[];
 
   /** Chains that did not change are taken over from `older`, so that their connections go on. */
-  constructor(
-    config: ListenerConfig,
-    older: ListenerVersion | undefined,
-    options: Omit<ConnectionManagerOptions, 'bufferLimitBytes' | 'trafficDirection'>,
-  ) {
+  constructor(config: ListenerConfig, older: ListenerVersion | undefined, options: FilterChainOptions) {
     this.config = config;
     const own: ActiveFilterChain[] = [];
     const left = new Set(
@@ -66,14 +80,15 @@ export class ListenerVersion {
         return one;
       }
       const filter = createNetworkFilter(chain.filters, {
-        ...options,
+        ...options.filter,
         bufferLimitBytes: config.perConnectionBufferLimitBytes,
         trafficDirection: config.trafficDirection,
       });
       const made = new ActiveFilterChain(
         chain,
         filter,
-        createConnectionFilters(chain.filters, options.stats),
+        createConnectionFilters(chain.filters, options.filter.stats),
+        createTransport(chain, options),
       );
       own.push(made);
       return made;
@@ -103,12 +118,26 @@ export class ListenerVersion {
     const one = (): void => {
       if (--waiting === 0) onWarm();
     };
-    for (const chain of this.#own) chain.filter.start(one);
+    for (const chain of this.#own) chain.start(one);
     one();
   }
 
   /** Stops the watches of chains that this version made; used when it never came into service. */
   abandon(): void {
-    for (const chain of this.#own) chain.filter.close();
+    for (const chain of this.#own) chain.stop();
   }
+}
+
+function createTransport(
+  chain: FilterChainConfig,
+  { tls, statTags }: FilterChainOptions,
+): DownstreamTransport | undefined {
+  if (chain.transportSocket.kind === 'raw') return undefined;
+  // Configurations with TLS are refused where there is none: it must never become plain text.
+  if (tls === undefined) throw new BrokenInvariantError('there is no TLS for a chain that asks for it');
+  return tls.downstream(chain.transportSocket, {
+    statTags,
+    speaks: chain.filters.at(-1)?.kind === 'http-connection-manager' ? 'http' : 'any',
+    timeoutMs: chain.transportSocketConnectTimeoutMs,
+  });
 }

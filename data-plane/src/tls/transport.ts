@@ -1,0 +1,73 @@
+import type { Socket } from 'node:net';
+import type { AddressConfig, DownstreamTlsConfig, TlsInfo, UpstreamTlsConfig } from '@heddle/engine';
+import type { Tags } from '../stats/stats-store.js';
+
+/** What the first bytes of a TLS connection told. */
+export interface ClientHelloFacts {
+  readonly serverName: string;
+  readonly applicationProtocols: readonly string[];
+  /** Read already. */
+  readonly early: Buffer | undefined;
+}
+
+/** Told once, by one of the two. */
+export interface DownstreamTransportCallbacks {
+  /** The peer is accepted; `socket` stands in place of the one that was given. */
+  onAccepted(socket: Socket, info: TlsInfo): void;
+  /** The connection is closed. `reason` is for logs. */
+  onFailed(reason: string, isTimeout?: boolean): void;
+}
+
+/** The transport socket of one filter chain. */
+export interface DownstreamTransport {
+  /** Waits for its secrets. `onWarm` is called once, maybe inside this call. */
+  start(onWarm: () => void): void;
+  /** Takes an accepted socket; `address` is whose share of handshakes it counts to. */
+  accept(
+    socket: Socket,
+    hello: ClientHelloFacts,
+    address: string,
+    callbacks: DownstreamTransportCallbacks,
+  ): void;
+  close(): void;
+}
+
+/** Where an upstream connection goes. */
+export interface UpstreamTarget {
+  readonly address: AddressConfig;
+  /** `host:port`, made once. */
+  readonly addressText: string;
+  readonly bindAddress: AddressConfig | undefined;
+  readonly keepAliveIdleMs: number | undefined;
+}
+
+/** The transport socket of one cluster. */
+export interface UpstreamTransport {
+  start(onWarm: () => void): void;
+  /**
+   * Starts connecting. The socket emits `verified` once its peer is accepted, and nothing may be written before. When that cannot be,
+   * it is destroyed with an error whose message says why, in Envoy's form.
+   */
+  connect(target: UpstreamTarget, protocols: 'http' | 'any', sni?: string): Socket;
+  close(): void;
+}
+
+/** The event of a socket whose peer is accepted. */
+export const VERIFIED_EVENT = 'verified';
+
+/** Makes transport sockets of TLS. Its implementation is loaded when the first is wanted. */
+export interface TlsTransports {
+  /** What keeps a context from ever working here; its resource is refused then. */
+  problems(config: DownstreamTlsConfig | UpstreamTlsConfig): readonly string[];
+  downstream(
+    config: DownstreamTlsConfig,
+    options: {
+      readonly statTags: Tags;
+      /** What the chain speaks: HTTP agrees on no protocol that it does not speak. */
+      readonly speaks: 'http' | 'any';
+      /** 0 stands for the default. */
+      readonly timeoutMs: number;
+    },
+  ): DownstreamTransport;
+  upstream(config: UpstreamTlsConfig, options: { readonly statTags: Tags }): UpstreamTransport;
+}
