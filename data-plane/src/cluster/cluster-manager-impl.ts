@@ -9,6 +9,7 @@ import type {
 } from './cluster-manager.js';
 import { Deadlines } from '../codec/http1/deadline-queue.js';
 import { ClusterStats } from './cluster-stats.js';
+import { ClusterTransports, speaksTls, transportProblems } from './cluster-transports.js';
 import { createConnectionPool } from './create-connection-pool.js';
 import { systemDnsResolver, type DnsResolver } from './dns-resolver.js';
 import { startDiscovery, type EndpointDiscovery } from './endpoint-discovery.js';
@@ -68,12 +69,9 @@ export class ClusterManagerImpl implements ClusterManager {
         });
         continue;
       }
-      const sockets = [config, ...(config.transportSocketMatches ?? [])];
-      if (sockets.some((one) => one.transportSocket.kind === 'tls')) {
-        problems.push({
-          resource: config.name,
-          message: `cluster "${config.name}" asks for TLS to its endpoints, which is not there yet`,
-        });
+      const tlsProblems = transportProblems(config, this.#options.tls?.());
+      if (tlsProblems.length > 0) {
+        problems.push(...tlsProblems.map((message) => ({ resource: config.name, message })));
         continue;
       }
       this.#add(config);
@@ -112,6 +110,7 @@ export class ClusterManagerImpl implements ClusterManager {
       for (const member of members.values()) {
         member.discovery?.close();
         member.cluster.close();
+        member.cluster.transports?.release();
       }
       members.clear();
     }
@@ -124,7 +123,10 @@ export class ClusterManagerImpl implements ClusterManager {
     if (older !== undefined) {
       this.#warming.delete(config.name);
       older.discovery?.close();
-      older.cluster.remove();
+      // Hosts that it shares with the version in service stay.
+      if (older.cluster.hosts === this.#active.get(config.name)?.cluster.hosts) older.cluster.handOver();
+      else older.cluster.remove();
+      older.cluster.transports?.release();
     }
     const current = this.#active.get(config.name);
     const inherits = current !== undefined && connectsAlike(current.cluster.config, config);
@@ -136,8 +138,15 @@ export class ClusterManagerImpl implements ClusterManager {
       this.#context,
       // Shared from now on: whichever version is told of endpoints last decides who is a member.
       inherits ? (current.cluster.hosts as Map<string, Host>) : new Map<string, Host>(),
+      inherits ? current.cluster.transports?.retain() : this.#createTransports(config),
     );
     const member: Member = { cluster, discovery: undefined, warm: false };
+    let waiting = 2;
+    const warmUp = (): void => {
+      if (--waiting > 0) return;
+      member.warm = true;
+      this.#activate(member);
+    };
     this.#warming.set(config.name, member);
     member.discovery = startDiscovery(
       config,
@@ -152,12 +161,19 @@ export class ClusterManagerImpl implements ClusterManager {
           if (inherits && cluster.endpoints === undefined && current.cluster.endpoints !== undefined) {
             cluster.setEndpoints(current.cluster.endpoints);
           }
-          member.warm = true;
-          this.#activate(member);
+          warmUp();
         },
       },
       { ...this.#options, resolver: this.#resolver, configSource: this.#options.configSource, stats },
     );
+    if (cluster.transports === undefined) warmUp();
+    else cluster.transports.onWarm(warmUp);
+  }
+
+  #createTransports(config: ClusterConfig): ClusterTransports | undefined {
+    if (!speaksTls(config)) return undefined;
+    const statTags = [['envoy_cluster_name', statNameOf(config)]] as const;
+    return new ClusterTransports(config, this.#options.tls?.(), statTags);
   }
 
   #activate(member: Member): void {
@@ -171,6 +187,7 @@ export class ClusterManagerImpl implements ClusterManager {
       replaced.discovery?.close();
       if (replaced.cluster.hosts === member.cluster.hosts) replaced.cluster.handOver();
       else replaced.cluster.remove();
+      replaced.cluster.transports?.release();
     }
     member.cluster.start();
     this.#options.log.debug('cluster is active', () => ({ cluster: name, hosts: member.cluster.hosts.size }));
@@ -185,6 +202,7 @@ export class ClusterManagerImpl implements ClusterManager {
     for (const member of [warming, active]) {
       member?.discovery?.close();
       member?.cluster.remove();
+      member?.cluster.transports?.release();
     }
     const config = (active ?? warming)?.cluster.config;
     if (config !== undefined) this.#forgetStats(statNameOf(config));
@@ -247,6 +265,7 @@ function connectionConfig(config: ClusterConfig): unknown {
     config.perConnectionBufferLimitBytes,
     config.protocol,
     config.transportSocket,
+    config.transportSocketMatches,
     config.tcpKeepalive,
     config.bindAddress,
     // Pools hold on to the limits that they were made with.

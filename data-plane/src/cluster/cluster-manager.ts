@@ -2,6 +2,7 @@ import type { Clock, Logger, Random } from '@heddle/common';
 import type { AddressConfig, ClusterConfig, EndpointConfig } from '@heddle/engine';
 import type { ConfigSource } from '../config-source.js';
 import type { StatsStore } from '../stats/stats-store.js';
+import type { TlsTransports } from '../tls/transport.js';
 import type { Cluster } from './cluster.js';
 import { ClusterManagerImpl } from './cluster-manager-impl.js';
 import type { DnsResolver } from './dns-resolver.js';
@@ -15,6 +16,8 @@ export interface ClusterManagerOptions {
   readonly stats: StatsStore;
   /** Where EDS clusters get their endpoints. Without one an EDS cluster is refused. */
   readonly configSource?: ConfigSource | undefined;
+  /** Asked when a cluster with TLS comes; without an answer it is refused. */
+  readonly tls?: (() => TlsTransports | undefined) | undefined;
   /** Default: the system's resolver. */
   readonly resolver?: DnsResolver;
   /** Default: the real connection pools. */

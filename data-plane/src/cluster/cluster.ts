@@ -12,6 +12,7 @@ import {
 import type { ConnectionPool } from '../codec/stream.js';
 import type { ClusterStats } from './cluster-stats.js';
 import { HEALTH_FLAG } from './health-flag.js';
+import type { ClusterTransports } from './cluster-transports.js';
 import { Host, type Locality } from './host.js';
 import type { HostCounterPages } from './host-counters.js';
 import { OutlierDetector } from './outlier/outlier-detector.js';
@@ -55,6 +56,8 @@ export class Cluster {
   readonly resources: { readonly default: ResourceManager; readonly high: ResourceManager };
   /** undefined: no host is ejected. */
   readonly outlier: OutlierDetector | undefined;
+  /** undefined: plain text is spoken to every host. */
+  readonly transports: ClusterTransports | undefined;
   readonly #context: ClusterContext;
   readonly #hosts: Map<string, Host>;
   #balancer: LoadBalancer<Host>;
@@ -69,12 +72,14 @@ export class Cluster {
     resources: Cluster['resources'],
     context: ClusterContext,
     hosts: Map<string, Host> = new Map(),
+    transports?: ClusterTransports,
   ) {
     this.config = config;
     this.stats = stats;
     this.resources = resources;
     this.#context = context;
     this.#hosts = hosts;
+    this.transports = transports;
     this.#balancer = this.#createBalancer();
     this.outlier = this.#createOutlierDetector();
   }
@@ -234,6 +239,7 @@ export class Cluster {
     const existing = this.#hosts.get(formatAddress(endpoint.address));
     if (existing !== undefined) {
       existing.describe(endpoint, locality, priority);
+      this.#chooseTransport(existing);
       return existing;
     }
     return this.#add(endpoint.address, endpoint, locality, priority);
@@ -247,8 +253,17 @@ export class Cluster {
   ): Host {
     const counters = this.#context.hostCounters.take();
     const host = new Host(address, { ...endpoint, address }, locality, priority, counters);
+    host.transport = this.transports?.of(host.metadata);
     this.#hosts.set(host.addressText, host);
     return host;
+  }
+
+  /** A host that is spoken to otherwise from now on keeps no connection for further requests. */
+  #chooseTransport(host: Host): void {
+    const transport = this.transports?.of(host.metadata);
+    if (transport === host.transport) return;
+    host.transport = transport;
+    host.drainPools();
   }
 
   #remove(key: string, host: Host): void {

@@ -6,7 +6,8 @@ import { Http1Pool } from './conn-pool/http1-pool.js';
 import type { PoolObserver } from './conn-pool/pool-observer.js';
 import { HOST_COUNTER } from './host-counters.js';
 import type { Host } from './host.js';
-import { openSocket } from './open-socket.js';
+import { tlsInfoOf } from '../tls/tls-socket-info.js';
+import { connectEventOf, openSocket } from './open-socket.js';
 import type { PoolRequest } from './pool-factory.js';
 
 let lastConnectionId = 0;
@@ -22,7 +23,9 @@ export function createConnectionPool(request: PoolRequest, deadlines: Deadlines)
   const { config } = cluster;
   const { protocol } = config;
   return new Http1Pool({
-    connect: () => openSocket(config, host, connectSocket),
+    connect: () => openSocket(config, host, 'http', connectSocket),
+    connectEvent: connectEventOf(host),
+    tlsInfoOf,
     resources: priority === 'high' ? cluster.resources.high : cluster.resources.default,
     deadlines,
     connectTimeoutMs: config.connectTimeoutMs,

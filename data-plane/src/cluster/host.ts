@@ -8,6 +8,7 @@ import {
 } from '@heddle/engine';
 import type { ConnectionPool } from '../codec/stream.js';
 import { HEALTH_FLAG, healthOf } from './health-flag.js';
+import type { UpstreamTransport } from '../tls/transport.js';
 import { HOST_COUNTER, type HostCounters } from './host-counters.js';
 
 export interface Locality {
@@ -34,6 +35,8 @@ export class Host implements LbHost {
   metadata: EndpointConfig['metadata'];
   /** What the control plane calls the workload there; empty: nothing. Source: Istio's endpoint metadata `istio.workload`. */
   workload: string;
+  /** undefined: plain text is spoken to it. */
+  transport: UpstreamTransport | undefined = undefined;
   readonly counters: HostCounters;
   /** By `poolSlot`: protocol and priority. */
   readonly pools: (ConnectionPool | undefined)[] = [undefined, undefined, undefined, undefined];

@@ -1,16 +1,25 @@
 import { connect as connectPlainly, type NetConnectOpts, type Socket } from 'node:net';
 import type { ClusterConfig } from '@heddle/engine';
+import { VERIFIED_EVENT } from '../tls/transport.js';
 import type { Host } from './host.js';
 
-/** Starts connecting to a host with the socket options of its cluster; `connectSocket` of the codecs may do it. */
+/**
+ * Starts connecting to a host as its cluster does: with the socket options, and the transport socket of the host. Plain sockets may be
+ * connected by `connectSocket` of the codecs.
+ */
 export function openSocket(
   config: ClusterConfig,
   host: Host,
+  protocols: 'http' | 'any',
   connect: (options: NetConnectOpts) => Socket = connectPlainly,
 ): Socket {
-  const { address } = host;
-  if (address.kind === 'pipe') return connect({ path: address.path, allowHalfOpen: true });
+  const { address, addressText, transport } = host;
   const { bindAddress, tcpKeepalive } = config;
+  if (transport !== undefined) {
+    const keepAliveIdleMs = tcpKeepalive.enabled ? tcpKeepalive.idleMs : undefined;
+    return transport.connect({ address, addressText, bindAddress, keepAliveIdleMs }, protocols);
+  }
+  if (address.kind === 'pipe') return connect({ path: address.path, allowHalfOpen: true });
   return connect({
     host: address.host,
     port: address.port,
@@ -22,4 +31,9 @@ export function openSocket(
       ? { localAddress: bindAddress.host, localPort: bindAddress.port }
       : {}),
   });
+}
+
+/** The event by which a socket of this host tells that it may be written to. */
+export function connectEventOf(host: Host): 'connect' | typeof VERIFIED_EVENT {
+  return host.transport === undefined ? 'connect' : VERIFIED_EVENT;
 }

@@ -261,10 +261,17 @@ const SYSTEM_ERRORS: Readonly<Record<string, string>> = Object.freeze({
   EADDRNOTAVAIL: 'Cannot assign requested address',
 });
 
+const TLS_ERROR = /TLS_error:.*$/;
 const CONNECT_ERROR = /^connect (E[A-Z]+)\b/;
 
-/** Why a connection could not be made, in Envoy's words where it has them. */
-export function transportFailureText(details: string): string {
+/**
+ * Why a connection could not be made, in Envoy's words where it has them.
+ *
+ * A server of TLS 1.3 tells that it refuses our certificate only after the connection is made, and so with its end.
+ */
+export function transportFailureText(reason: ResetReason | PoolFailureReason, details: string): string {
+  if (reason === 'connection-termination') return TLS_ERROR.exec(details)?.[0] ?? '';
+  if (reason !== 'connection-failure') return '';
   const words = SYSTEM_ERRORS[CONNECT_ERROR.exec(details)?.[1] ?? ''];
   return words === undefined ? details : `delayed connect error: ${words}`;
 }

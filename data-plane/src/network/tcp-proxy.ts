@@ -5,6 +5,7 @@ import {
   type FormatContext,
   type IstioStatsConfig,
   type TcpProxyConfig,
+  type TlsInfo,
   type TrafficDirection,
 } from '@heddle/engine';
 import { createAccessLogs, type AccessLog } from '../access-log/access-log.js';
@@ -13,16 +14,18 @@ import type { Cluster } from '../cluster/cluster.js';
 import type { ClusterManager } from '../cluster/cluster-manager.js';
 import type { Host } from '../cluster/host.js';
 import { HOST_COUNTER } from '../cluster/host-counters.js';
-import { openSocket } from '../cluster/open-socket.js';
+import { connectEventOf, openSocket } from '../cluster/open-socket.js';
 import { createDeadline, type Deadline, type Deadlines } from '../codec/http1/deadline-queue.js';
 import { RefusedConnection, type ConnectionRefusal } from '../http/refused-connection.js';
 import { socketText, StreamState, type ConnectionInfo } from '../http/stream-state.js';
 import type { TcpSeries } from '../stats/istio/istio-metrics.js';
 import type { IstioTelemetry } from '../stats/istio/istio-telemetry.js';
 import type { StatsStore } from '../stats/stats-store.js';
+import { tlsInfoOf } from '../tls/tls-socket-info.js';
 import type { NetworkConnection, NetworkFilter } from './network-connection.js';
 import { TcpMetrics } from './tcp-metrics.js';
 import { TcpProxyStats } from './tcp-proxy-stats.js';
+import { TurnCork } from './turn-cork.js';
 
 export interface TcpProxyOptions {
   readonly clock: Clock;
@@ -109,6 +112,7 @@ class TcpRelay extends StreamState implements NetworkConnection {
   #host: Host | undefined = undefined;
   #maxDuration: Timer | undefined = undefined;
   #localText = '';
+  #upstreamTls: TlsInfo | undefined = undefined;
   /** Empty until it is established. */
   #series: readonly TcpSeries[] = NO_SERIES;
   #ended = false;
@@ -145,6 +149,10 @@ class TcpRelay extends StreamState implements NetworkConnection {
 
   override get upstreamLocalAddress(): string {
     return this.#localText;
+  }
+
+  override get upstreamTls(): TlsInfo | undefined {
+    return this.#upstreamTls;
   }
 
   monotonicMs(): number {
@@ -204,12 +212,12 @@ class TcpRelay extends StreamState implements NetworkConnection {
     host.count(HOST_COUNTER.cxTotal);
     host.count(HOST_COUNTER.cxActive);
     host.count(HOST_COUNTER.rqActive);
-    const upstream = openSocket(cluster.config, host);
+    const upstream = openSocket(cluster.config, host, 'any');
     this.#upstream = upstream;
     upstream.on('error', (error) => {
       this.#connectError = error.message;
     });
-    upstream.once('connect', () => this.#onConnected(upstream));
+    upstream.once(connectEventOf(host), () => this.#onConnected(upstream));
     upstream.once('close', () => this.#onUpstreamClose(upstream));
     this.#proxy.options.deadlines.set(this.#connectDeadline, cluster.config.connectTimeoutMs);
   }
@@ -224,6 +232,7 @@ class TcpRelay extends StreamState implements NetworkConnection {
     const { options, config, stats } = this.#proxy;
     options.deadlines.clear(this.#connectDeadline);
     this.#connected = true;
+    this.#upstreamTls = tlsInfoOf(upstream);
     this.#localText = socketText(upstream.localAddress ?? '', upstream.localPort ?? 0);
     stats.cxConnected.inc();
     this.#openSeries();
@@ -236,16 +245,21 @@ class TcpRelay extends StreamState implements NetworkConnection {
       upstream.write(this.#early);
     }
     const downstream = this.#downstream;
-    downstream.on('data', (chunk: Buffer) => this.#onDownstreamData(chunk, upstream));
+    // What was encrypted on one side and is not on the other.
+    const isDownstreamTls = this.downstreamTls !== undefined;
+    const isUpstreamTls = this.#upstreamTls !== undefined;
+    const toUpstream = isDownstreamTls && !isUpstreamTls ? new TurnCork(upstream) : upstream;
+    const toDownstream = isUpstreamTls && !isDownstreamTls ? new TurnCork(downstream) : downstream;
+    downstream.on('data', (chunk: Buffer) => this.#onDownstreamData(chunk, toUpstream));
     downstream.on('end', () => upstream.end());
     downstream.on('drain', () => upstream.resume());
-    upstream.on('data', (chunk: Buffer) => this.#onUpstreamData(chunk));
+    upstream.on('data', (chunk: Buffer) => this.#onUpstreamData(chunk, toDownstream));
     upstream.on('end', () => downstream.end());
     upstream.on('drain', () => downstream.resume());
     downstream.resume();
   }
 
-  #onDownstreamData(chunk: Buffer, upstream: Socket): void {
+  #onDownstreamData(chunk: Buffer, upstream: Pick<Socket, 'write'>): void {
     this.bytesReceived += chunk.length;
     this.upstreamBytesSent += chunk.length;
     this.#proxy.stats.rxBytes.add(chunk.length);
@@ -255,14 +269,14 @@ class TcpRelay extends StreamState implements NetworkConnection {
     if (!upstream.write(chunk)) this.#downstream.pause();
   }
 
-  #onUpstreamData(chunk: Buffer): void {
+  #onUpstreamData(chunk: Buffer, downstream: Pick<Socket, 'write'>): void {
     this.bytesSent += chunk.length;
     this.upstreamBytesReceived += chunk.length;
     this.#proxy.stats.txBytes.add(chunk.length);
     for (const series of this.#series) series.sent(chunk.length);
     this.#cluster?.stats.cxRxBytes.add(chunk.length);
     this.#touch();
-    if (!this.#downstream.write(chunk)) this.#upstream?.pause();
+    if (!downstream.write(chunk)) this.#upstream?.pause();
   }
 
   /** Flags that come later do not change what it is counted as: it was opened without them. */

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import type { TlsInfo } from '@heddle/engine';
 import {
   ClientCodecHttp1,
   type ClientCodecOptions,
@@ -12,8 +13,10 @@ import type { PoolObserver } from './pool-observer.js';
 export interface Http1PoolOptions {
   /** Starts connecting. `connectEvent` of the options says when the socket is ready. */
   readonly connect: () => Socket;
-  /** `secureConnect` for TLS. Default `connect`. */
-  readonly connectEvent?: 'connect' | 'secureConnect';
+  /** Default `connect`. */
+  readonly connectEvent?: 'connect' | 'verified';
+  /** What TLS told of a connected socket. */
+  readonly tlsInfoOf?: (socket: Socket) => TlsInfo | undefined;
   readonly resources: ResourceManager;
   readonly deadlines: Deadlines;
   readonly connectTimeoutMs: number;
@@ -23,7 +26,7 @@ export interface Http1PoolOptions {
   readonly maxConnectionDurationMs: number;
   /** 0 means without a bound. */
   readonly maxRequestsPerConnection: number;
-  readonly codec: Omit<ClientCodecOptions, 'id'>;
+  readonly codec: Omit<ClientCodecOptions, 'id' | 'tls'>;
   readonly observer?: PoolObserver;
   /** Gives connections their numbers. */
   readonly nextConnectionId: () => number;
@@ -234,11 +237,16 @@ export class Http1Pool implements ConnectionPool, ClientConnectionCallbacks {
       connection.socket.destroy();
       return;
     }
-    const { deadlines, codec, maxConnectionDurationMs, nextConnectionId, observer } = this.#options;
+    const { deadlines, codec, maxConnectionDurationMs, nextConnectionId, observer, tlsInfoOf } =
+      this.#options;
     this.#connecting--;
     deadlines.clear(connection.waiting);
     observer?.onConnected?.(deadlines.clock.monotonicMs() - connection.startedAtMs);
-    connection.codec = new ClientCodecHttp1(connection.socket, this, { ...codec, id: nextConnectionId() });
+    connection.codec = new ClientCodecHttp1(connection.socket, this, {
+      ...codec,
+      id: nextConnectionId(),
+      tls: tlsInfoOf?.(connection.socket),
+    });
     this.#byCodec.set(connection.codec, connection);
     deadlines.set(connection.lifetime, maxConnectionDurationMs);
     if (this.#isDraining && this.#pending.size === 0) this.#closeNow(connection);

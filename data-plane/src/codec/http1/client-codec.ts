@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { HeaderMap } from '@heddle/engine';
+import type { HeaderMap, TlsInfo } from '@heddle/engine';
 import type { LentMemory } from '../lent-memory.js';
 import { receiveBytes, type ByteReceiver } from '../socket-reads.js';
 import type { ResetReason, UpstreamConnection, WatermarkCallbacks } from '../stream.js';
@@ -14,6 +14,8 @@ import { writeBatch, type WriteBatch } from './write-batch.js';
 
 export interface ClientCodecOptions {
   readonly id: number;
+  /** undefined for plain text. */
+  readonly tls?: TlsInfo | undefined;
   /** Of the cluster: high watermark of what is buffered for sending; 0 means none. */
   readonly bufferLimitBytes: number;
   readonly maxResponseHeadersBytes: number;
@@ -41,6 +43,7 @@ export class ClientCodecHttp1 implements UpstreamConnection, ByteReceiver, Messa
   readonly localAddress: string;
   readonly localPort: number;
   readonly protocol = 'HTTP/1.1';
+  readonly tls: TlsInfo | undefined;
   readonly socket: Socket;
   readonly options: ClientCodecOptions;
   readonly writer: HeldWriter;
@@ -64,6 +67,7 @@ export class ClientCodecHttp1 implements UpstreamConnection, ByteReceiver, Messa
     this.#callbacks = callbacks;
     this.#batch = options.batch ?? writeBatch;
     this.id = options.id;
+    this.tls = options.tls;
     this.localAddress = socket.localAddress ?? '';
     this.localPort = socket.localPort ?? 0;
     this.#limits = {

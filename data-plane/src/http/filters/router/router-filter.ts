@@ -251,7 +251,7 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
     const failedToConnect = reason === 'connection-failure' || reason === 'connect-timeout';
     if (reason === 'overflow') info.upstreamHost = '';
     else if (!failedToConnect) stats.rqRxReset.inc();
-    const failure = reason === 'connection-failure' ? transportFailureText(details) : '';
+    const failure = transportFailureText(reason, details);
     info.upstreamTransportFailureReason = failure;
     request.host.count(HOST_COUNTER.rqError);
     const reply = upstreamReset(reason, failure, info.attemptCount > 1);

@@ -1,0 +1,102 @@
+import { isDeepStrictEqual } from 'node:util';
+import { BrokenInvariantError } from '@heddle/common';
+import type { ClusterConfig, EndpointConfig } from '@heddle/engine';
+import type { Tags } from '../stats/stats-store.js';
+import type { TlsTransports, UpstreamTransport } from '../tls/transport.js';
+
+/** The namespace of endpoint metadata that transport socket matches look at. Source: Envoy. */
+const MATCH_NAMESPACE = 'envoy.transport_socket_match';
+
+/** What keeps a cluster's transport sockets from working, each with its place. */
+export function transportProblems(config: ClusterConfig, tls: TlsTransports | undefined): readonly string[] {
+  const all = [
+    { path: 'transport_socket', socket: config.transportSocket },
+    ...(config.transportSocketMatches ?? []).map(({ transportSocket }, i) => ({
+      path: `transport_socket_matches[${i}]`,
+      socket: transportSocket,
+    })),
+  ];
+  return all.flatMap(({ path, socket }) =>
+    socket.kind === 'raw'
+      ? []
+      : (tls?.problems(socket) ?? ['TLS is not there']).map((problem) => `${path}: ${problem}`),
+  );
+}
+
+/** Whether a cluster speaks TLS to any of its hosts. */
+export function speaksTls(config: ClusterConfig): boolean {
+  const sockets = [config, ...(config.transportSocketMatches ?? [])];
+  return sockets.some(({ transportSocket }) => transportSocket.kind === 'tls');
+}
+
+/**
+ * The transport sockets of one cluster that speaks TLS: one for all hosts, and one for each match of their metadata.
+ *
+ * Shape: shared by the versions of a cluster that connect alike, and closed by the last one.
+ */
+export class ClusterTransports {
+  readonly #default: UpstreamTransport | undefined;
+  readonly #matches: readonly {
+    readonly wanted: readonly (readonly [name: string, value: unknown])[];
+    readonly transport: UpstreamTransport | undefined;
+  }[];
+  #users = 1;
+  #isWarm = false;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(config: ClusterConfig, tls: TlsTransports | undefined, statTags: Tags) {
+    const create = (socket: ClusterConfig['transportSocket']): UpstreamTransport | undefined => {
+      if (socket.kind === 'raw') return undefined;
+      // Configurations with TLS are refused where there is none: it must never become plain text.
+      if (tls === undefined) throw new BrokenInvariantError('there is no TLS for a cluster that asks for it');
+      return tls.upstream(socket, { statTags });
+    };
+    this.#default = create(config.transportSocket);
+    this.#matches = (config.transportSocketMatches ?? []).map(({ match, transportSocket }) => ({
+      wanted: Object.entries(match),
+      transport: create(transportSocket),
+    }));
+    const all = this.#all();
+    let left = all.length + 1;
+    const one = (): void => {
+      if (--left > 0) return;
+      this.#isWarm = true;
+      for (const callback of this.#waiting.splice(0)) callback();
+    };
+    for (const transport of all) transport.start(one);
+    one();
+  }
+
+  /** Calls back once, when every secret is there or is not waited for any longer; inside the call when that is so already. */
+  onWarm(callback: () => void): void {
+    if (this.#isWarm) callback();
+    else this.#waiting.push(callback);
+  }
+
+  /** The transport socket for a host; undefined for plain text. Source: the first match counts, as in Envoy. */
+  of(metadata: EndpointConfig['metadata']): UpstreamTransport | undefined {
+    const given = (metadata[MATCH_NAMESPACE] ?? {}) as Readonly<Record<string, unknown>>;
+    for (const { wanted, transport } of this.#matches) {
+      if (wanted.every(([name, value]) => isDeepStrictEqual(given[name], value))) return transport;
+    }
+    return this.#default;
+  }
+
+  /** Another version of the cluster uses them too. */
+  retain(): this {
+    this.#users++;
+    return this;
+  }
+
+  release(): void {
+    if (--this.#users > 0) return;
+    this.#waiting.length = 0;
+    for (const transport of this.#all()) transport.close();
+  }
+
+  #all(): readonly UpstreamTransport[] {
+    return [this.#default, ...this.#matches.map(({ transport }) => transport)].filter(
+      (transport) => transport !== undefined,
+    );
+  }
+}
