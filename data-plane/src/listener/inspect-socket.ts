@@ -63,6 +63,8 @@ export function inspectSocket(
   socket.on('data', onData);
   socket.once('end', onEnd);
   socket.once('close', onEnd);
+  // It may have waited, paused.
+  socket.resume();
 }
 
 /** Undefined when more bytes are needed. */

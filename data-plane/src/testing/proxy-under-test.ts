@@ -3,7 +3,7 @@ import { connect, type AddressInfo, type Socket } from 'node:net';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { silentLogger, systemClock, type Clock, type Random } from '@heddle/common';
+import { createLogger, systemClock, type Clock, type Random } from '@heddle/common';
 import type {
   AccessLogConfig,
   ClusterConfig,
@@ -23,6 +23,7 @@ import { createListenerManager, type ListenerManager } from '../listener/listene
 import { IstioTelemetry, type TelemetryNode } from '../stats/istio/istio-telemetry.js';
 import { LabelledMetrics } from '../stats/istio/labelled-metrics.js';
 import { StatsStore } from '../stats/stats-store.js';
+import type { TestTls } from './tls-under-test.js';
 
 const NO_CHANGES = { remove: [], set: [] };
 
@@ -271,11 +272,15 @@ export interface ProxyOptions {
   readonly random?: Random;
   readonly configSource?: ConfigSource;
   readonly drainTimeMs?: number;
+  /** Default: none, so that what asks for TLS is refused. */
+  readonly tls?: TestTls;
 }
 
 /** The managers of a whole proxy in this process, with an access log in a folder of its own. */
 export class TestProxy {
   readonly stats = new StatsStore();
+  /** Lines of the proxy's own log, parsed. */
+  readonly log: Record<string, unknown>[] = [];
   readonly telemetry: IstioTelemetry;
   readonly clusters: ClusterManager;
   readonly listeners: ListenerManager;
@@ -284,7 +289,10 @@ export class TestProxy {
 
   constructor(options: ProxyOptions = {}) {
     const { clock = systemClock, random = Math.random, configSource } = options;
-    const shared = { clock, random, log: silentLogger, stats: this.stats, configSource };
+    const sink = { write: (line: string) => this.log.push(JSON.parse(line) as Record<string, unknown>) };
+    const log = createLogger({ component: 'test', sink, clock });
+    const transports = options.tls?.transports({ clock, log, stats: this.stats });
+    const shared = { clock, random, log, stats: this.stats, configSource, tls: () => transports };
     const metrics = new LabelledMetrics({ clock, stats: this.stats, maxSeries: options.maxSeries });
     this.telemetry = new IstioTelemetry(options.node ?? {}, metrics);
     this.accessLogFiles = new AccessLogFiles({ ...shared, clock: systemClock });
