@@ -99,6 +99,16 @@ export class AdsClient {
     }
   }
 
+  /** Asks for some resources of a further type. */
+  subscribe(typeUrl: string, names: readonly string[]): void {
+    this.#asked.set(typeUrl, new Set(names));
+    this.send(
+      this.#variant === 'delta'
+        ? { typeUrl, resourceNamesSubscribe: names }
+        : { typeUrl, resourceNames: names },
+    );
+  }
+
   send(request: Request): void {
     this.#stream.write(request);
   }
@@ -132,7 +142,7 @@ export class AdsClient {
     const resources = new Map<string, string>();
     for (const entry of response.resources) {
       const value = (this.#variant === 'delta' ? entry.resource?.value : entry.value) ?? new Uint8Array();
-      // The name is the first field of all four messages.
+      // The name is the first field of all these messages.
       const name = this.#variant === 'delta' ? (entry.name ?? '') : nameOf(value);
       resources.set(name, entry.version ?? '');
     }
