@@ -22,6 +22,7 @@ describe('parseHeddledArguments', () => {
       },
     );
     assert.equal(parsed.config.apiHost, '127.0.0.1');
+    assert.equal(parsed.config.rootNamespace, 'istio-system');
     assert.equal(parsed.config.tokenIsGenerated, true);
     assert.ok(parsed.config.token.length >= 32);
   });
@@ -51,13 +52,27 @@ describe('parseHeddledArguments', () => {
 
   it('names every mistake at once', () => {
     const parsed = parseHeddledArguments(
-      ['--api', 'x', '--xds', '1', '--xds-auth', 'no', '--trust-domain', 'A B', '--log-level', 'loud'],
+      [
+        '--api',
+        'x',
+        '--xds',
+        '1',
+        '--root-namespace',
+        'A.b',
+        '--xds-auth',
+        'no',
+        '--trust-domain',
+        'A B',
+        '--log-level',
+        'loud',
+      ],
       {},
     );
     assert.equal(parsed.kind, 'error');
     if (parsed.kind !== 'error') return;
     for (const part of [
       '-f FOLDER',
+      '--root-namespace A.b',
       '--api x',
       '--xds 1',
       '--xds-auth no',

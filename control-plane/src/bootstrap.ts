@@ -4,13 +4,16 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { isTrustDomain } from '@heddle/certs';
 import { isLogLevel, systemRandom, type LogLevel } from '@heddle/common';
+import { defaultMeshSettings } from './model/mesh-settings.js';
 import type { IdentityOptions } from './server.js';
+import { isDnsLabel } from './source/schema/formats.js';
 
 /** How heddled was started: the only reader of arguments and environment. */
 export interface HeddledConfig {
   readonly folders: readonly string[];
   readonly appliedFolder: string | undefined;
   readonly xdsAddress: string;
+  readonly rootNamespace: string;
   /** undefined: heddled is no authority, and said so by `--xds-auth permissive`. */
   readonly identity: IdentityOptions | undefined;
   readonly apiHost: string;
@@ -31,6 +34,8 @@ Reads Services, traffic policy and workloads from folders of YAML, watches them,
 the configuration of every proxy over the Envoy xDS v3 API.
 
   -f, --filename FOLDER     a folder of YAML; may be given more than once
+      --root-namespace NAME the namespace whose policies hold for the whole mesh
+                                                                  (default istio-system)
       --applied FOLDER      where resources written through the API are kept; without it the API only reads
       --ca-dir FOLDER       be the certificate authority of the mesh; its root is made there once,
                             readable by this user alone
@@ -66,6 +71,7 @@ export function parseHeddledArguments(
       options: {
         filename: { type: 'string', short: 'f', multiple: true },
         applied: { type: 'string' },
+        'root-namespace': { type: 'string', default: defaultMeshSettings.rootNamespace },
         xds: { type: 'string', default: '127.0.0.1:15010' },
         'ca-dir': { type: 'string' },
         'trust-domain': { type: 'string', default: 'cluster.local' },
@@ -101,6 +107,9 @@ export function parseHeddledArguments(
   if (xds.host !== '' && !isLoopback(xds.host))
     problems.push(`--xds ${values.xds}: plain text is for loopback alone; --xds-tls may be anywhere`);
   const identity = identityOf(values, tls, problems);
+  const rootNamespace = values['root-namespace'];
+  if (!isDnsLabel(rootNamespace))
+    problems.push(`--root-namespace ${rootNamespace}: expected the name of a namespace`);
   const logLevel = values['log-level'];
   if (!isLogLevel(logLevel))
     problems.push(`--log-level ${logLevel}: expected trace, debug, info, warn, error or off`);
@@ -124,6 +133,7 @@ export function parseHeddledArguments(
       folders: (values.filename ?? []).map((folder) => resolve(folder)),
       appliedFolder: values.applied === undefined ? undefined : resolve(values.applied),
       xdsAddress: values.xds,
+      rootNamespace,
       identity,
       apiHost: api.host,
       apiPort: api.port,

@@ -33,6 +33,8 @@ export interface ControlPlaneOptions {
   /** Names beside loopback by which the API may be called. */
   readonly apiAllowedHosts: readonly string[];
   readonly token: string;
+  /** The namespace whose policies hold for the whole mesh. Default `istio-system`. */
+  readonly rootNamespace?: string;
   readonly version: string;
   readonly clock: Clock;
   readonly log: Logger;
@@ -83,10 +85,10 @@ export class ControlPlane {
   constructor(options: ControlPlaneOptions) {
     this.#options = options;
     const { clock, log, identity } = options;
-    this.#settings =
-      identity === undefined
-        ? defaultMeshSettings
-        : { ...defaultMeshSettings, trustDomain: identity.trustDomain };
+    this.#settings = {
+      rootNamespace: options.rootNamespace ?? defaultMeshSettings.rootNamespace,
+      trustDomain: identity?.trustDomain ?? defaultMeshSettings.trustDomain,
+    };
     this.#ca =
       identity === undefined
         ? undefined

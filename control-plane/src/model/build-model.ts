@@ -14,7 +14,9 @@ import {
   type Instances,
 } from './build-services.js';
 import { bindingOfVirtualService } from './build-virtual-service.js';
+import { checkPolicies } from './check-policies.js';
 import { checkReferences } from './check-references.js';
+import { checkTls } from './check-tls.js';
 import type { DestinationPolicy, GatewayConfig, MeshModel, RouteBinding, Service } from './mesh-model.js';
 import type { MeshKind, MeshResource } from './mesh-resource.js';
 import { noKeySets, type KeySets } from './key-sets.js';
@@ -71,6 +73,8 @@ export function buildModel(
   };
   for (const route of ofKind('HTTPRoute')) bindings.push(...bindingsOfHttpRoute(route, model, problems));
   checkReferences(model, ordered, problems);
+  checkPolicies(model, ordered, problems);
+  checkTls(model, ordered, problems);
   problems.push(...keySetProblems(ofKind('RequestAuthentication'), keySets));
   return { model, problems };
 }

@@ -7,15 +7,21 @@ export class SecretLines {
   readonly #ranges: (readonly [first: number, last: number])[] = [];
 
   constructor(source: string) {
-    if (!/Secret/.test(source)) return;
+    if (!looksSecret(source)) return;
     const lines = source.split('\n');
+    const documents: { readonly first: number; readonly last: number; readonly text: string }[] = [];
     let first = 1;
     const close = (last: number): void => {
-      if (kindSecret.test(lines.slice(first - 1, last).join('\n'))) this.#ranges.push([first, last]);
+      documents.push({ first, last, text: lines.slice(first - 1, last).join('\n') });
       first = last + 1;
     };
     for (const [i, line] of lines.entries()) if (/^---(\s|$)/.test(line)) close(i);
     close(lines.length);
+    const isAnySecret = documents.some(({ text }) => looksSecret(text));
+    for (const { first: from, last, text } of documents) {
+      // What is no resource of its own may have been cut off from a Secret.
+      if (isAnySecret && (looksSecret(text) || !/\bkind\b/.test(text))) this.#ranges.push([from, last]);
+    }
   }
 
   /** A Secret was found where the text did not look like one: then nothing of it is shown. */
@@ -35,6 +41,15 @@ export class SecretLines {
   }
 }
 
-const kindSecret = /(^|[\s{,"'])kind["']?\s*:\s*["']?Secret\b/;
+/** Several signs, so that one that is misspelt hides nothing less. A Gateway that refers to Secrets holds none. */
+function looksSecret(text: string): boolean {
+  if (/\bstringData\b|\btls\.key\b|PRIVATE KEY/.test(text)) return true;
+  if (!/secret/i.test(text)) return false;
+  return (
+    /\bdata["']?\s*:/i.test(text) ||
+    (/\bkind["']?\s*:\s*["']?Secret\b/.test(text) && !/certificateRefs/.test(text))
+  );
+}
+
 const harmless = /^\s*(?:-\s+)?(?:apiVersion|kind|name|namespace|type|immutable):\s*[\w./-]*\s*$/;
 const fieldName = /^\s*(?:-\s+)?["']?[\w./-]{1,253}["']?\s*:\s/;

@@ -58,7 +58,7 @@ class Validation {
     const types = (Array.isArray(type) ? type : [type]) as readonly string[];
     if (types.some((name) => hasType(name, value))) return true;
     if (schema['hidden'] === true) {
-      this.#wrong(schema, path, `${nameOf(path)} is no text`);
+      this.#wrong(schema, path, `${nameOf(path)} is something else`);
       return false;
     }
     this.#wrong(schema, path, `${nameOf(path)} is ${describe(value)}`, typeHint(schema, types, value));
@@ -142,13 +142,21 @@ class Validation {
       if (property !== undefined) this.check(property, value[name], at);
       else if (rest === false) unknown.push(name);
       else if (isObject(rest)) {
-        if (isObject(schema['propertyNames'])) this.#checkName(schema['propertyNames'], name, at);
-        this.check(rest, value[name], at);
+        if (isObject(schema['propertyNames'])) this.#checkName(schema, name, at);
+        // Where a separator is missing a value has become part of its name.
+        const isShown = schema['hidden'] !== true || plainName.test(name);
+        this.check(rest, value[name], isShown ? at : path);
       }
     }
     const missing = ((schema['required'] ?? []) as readonly string[]).filter(
       (name) => !Object.hasOwn(value, name),
     );
+    if (schema['hidden'] === true && unknown.length > 0) {
+      // What stands where a name should be may be anything.
+      const expected = `one of ${Object.keys(properties).join(', ')}`;
+      this.#add(path, { message: `${nameOf(path)} has an unknown field`, expected });
+      unknown.length = 0;
+    }
     for (const name of unknown.slice(0, maxProblems)) {
       const free = Object.keys(properties).filter((known) => !Object.hasOwn(value, known));
       const suggestion = closestName(name, free) ?? closestName(name, Object.keys(properties));
@@ -171,19 +179,16 @@ class Validation {
     this.#checkChoices(schema, value, path, unknown.length > 0);
   }
 
-  #checkName(schema: Schema, name: string, path: FieldPath): void {
-    const before = this.#problems.length;
+  #checkName(owner: Schema, name: string, path: FieldPath): void {
+    const schema = owner['propertyNames'] as Schema;
     const { format, pattern } = schema;
     const good =
       (typeof format !== 'string' || formats[format]?.(name) === true) &&
       (typeof pattern !== 'string' || new RegExp(pattern).test(name));
-    if (!good && before === this.#problems.length) {
-      this.#add(path, {
-        message: `the name ${quote(name)} is not valid`,
-        expected: String(schema['expected']),
-        at: 'key',
-      });
-    }
+    if (good) return;
+    const expected = String(schema['expected']);
+    if (owner['hidden'] === true) this.#add(path.slice(0, -1), { message: 'a name is not valid', expected });
+    else this.#add(path, { message: `the name ${quote(name)} is not valid`, expected, at: 'key' });
   }
 
   #checkChoices(
@@ -229,6 +234,8 @@ class Validation {
     this.#problems.push({ ...wording, path });
   }
 }
+
+const plainName = /^[a-z0-9._-]{1,40}$/;
 
 function fieldOfFilterType(type: string): string {
   if (type === 'URLRewrite') return 'urlRewrite';

@@ -8,6 +8,11 @@ const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,256}$/;
 /** A year: longer waits are mistakes, and would overflow timers. */
 const longestDurationMs = 365 * 24 * 3_600_000;
 
+/** RFC 1123 name of one label, such as a namespace. */
+export function isDnsLabel(text: string): boolean {
+  return dnsLabel.test(text);
+}
+
 /** RFC 1123 name of several labels. */
 export function isDnsName(text: string): boolean {
   return text.length > 0 && text.length <= 253 && text.split('.').every((part) => dnsLabel.test(part));
@@ -32,7 +37,7 @@ export function regexMistake(text: string): string | undefined {
 
 /** The checks that `format` names. Each gives true, or false, or says what is wrong. */
 export const formats: Readonly<Record<string, (text: string) => boolean | string>> = {
-  'dns-label': (text) => dnsLabel.test(text),
+  'dns-label': isDnsLabel,
   'dns-name': isDnsName,
   host: isHost,
   address: (text) => isIP(text) !== 0 || isDnsName(text.toLowerCase()),

@@ -14,6 +14,7 @@ const values: Schema = {
     pattern: '^[-._a-zA-Z0-9]{1,253}$',
     expected: 'letters, digits, -, _ and .',
   },
+  hidden: true,
   expected: 'an object of names and texts',
 };
 
@@ -21,4 +22,5 @@ const values: Schema = {
 export const secretSchema: Schema = object(
   { apiVersion: text, kind: text, metadata, type: text, data: values, stringData: values, immutable: bool },
   ['metadata'],
+  { hidden: true },
 );
