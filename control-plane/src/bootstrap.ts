@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 import { isTrustDomain } from '@heddle/certs';
 import { isLogLevel, systemRandom, type LogLevel } from '@heddle/common';
 import { defaultMeshSettings } from './model/mesh-settings.js';
-import type { IdentityOptions } from './server.js';
+import type { IdentityOptions, KeySetOptions } from './server.js';
 import { isDnsLabel } from './source/schema/formats.js';
 
 /** How heddled was started: the only reader of arguments and environment. */
@@ -16,6 +16,7 @@ export interface HeddledConfig {
   readonly rootNamespace: string;
   /** undefined: heddled is no authority, and said so by `--xds-auth permissive`. */
   readonly identity: IdentityOptions | undefined;
+  readonly keySets: KeySetOptions;
   readonly apiHost: string;
   readonly apiPort: number;
   readonly apiAllowedHosts: readonly string[];
@@ -46,6 +47,8 @@ the configuration of every proxy over the Envoy xDS v3 API.
       --xds-auth MODE       on the plain-text port: required (proxies bring a join token), or
                             permissive (who brings none is whoever it says)  (default required)
       --server-name NAME    a further host name or address by which proxies call; repeatable
+      --jwks-dir FOLDER     keep the keys of token issuers there, for a start while they are away
+      --jwks-allow-loopback fetch keys from this machine, too: for issuers that run on it
       --api HOST:PORT       HTTP API for CLI and dashboard        (default 127.0.0.1:8080)
       --api-host NAME       a further name by which the API may be called
       --token-file FILE     the token that writes need            (default: made at start and printed;
@@ -78,6 +81,8 @@ export function parseHeddledArguments(
         'xds-tls': { type: 'string', default: '127.0.0.1:15012' },
         'xds-auth': { type: 'string', default: 'required' },
         'server-name': { type: 'string', multiple: true },
+        'jwks-dir': { type: 'string' },
+        'jwks-allow-loopback': { type: 'boolean', default: false },
         api: { type: 'string', default: '127.0.0.1:8080' },
         'api-host': { type: 'string', multiple: true },
         'token-file': { type: 'string' },
@@ -135,6 +140,11 @@ export function parseHeddledArguments(
       xdsAddress: values.xds,
       rootNamespace,
       identity,
+      keySets: {
+        allowLoopback: values['jwks-allow-loopback'],
+        folder: values['jwks-dir'] === undefined ? undefined : resolve(values['jwks-dir']),
+        random: systemRandom,
+      },
       apiHost: api.host,
       apiPort: api.port,
       apiAllowedHosts: (values['api-host'] ?? []).map((name) => name.toLowerCase()),

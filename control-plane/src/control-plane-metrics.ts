@@ -1,5 +1,6 @@
 import { Gauge, Registry } from 'prom-client';
 import type { CertificateAuthority } from './ca/certificate-authority.js';
+import type { KeySetStore } from './jwks/key-set-store.js';
 
 /** What the metrics are read from, at each scrape. */
 export interface MetricSources {
@@ -15,6 +16,7 @@ export interface MetricSources {
   readonly refusedProxies: () => ReadonlyMap<string, number>;
   /** undefined: heddled is no certificate authority. */
   readonly ca: CertificateAuthority | undefined;
+  readonly keySets: KeySetStore;
 }
 
 /** heddled's own metrics, in Prometheus form. Nothing is counted twice: each reads what the parts hold anyway. */
@@ -53,6 +55,24 @@ export function createControlPlaneMetrics(sources: MetricSources): Registry {
   gauge('heddled_problems_errors', 'Errors in the sources now.', sources.errors);
   gauge('heddled_problems_warnings', 'Warnings about the sources now.', sources.warnings);
   gauge('heddled_config_revision', 'Changes of the configuration since the start.', sources.revision);
+  const { keySets } = sources;
+  gauge('heddled_key_sets', 'Key sets of token issuers that policies refer to by URL.', () => keySets.size);
+  gauge(
+    'heddled_key_sets_missing',
+    'Key sets that were never fetched: all tokens of their issuers are refused.',
+    () => keySets.missing,
+  );
+  gauge(
+    'heddled_key_sets_failing',
+    'Key sets whose last fetch failed; those that came before stay in force.',
+    () => keySets.failing,
+  );
+  gauge('heddled_key_set_fetches_total', 'Fetches of key sets since the start.', () => keySets.fetches);
+  gauge(
+    'heddled_key_set_fetch_failures_total',
+    'Fetches of key sets that failed since the start.',
+    () => keySets.failures,
+  );
   gaugeByReason(
     'heddled_refused_proxies_total',
     'Discovery streams refused since the start.',

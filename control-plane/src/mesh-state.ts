@@ -1,4 +1,5 @@
 import { buildModel } from './model/build-model.js';
+import type { KeySets } from './model/key-sets.js';
 import type { MeshModel } from './model/mesh-model.js';
 import type { MeshResource } from './model/mesh-resource.js';
 import type { MeshSettings } from './model/mesh-settings.js';
@@ -25,9 +26,14 @@ export function emptyMeshState(): MeshState {
   });
 }
 
-/** The state that a change of the sources leads to. */
-export function nextMeshState(before: MeshState, change: SourceChange, settings?: MeshSettings): MeshState {
-  const { model, problems } = buildModel(change.resources, settings);
+/** The state that a change of the sources, or of fetched keys, leads to. */
+export function nextMeshState(
+  before: MeshState,
+  change: SourceChange,
+  settings?: MeshSettings,
+  keySets?: KeySets,
+): MeshState {
+  const { model, problems } = buildModel(change.resources, settings, keySets);
   const all = [...change.problems, ...problems];
   const errors = all.filter(({ severity }) => severity === 'error');
   const warnings = all.filter(({ severity }) => severity !== 'error');

@@ -7,11 +7,18 @@ import { AppliedResources } from './api/applied-resources.js';
 import type { Caller } from './ca/caller.js';
 import { CertificateAuthority } from './ca/certificate-authority.js';
 import { createControlPlaneMetrics } from './control-plane-metrics.js';
+import { createAddressGuard } from './jwks/address-guard.js';
+import { fetchDocument } from './jwks/fetch-document.js';
+import { KeySetFiles } from './jwks/key-set-files.js';
+import { KeySetStore } from './jwks/key-set-store.js';
+import { loadKeySet } from './jwks/load-key-set.js';
+import { OriginBreakers } from './jwks/origin-breakers.js';
 import { bindPlaintext, createGrpcServer } from './grpc/grpc-server.js';
 import { emptyMeshState, nextMeshState, type MeshState } from './mesh-state.js';
 import { diffModels } from './model/diff-models.js';
 import { KnownWorkloads } from './model/known-workloads.js';
 import { defaultMeshSettings, type MeshSettings } from './model/mesh-settings.js';
+import { wantedKeySources } from './model/request-authentication.js';
 import { encodeLoadAssignments, encodeResources } from './snapshot/encode-resources.js';
 import { SnapshotCache } from './snapshot/snapshot-cache.js';
 import { createFileSource, type FileSource, type SourceChange } from './source/file-source.js';
@@ -28,6 +35,7 @@ export interface ControlPlaneOptions {
   readonly xdsAddress: string;
   /** undefined: no certificates, no TLS, and xDS for whoever reaches its port. */
   readonly identity?: IdentityOptions | undefined;
+  readonly keySets: KeySetOptions;
   readonly apiHost: string;
   readonly apiPort: number;
   /** Names beside loopback by which the API may be called. */
@@ -67,6 +75,20 @@ export interface IdentityOptions {
   readonly random: Random;
 }
 
+/** How keys of token issuers are fetched. */
+export interface KeySetOptions {
+  /** For issuers that run on this machine, as in a mesh on one. */
+  readonly allowLoopback: boolean;
+  /** Where the last good keys are kept across restarts; undefined: nowhere. */
+  readonly folder: string | undefined;
+  readonly random: Random;
+}
+
+/** Keys are waited for at the start, so that proxies do not lose the ones that they have from before. */
+const KEYS_AT_START_MS = 5_000;
+
+const MAX_KEY_SET_BYTES = 256 * 1024;
+
 /** Owns every lifetime of heddled: read the sources, then serve. */
 export class ControlPlane {
   readonly #options: ControlPlaneOptions;
@@ -78,6 +100,9 @@ export class ControlPlane {
   readonly #ca: CertificateAuthority | undefined;
   readonly #source: FileSource;
   readonly #settings: MeshSettings;
+  readonly #breakers: OriginBreakers;
+  readonly #keySets: KeySetStore;
+  #lastChange: SourceChange | undefined;
   #state: MeshState = emptyMeshState();
   #known: { readonly of: MeshState; readonly workloads: KnownWorkloads } | undefined;
 
@@ -111,6 +136,22 @@ export class ControlPlane {
     this.#ca?.onRevocation((id) =>
       this.#ads.endStreams(({ tokenId }) => tokenId === id, 'the join token was revoked'),
     );
+    const guard = createAddressGuard(options.keySets);
+    this.#breakers = new OriginBreakers((url, timeoutMs) =>
+      fetchDocument(url, { timeoutMs, maxBytes: MAX_KEY_SET_BYTES, guard, clock }),
+    );
+    const { folder, random } = options.keySets;
+    const keyLog = log.child('jwks');
+    this.#keySets = new KeySetStore({
+      load: (source, timeoutMs) => loadKeySet(source, timeoutMs, this.#breakers.fetchText),
+      files: folder === undefined ? undefined : new KeySetFiles(folder, keyLog),
+      onChange: () => {
+        if (this.#lastChange !== undefined) this.#update(this.#lastChange);
+      },
+      clock,
+      random,
+      log: keyLog,
+    });
     const { appliedFolder } = options;
     this.#source = createFileSource({
       folders: appliedFolder === undefined ? options.folders : [...options.folders, appliedFolder],
@@ -129,6 +170,7 @@ export class ControlPlane {
       revision: () => this.#state.revision,
       refusedProxies: () => this.#ads.refused,
       ca: this.#ca,
+      keySets: this.#keySets,
     });
     this.#api = new ApiServer({
       token: options.token,
@@ -150,6 +192,7 @@ export class ControlPlane {
   /** Resolves when the sources were read and every server listens. Errors: a port that is taken. */
   async start(): Promise<ListeningPorts> {
     await this.#source.ready;
+    await this.#keySets.settled(KEYS_AT_START_MS);
     const { identity } = this.#options;
     const ca = this.#ca;
     let xdsTlsPort: number | undefined;
@@ -173,6 +216,8 @@ export class ControlPlane {
 
   async close(): Promise<void> {
     this.#source.close();
+    this.#keySets.close();
+    this.#breakers.close();
     this.#grpc.forceShutdown();
     this.#secureGrpc.forceShutdown();
     await this.#ca?.close();
@@ -193,8 +238,14 @@ export class ControlPlane {
   }
 
   #onChange(change: SourceChange): void {
+    this.#lastChange = change;
+    this.#keySets.want(wantedKeySources(change.resources.values()));
+    this.#update(change);
+  }
+
+  #update(change: SourceChange): void {
     const before = this.#state.model;
-    this.#state = nextMeshState(this.#state, change, this.#settings);
+    this.#state = nextMeshState(this.#state, change, this.#settings, this.#keySets);
     const { model } = this.#state;
     const { endpointsOnly, services } = diffModels(before, model);
     if (!endpointsOnly) this.#cache.refresh();

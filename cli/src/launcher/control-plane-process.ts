@@ -62,6 +62,8 @@ export class ControlPlaneProcess {
         ...['--applied', this.#options.appliedFolder],
         ...['--ca-dir', join(stateFolder, 'ca'), '--xds-tls', `127.0.0.1:${xdsTlsPort}`],
         ...['--xds', `127.0.0.1:${xdsPort}`, '--xds-auth', 'permissive'],
+        // Issuers of tokens, too, run on this machine.
+        ...['--jwks-dir', join(stateFolder, 'jwks'), '--jwks-allow-loopback'],
         ...['--api', `127.0.0.1:${apiPort}`],
         ...['--ports-file', portsFile],
       ],

@@ -3,6 +3,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { parseMeshFile } from '../source/parse-mesh-file.js';
 import { buildModel } from './build-model.js';
+import type { MeshResource } from './mesh-resource.js';
 import type { KeySets, KeySetState } from './key-sets.js';
 import { jwtRulesOf, wantedKeySources } from './request-authentication.js';
 
@@ -35,7 +36,7 @@ describe('jwtRulesOf', () => {
 
 describe('wantedKeySources', () => {
   it('names each source once, with the longest timeout, and an issuer where no URL is given', () => {
-    const { model } = build([
+    const resources = read([
       policy('a', [
         { issuer: 'https://a', jwksUri: 'https://keys', timeout: '2s' },
         { issuer: 'https://b', jwks_uri: 'https://keys', timeout: '9s' },
@@ -43,7 +44,7 @@ describe('wantedKeySources', () => {
       ]),
     ]);
     assert.deepEqual(
-      [...wantedKeySources(model.requestAuthentications)],
+      [...wantedKeySources(resources)],
       [
         ['https://keys', 9000],
         ['openid https://c', undefined],
@@ -108,12 +109,16 @@ function build(
   states: Readonly<Record<string, KeySetState>> = {},
   revision = '',
 ): ReturnType<typeof buildModel> {
-  const { resources, problems } = parseMeshFile(JSON.stringify({ kind: 'List', items: policies }), 'a.yaml');
-  assert.deepEqual(problems, []);
   const keySets: KeySets = { revision, get: (source) => states[source] };
   return buildModel(
-    new Map(resources.map((resource) => [resource.key, resource])),
+    new Map(read(policies).map((resource) => [resource.key, resource])),
     { rootNamespace: 'istio-system', trustDomain: 'cluster.local' },
     keySets,
   );
+}
+
+function read(policies: readonly object[]): readonly MeshResource[] {
+  const { resources, problems } = parseMeshFile(JSON.stringify({ kind: 'List', items: policies }), 'a.yaml');
+  assert.deepEqual(problems, []);
+  return resources;
 }

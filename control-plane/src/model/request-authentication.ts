@@ -98,15 +98,15 @@ export function jwtRulesOf(
 }
 
 /** What is to be fetched for all policies, with the longest time that any of them gives it. */
-export function wantedKeySources(
-  policies: PolicyIndex<RequestAuthentication>,
-): ReadonlyMap<string, number | undefined> {
+export function wantedKeySources(resources: Iterable<MeshResource>): ReadonlyMap<string, number | undefined> {
   const wanted = new Map<string, number | undefined>();
-  for (const { keys } of policies.policies.flatMap(({ rules }) => rules)) {
-    if (keys.kind === 'inline') continue;
-    const known = wanted.get(keys.source);
-    const longest = Math.max(known ?? 0, keys.timeoutMs ?? 0);
-    wanted.set(keys.source, longest === 0 ? undefined : longest);
+  for (const resource of resources) {
+    if (resource.kind !== 'RequestAuthentication') continue;
+    for (const { keys } of requestAuthenticationOf(resource).rules) {
+      if (keys.kind === 'inline') continue;
+      const longest = Math.max(wanted.get(keys.source) ?? 0, keys.timeoutMs ?? 0);
+      wanted.set(keys.source, longest === 0 ? undefined : longest);
+    }
   }
   return wanted;
 }

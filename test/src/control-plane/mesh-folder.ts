@@ -47,6 +47,7 @@ export async function startControlPlane(
     version: 'test',
     clock: options.clock ?? systemClock,
     log: options.log ?? silentLogger,
+    keySets: { allowLoopback: true, folder: join(folder, '.jwks'), random: systemRandom },
     identity:
       options.identity === undefined
         ? undefined

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { proxyBootstrap } from '@heddle/cli';
-import { silentLogger, systemClock } from '@heddle/common';
+import { silentLogger, systemClock, systemRandom } from '@heddle/common';
 import { ControlPlane } from '@heddle/control-plane';
 import { eventually } from '../support/eventually.js';
 import { freePort } from '../support/free-port.js';
@@ -47,6 +47,7 @@ for (const subject of [heddleProxy(), realEnvoy()]) {
           version: 'test',
           clock: systemClock,
           log: silentLogger,
+          keySets: { allowLoopback: true, folder: undefined, random: systemRandom },
         });
         const started = await plane.start();
         apiPort = started.apiPort;
