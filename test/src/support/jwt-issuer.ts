@@ -62,3 +62,13 @@ function signature(input: Buffer, key: TestKey, algorithm: string): Buffer {
   }
   return sign(hash, input, { key: privateKey, dsaEncoding: 'ieee-p1363' });
 }
+
+/** What an issuer publishes of these keys. */
+export function publicKeySet(keys: readonly TestKey[]): string {
+  return JSON.stringify({
+    keys: keys.map((name) => {
+      const { kty, kid, n, e, crv, x, y } = KEYS[name];
+      return { kty, kid, n, e, crv, x, y };
+    }),
+  });
+}
