@@ -1,4 +1,4 @@
-import type { Clock, Logger, Random } from '@heddle/common';
+import { systemRandom, type Clock, type Logger, type Random } from '@heddle/common';
 import type { Server } from '@grpc/grpc-js';
 import type { envoy } from '@heddle/xds-protos';
 import { ApiServer } from './api/api-server.js';
@@ -35,7 +35,8 @@ export interface ControlPlaneOptions {
   readonly xdsAddress: string;
   /** undefined: no certificates, no TLS, and xDS for whoever reaches its port. */
   readonly identity?: IdentityOptions | undefined;
-  readonly keySets: KeySetOptions;
+  /** undefined: not from this machine, and not kept across restarts. */
+  readonly keySets?: KeySetOptions;
   readonly apiHost: string;
   readonly apiPort: number;
   /** Names beside loopback by which the API may be called. */
@@ -83,6 +84,12 @@ export interface KeySetOptions {
   readonly folder: string | undefined;
   readonly random: Random;
 }
+
+const DEFAULT_KEY_SETS: KeySetOptions = Object.freeze({
+  allowLoopback: false,
+  folder: undefined,
+  random: systemRandom,
+});
 
 /** Keys are waited for at the start, so that proxies do not lose the ones that they have from before. */
 const KEYS_AT_START_MS = 5_000;
@@ -136,11 +143,11 @@ export class ControlPlane {
     this.#ca?.onRevocation((id) =>
       this.#ads.endStreams(({ tokenId }) => tokenId === id, 'the join token was revoked'),
     );
-    const guard = createAddressGuard(options.keySets);
+    const { allowLoopback, folder, random } = options.keySets ?? DEFAULT_KEY_SETS;
+    const guard = createAddressGuard({ allowLoopback });
     this.#breakers = new OriginBreakers((url, timeoutMs) =>
       fetchDocument(url, { timeoutMs, maxBytes: MAX_KEY_SET_BYTES, guard, clock }),
     );
-    const { folder, random } = options.keySets;
     const keyLog = log.child('jwks');
     this.#keySets = new KeySetStore({
       load: (source, timeoutMs) => loadKeySet(source, timeoutMs, this.#breakers.fetchText),
