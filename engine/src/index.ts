@@ -188,6 +188,12 @@ export {
   type CanonicalService,
 } from './telemetry/canonical-service.js';
 
+export {
+  parseLabelExpression,
+  readRequestAttribute,
+  type LabelExpression,
+} from './telemetry/label-expression.js';
+
 export { translateClusterLoadAssignment } from './translate/cluster-load-assignment.js';
 export { translateCluster } from './translate/cluster.js';
 export { translateListener } from './translate/listener.js';

@@ -1,8 +1,6 @@
+import { parseLabelExpression } from '@heddle/engine';
 import type { TelemetrySpec } from '../model/resource-specs.js';
 import type { SchemaProblem } from './validate-resource.js';
-
-/** A text in quotes: the only expression that every proxy of ours can evaluate. */
-const CONSTANT = /^\s*(?:"[^"\\]*"|'[^'\\]*')\s*$/;
 
 /** What the schema cannot say of a `Telemetry`. */
 export function checkTelemetry({ metrics = [] }: TelemetrySpec): SchemaProblem[] {
@@ -25,11 +23,11 @@ export function checkTelemetry({ metrics = [] }: TelemetrySpec): SchemaProblem[]
             message: `the label ${name} lacks a value`,
             expected: 'value, or operation: REMOVE',
           });
-        } else if (!CONSTANT.test(value)) {
+        } else if (parseLabelExpression(value) === undefined) {
           problems.push({
             path: [...path, 'value'],
-            message: `the expression of the label ${name} is not evaluated yet: the label will be "unknown"`,
-            expected: `a text in quotes, such as '"blue"'`,
+            message: `the expression of the label ${name} is not known: the label will be "unknown"`,
+            expected: `a text in quotes, request.method, request.host, request.url_path, request.headers['x-name'] and the like`,
             severity: 'warning',
           });
         }

@@ -1,3 +1,5 @@
+import type { LabelExpression } from '../telemetry/label-expression.js';
+
 /** Source: Istio's stats filter, `stats.PluginConfig`. */
 export interface IstioStatsConfig {
   /** Without it, the Host header stands for a destination that the control plane says nothing of. */
@@ -11,8 +13,8 @@ export interface MetricOverride {
   readonly drop: boolean;
   /** Labels that are left out. */
   readonly remove: readonly string[];
-  /** Labels with one value for every series, in order of names: instead of their own, or added. */
-  readonly set: ReadonlyMap<string, string>;
+  /** Labels with other values than their own, or added, in order of names. */
+  readonly set: ReadonlyMap<string, LabelExpression>;
 }
 
 /** Every metric of Istio's that there is, without `istio_`. */

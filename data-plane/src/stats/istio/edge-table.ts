@@ -17,11 +17,14 @@ export type PeerKey = WorkloadMetadata | string;
 /** A service that the control plane named, or what `serviceKey` makes of one that it did not. */
 export type ServiceKey = DestinationService | string;
 
+/** How a call ended, as its maker can read it: a number, which is the fastest to find, or a text. */
+export type Outcome = number | string;
+
 interface EdgeEntry<S> {
   readonly localPrincipal: string;
   readonly peerPrincipal: string;
   readonly labels: LabelValues;
-  readonly series: Map<number, S>;
+  readonly series: Map<Outcome, S>;
   /** The same two sides with other principals. */
   next: EdgeEntry<S> | undefined;
 }
@@ -37,7 +40,7 @@ export class EdgeTable<S> {
   readonly #metrics: LabelledMetrics;
   readonly #reporter: Reporter;
   readonly #local: WorkloadMetadata;
-  readonly #make: (labels: LabelValues, outcome: number) => S;
+  readonly #make: (labels: LabelValues, outcome: Outcome) => S;
   readonly #edges = new Map<PeerKey, Map<ServiceKey, EdgeEntry<S>>>();
   #links = 0;
   #generation = 0;
@@ -47,7 +50,7 @@ export class EdgeTable<S> {
     metrics: LabelledMetrics,
     reporter: Reporter,
     local: WorkloadMetadata,
-    make: (labels: LabelValues, outcome: number) => S,
+    make: (labels: LabelValues, outcome: Outcome) => S,
   ) {
     this.#metrics = metrics;
     this.#reporter = reporter;
@@ -56,13 +59,13 @@ export class EdgeTable<S> {
     this.#generation = metrics.generation;
   }
 
-  /** `outcome` is any number that the caller can read again in `make`. */
+  /** `outcome` is anything that the caller can read again in `make`. */
   find(
     peer: PeerKey,
     service: ServiceKey,
     localPrincipal: string,
     peerPrincipal: string,
-    outcome: number,
+    outcome: Outcome,
   ): S {
     if (this.#generation !== this.#metrics.generation) this.#clear();
     let entry = this.#edges.get(peer)?.get(service);
@@ -83,7 +86,7 @@ export class EdgeTable<S> {
     service: ServiceKey,
     localPrincipal: string,
     peerPrincipal: string,
-    outcome: number,
+    outcome: Outcome,
   ): S {
     if (this.#links >= 2 * this.#metrics.maxSeries) {
       this.#clear();

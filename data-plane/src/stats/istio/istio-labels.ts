@@ -46,8 +46,8 @@ export const HTTP_LABELS: readonly string[] = [
 
 /** Which labels a metric has. */
 export interface LabelPlan {
-  /** Label names, in order; a value that is given is one for every series. */
-  readonly labels: readonly { readonly name: string; readonly value?: string }[];
+  /** Label names, in order; `value`: one for every series, `from`: another of the values. */
+  readonly labels: readonly { readonly name: string; readonly value?: string; readonly from?: string }[];
 }
 
 export type LabelValues = Readonly<Record<string, string>>;
@@ -167,7 +167,7 @@ export function serviceOfKey(key: string): DestinationService | undefined {
 /** The labels in Prometheus's form, without braces. */
 export function labelText(plan: LabelPlan, values: LabelValues): string {
   return plan.labels
-    .map(({ name, value = values[name] ?? UNKNOWN }) => `${name}="${escapeLabelValue(value)}"`)
+    .map(({ name, from = name, value = values[from] ?? UNKNOWN }) => `${name}="${escapeLabelValue(value)}"`)
     .join(',');
 }
 

@@ -1,12 +1,18 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { FakeClock } from '@heddle/common';
-import type { IstioStatsConfig, MetricOverride } from '@heddle/engine';
+import {
+  HeaderMap,
+  type IstioStatsConfig,
+  type LabelExpression,
+  type MetricOverride,
+  type RequestHead,
+} from '@heddle/engine';
 import { nodeMetadata, samplesOf, type Sample } from '../../testing/istio-samples.js';
 import { StatsStore } from '../stats-store.js';
 import { UNKNOWN_PEER } from './edge-table.js';
 import { flagBits, flagText, serviceKey } from './istio-labels.js';
-import { grpcOutcome, httpOutcome, httpSeriesTable, NO_GRPC, tcpSeriesTable } from './istio-metrics.js';
+import { grpcOutcome, HttpMetrics, httpOutcome, NO_GRPC, tcpSeriesTable } from './istio-metrics.js';
 import { IstioTelemetry } from './istio-telemetry.js';
 import { LabelledMetrics } from './labelled-metrics.js';
 import { workloadMetadataOf } from './workload-metadata.js';
@@ -33,8 +39,8 @@ const DEFAULTS: IstioStatsConfig = { disableHostHeaderFallback: true, overrides:
 describe("Istio's metrics", () => {
   it('have the labels of the destination as reporter, of both workloads and principals', () => {
     const telemetry = create();
-    httpSeriesTable(telemetry, DEFAULTS, 'destination')
-      .find(WEB_METADATA, SERVICE, CART, WEB, OK)
+    new HttpMetrics(telemetry, DEFAULTS, 'destination')
+      .find(WEB_METADATA, SERVICE, CART, WEB, OK, undefined)
       .record(3, 10, 20);
     const [sample] = samplesOf(telemetry.metrics, 'istio_requests_total');
     assert.deepEqual(sample?.labels, {
@@ -77,8 +83,8 @@ describe("Istio's metrics", () => {
 
   it('say unknown, and latest, of a caller that proved nothing', () => {
     const telemetry = create();
-    httpSeriesTable(telemetry, DEFAULTS, 'destination')
-      .find(UNKNOWN_PEER, SERVICE, '', '', OK)
+    new HttpMetrics(telemetry, DEFAULTS, 'destination')
+      .find(UNKNOWN_PEER, SERVICE, '', '', OK, undefined)
       .record(1, 0, 0);
     const labels = only(samplesOf(telemetry.metrics, 'istio_requests_total')).labels;
     const source = Object.entries(labels).filter(([name]) => name.startsWith('source_'));
@@ -91,8 +97,8 @@ describe("Istio's metrics", () => {
 
   it('take the namespace of a caller from its certificate, when it told nothing that could be believed', () => {
     const telemetry = create();
-    httpSeriesTable(telemetry, DEFAULTS, 'destination')
-      .find(UNKNOWN_PEER, SERVICE, CART, WEB, OK)
+    new HttpMetrics(telemetry, DEFAULTS, 'destination')
+      .find(UNKNOWN_PEER, SERVICE, CART, WEB, OK, undefined)
       .record(1, 0, 0);
     const { labels } = only(samplesOf(telemetry.metrics, 'istio_requests_total'));
     assert.equal(labels['source_workload'], 'unknown');
@@ -102,8 +108,8 @@ describe("Istio's metrics", () => {
 
   it('tell the destination by what the control plane says of the endpoint, for the source as reporter', () => {
     const telemetry = create();
-    httpSeriesTable(telemetry, DEFAULTS, 'source')
-      .find('web-v1;front;web;v1;east', { ...SERVICE, namespace: '' }, '', '', OK)
+    new HttpMetrics(telemetry, DEFAULTS, 'source')
+      .find('web-v1;front;web;v1;east', { ...SERVICE, namespace: '' }, '', '', OK, undefined)
       .record(1, 0, 0);
     const { labels } = only(samplesOf(telemetry.metrics, 'istio_requests_total'));
     assert.equal(labels['source_workload'], 'cart-v2');
@@ -126,7 +132,9 @@ describe("Istio's metrics", () => {
     ];
     for (const [key, name, host] of cases) {
       const telemetry = create();
-      httpSeriesTable(telemetry, DEFAULTS, 'source').find(UNKNOWN_PEER, key, '', '', OK).record(1, 0, 0);
+      new HttpMetrics(telemetry, DEFAULTS, 'source')
+        .find(UNKNOWN_PEER, key, '', '', OK, undefined)
+        .record(1, 0, 0);
       const { labels } = only(samplesOf(telemetry.metrics, 'istio_requests_total'));
       assert.deepEqual([labels['destination_service_name'], labels['destination_service']], [name, host]);
     }
@@ -134,7 +142,7 @@ describe("Istio's metrics", () => {
 
   it('tell requests apart by status, gRPC status and flags', () => {
     const telemetry = create();
-    const table = httpSeriesTable(telemetry, DEFAULTS, 'source');
+    const table = new HttpMetrics(telemetry, DEFAULTS, 'source');
     const outcomes = [
       [0, NO_GRPC, flagBits(['DC'])],
       [503, NO_GRPC, flagBits(['UF', 'URX'])],
@@ -144,7 +152,7 @@ describe("Istio's metrics", () => {
       [999, grpcOutcome('0'), flagBits(['DO'])],
     ] as const;
     for (const [status, grpc, flags] of outcomes) {
-      table.find(UNKNOWN_PEER, SERVICE, '', '', httpOutcome(status, grpc, flags)).record(1, 0, 0);
+      table.find(UNKNOWN_PEER, SERVICE, '', '', httpOutcome(status, grpc, flags), undefined).record(1, 0, 0);
     }
     assert.deepEqual(
       samplesOf(telemetry.metrics, 'istio_requests_total').map(({ labels }) =>
@@ -171,8 +179,8 @@ describe("Istio's metrics", () => {
   it('are the same series by whichever table they are counted', () => {
     const telemetry = create();
     for (let i = 0; i < 2; i++) {
-      httpSeriesTable(telemetry, DEFAULTS, 'source')
-        .find(UNKNOWN_PEER, { ...SERVICE }, '', '', OK)
+      new HttpMetrics(telemetry, DEFAULTS, 'source')
+        .find(UNKNOWN_PEER, { ...SERVICE }, '', '', OK, undefined)
         .record(1, 0, 0);
     }
     assert.equal(only(samplesOf(telemetry.metrics, 'istio_requests_total')).value, 2);
@@ -214,15 +222,15 @@ describe("Istio's metrics", () => {
         {
           drop: false,
           remove: ['source_principal'],
-          set: new Map([
-            ['team', 'a'],
-            ['source_app', 'x'],
+          set: new Map<string, LabelExpression>([
+            ['team', { kind: 'text', value: 'a' }],
+            ['source_app', { kind: 'text', value: 'x' }],
           ]),
         },
       ],
     ]);
-    httpSeriesTable(telemetry, { ...DEFAULTS, overrides }, 'source')
-      .find(UNKNOWN_PEER, SERVICE, CART, WEB, OK)
+    new HttpMetrics(telemetry, { ...DEFAULTS, overrides }, 'source')
+      .find(UNKNOWN_PEER, SERVICE, CART, WEB, OK, undefined)
       .record(1, 2, 3);
     const { labels } = only(samplesOf(telemetry.metrics, 'istio_requests_total'));
     assert.deepEqual(
@@ -234,11 +242,46 @@ describe("Istio's metrics", () => {
     assert.deepEqual([other['team'], other['source_principal']], [undefined, CART]);
   });
 
+  it('tell requests apart by what they say, where a label asks for it, within the same bound', () => {
+    const telemetry = create(4);
+    const set = new Map<string, LabelExpression>([
+      ['team', { kind: 'header', name: 'x-team' }],
+      ['path', { kind: 'url-path' }],
+      ['status', { kind: 'label', name: 'response_code' }],
+    ]);
+    const overrides = new Map([['requests_total', { drop: false, remove: [], set }]]);
+    const metrics = new HttpMetrics(telemetry, { ...DEFAULTS, overrides }, 'source');
+    const count = (request: RequestHead | undefined): void =>
+      metrics.find(UNKNOWN_PEER, SERVICE, '', '', OK, request).record(1, 0, 0);
+    count(requestOf('/a?x=1', 'blue'));
+    count(requestOf('/a?x=2', 'blue'));
+    count(requestOf('/b', 'x'.repeat(300)));
+    count(undefined);
+    for (let i = 0; i < 50; i++) count(requestOf(`/${i}`, 'red'));
+    assert.deepEqual(
+      samplesOf(telemetry.metrics, 'istio_requests_total').map(({ labels, value }) => [
+        labels['team'],
+        labels['path'],
+        labels['status'],
+        value,
+      ]),
+      [
+        ['blue', '/a', '200', 2],
+        ['unknown', '/b', '200', 1],
+        ['unknown', 'unknown', '200', 1],
+        ['red', '/0', '200', 1],
+        ['_overflow', '_overflow', '_overflow', 49],
+      ],
+    );
+    // Metrics that do not ask for it are told apart as always.
+    assert.equal(only(samplesOf(telemetry.metrics, 'istio_request_bytes')).value, 54);
+  });
+
   it('count everything beyond the bound in one series for each reporter, and lose no request', () => {
     const telemetry = create(5);
-    const table = httpSeriesTable(telemetry, { ...DEFAULTS, disableHostHeaderFallback: false }, 'source');
+    const table = new HttpMetrics(telemetry, { ...DEFAULTS, disableHostHeaderFallback: false }, 'source');
     for (let i = 0; i < 1000; i++) {
-      table.find(UNKNOWN_PEER, serviceKey('', '', `host-${i}`), '', '', OK).record(1, 0, 0);
+      table.find(UNKNOWN_PEER, serviceKey('', '', `host-${i}`), '', '', OK, undefined).record(1, 0, 0);
     }
     const samples = samplesOf(telemetry.metrics, 'istio_requests_total');
     assert.equal(samples.length, 6);
@@ -255,9 +298,9 @@ describe("Istio's metrics", () => {
   it('count right after an eviction, whatever the tables still hold', () => {
     const clock = new FakeClock();
     const telemetry = create(2, clock);
-    const table = httpSeriesTable(telemetry, DEFAULTS, 'source');
+    const table = new HttpMetrics(telemetry, DEFAULTS, 'source');
     const record = (host: string): void =>
-      table.find(UNKNOWN_PEER, serviceKey('', '', host), '', '', OK).record(1, 0, 0);
+      table.find(UNKNOWN_PEER, serviceKey('', '', host), '', '', OK, undefined).record(1, 0, 0);
     record('a');
     record('b');
     record('c');
@@ -276,6 +319,20 @@ describe("Istio's metrics", () => {
     ]);
   });
 });
+
+function requestOf(path: string, team: string): RequestHead {
+  const headers = new HeaderMap();
+  headers.append('x-team', team);
+  return {
+    method: 'GET',
+    scheme: 'http',
+    authority: 'cart',
+    path,
+    headers,
+    version: 'HTTP/1.1',
+    upgrade: '',
+  };
+}
 
 function create(maxSeries = 100, clock = new FakeClock()): IstioTelemetry {
   const metadata = nodeMetadata({

@@ -1,37 +1,15 @@
-import type { IstioMetricName, IstioStatsConfig } from '@heddle/engine';
-import type { Counter, Histogram } from '../stats-store.js';
-import { EdgeTable } from './edge-table.js';
 import {
-  flagText,
-  HTTP_LABELS,
-  labelText,
-  overflowText,
-  TCP_LABELS,
-  type LabelPlan,
-  type LabelValues,
-  type Reporter,
-} from './istio-labels.js';
+  readRequestAttribute,
+  type IstioStatsConfig,
+  type LabelExpression,
+  type RequestHead,
+} from '@heddle/engine';
+import type { Counter, Histogram } from '../stats-store.js';
+import { EdgeTable, type PeerKey, type ServiceKey } from './edge-table.js';
+import { flagText, HTTP_LABELS, TCP_LABELS, type Reporter } from './istio-labels.js';
 import type { IstioTelemetry } from './istio-telemetry.js';
-import type { LabelledMetrics, MetricFamily, Series } from './labelled-metrics.js';
-
-const HELP: Readonly<Record<IstioMetricName, string>> = {
-  requests_total: 'Requests.',
-  request_duration_milliseconds:
-    'Time from the first byte of a request to the last of its response, in milliseconds.',
-  request_bytes: 'Bytes of requests, heads and bodies.',
-  response_bytes: 'Bytes of responses, heads and bodies.',
-  tcp_connections_opened_total: 'TCP connections that were opened.',
-  tcp_connections_closed_total: 'TCP connections that were closed.',
-  tcp_sent_bytes_total: 'Bytes that were sent to the clients of TCP connections.',
-  tcp_received_bytes_total: 'Bytes that were received from the clients of TCP connections.',
-};
-
-/** A metric as one configuration reports it; undefined when it drops it. */
-interface PlannedFamily<M extends Counter | Histogram> {
-  readonly family: MetricFamily<M>;
-  readonly plan: LabelPlan;
-  readonly overflow: string;
-}
+import type { Series } from './labelled-metrics.js';
+import { planMetrics, seriesOf, valueNameOf } from './metric-plan.js';
 
 /** What one kind of request is counted by. */
 export class HttpSeries {
@@ -124,50 +102,98 @@ export function httpOutcome(status: number, grpc: number, flags: number): number
   return status + STATUS_RANGE * grpc + (flags === 0 ? 0 : FLAGS_FROM * flags);
 }
 
-/** Makes the table of the series of requests, for one configuration of the stats filter. */
-export function httpSeriesTable(
-  telemetry: IstioTelemetry,
-  config: IstioStatsConfig,
-  reporter: Reporter,
-): EdgeTable<HttpSeries> {
-  const { metrics, local } = telemetry;
-  const plan = planner(metrics, config, HTTP_LABELS, reporter);
-  const requests = plan.counter('requests_total');
-  const duration = plan.histogram('request_duration_milliseconds');
-  const requestBytes = plan.histogram('request_bytes');
-  const responseBytes = plan.histogram('response_bytes');
-  return new EdgeTable(metrics, reporter, local, (labels, outcome) => {
-    const grpc = Math.floor(outcome / STATUS_RANGE) % GRPC_RANGE;
-    const values = {
-      ...labels,
-      request_protocol: grpc === NO_GRPC ? 'http' : 'grpc',
-      response_code: String(outcome % STATUS_RANGE),
-      grpc_response_status: grpcText(grpc),
-      response_flags: flagText(Math.floor(outcome / FLAGS_FROM)),
-    };
-    return new HttpSeries(
-      seriesOf(requests, values),
-      seriesOf(duration, values),
-      seriesOf(requestBytes, values),
-      seriesOf(responseBytes, values),
-    );
-  });
+/** What a request says, by which its series are told apart as well. */
+type RequestExpression = Exclude<LabelExpression, { readonly kind: 'text' | 'label' }>;
+
+/** Above this, what a request says is not told. */
+const LONGEST_ATTRIBUTE = 253;
+
+/** The series of requests, for one configuration of the stats filter. */
+export class HttpMetrics {
+  readonly #table: EdgeTable<HttpSeries>;
+  readonly #attributes: readonly RequestExpression[];
+
+  constructor(telemetry: IstioTelemetry, config: IstioStatsConfig, reporter: Reporter) {
+    const { metrics, local } = telemetry;
+    const plan = planMetrics(metrics, config, HTTP_LABELS, reporter);
+    const requests = plan.counter('requests_total');
+    const duration = plan.histogram('request_duration_milliseconds');
+    const requestBytes = plan.histogram('request_bytes');
+    const responseBytes = plan.histogram('response_bytes');
+    this.#attributes = requestExpressionsOf(config);
+    this.#table = new EdgeTable(metrics, reporter, local, (labels, outcome) => {
+      const [number = '0', ...told] = String(outcome).split('\n');
+      const ended = Number(number);
+      const grpc = Math.floor(ended / STATUS_RANGE) % GRPC_RANGE;
+      const values: Record<string, string> = {
+        ...labels,
+        request_protocol: grpc === NO_GRPC ? 'http' : 'grpc',
+        response_code: String(ended % STATUS_RANGE),
+        grpc_response_status: grpcText(grpc),
+        response_flags: flagText(Math.floor(ended / FLAGS_FROM)),
+      };
+      this.#attributes.forEach((attribute, i) => {
+        if (told[i] !== undefined && told[i] !== '') values[valueNameOf(attribute)] = told[i];
+      });
+      return new HttpSeries(
+        seriesOf(requests, values),
+        seriesOf(duration, values),
+        seriesOf(requestBytes, values),
+        seriesOf(responseBytes, values),
+      );
+    });
+  }
+
+  /** `outcome` as `httpOutcome` makes it. Cost: a text is made only where labels are told by requests. */
+  find(
+    peer: PeerKey,
+    service: ServiceKey,
+    localPrincipal: string,
+    peerPrincipal: string,
+    outcome: number,
+    request: RequestHead | undefined,
+  ): HttpSeries {
+    const key = this.#attributes.length === 0 ? outcome : this.#keyOf(outcome, request);
+    return this.#table.find(peer, service, localPrincipal, peerPrincipal, key);
+  }
+
+  #keyOf(outcome: number, request: RequestHead | undefined): string {
+    let key = String(outcome);
+    for (const attribute of this.#attributes) {
+      const value = (request && readRequestAttribute(attribute, request)) ?? '';
+      // No header value holds a line feed.
+      key += `\n${value.length > LONGEST_ATTRIBUTE ? '' : value}`;
+    }
+    return key;
+  }
 }
 
-/** The same for connections; outcomes are response flags as `flagBits` makes them. */
+/** Each once, of all metrics of requests. */
+function requestExpressionsOf({ overrides }: IstioStatsConfig): readonly RequestExpression[] {
+  const found = new Map<string, RequestExpression>();
+  for (const { set } of overrides.values()) {
+    for (const expression of set.values()) {
+      if (expression.kind === 'header' || expression.kind === 'url-path')
+        found.set(valueNameOf(expression), expression);
+    }
+  }
+  return [...found.values()];
+}
+
+/** The table of the series of connections; outcomes are response flags as `flagBits` makes them. */
 export function tcpSeriesTable(
   telemetry: IstioTelemetry,
   config: IstioStatsConfig,
   reporter: Reporter,
 ): EdgeTable<TcpSeries> {
   const { metrics, local } = telemetry;
-  const plan = planner(metrics, config, TCP_LABELS, reporter);
+  const plan = planMetrics(metrics, config, TCP_LABELS, reporter);
   const opened = plan.counter('tcp_connections_opened_total');
   const closed = plan.counter('tcp_connections_closed_total');
   const sent = plan.counter('tcp_sent_bytes_total');
   const received = plan.counter('tcp_received_bytes_total');
   return new EdgeTable(metrics, reporter, local, (labels, flags) => {
-    const values = { ...labels, request_protocol: 'tcp', response_flags: flagText(flags) };
+    const values = { ...labels, request_protocol: 'tcp', response_flags: flagText(Number(flags)) };
     return new TcpSeries(
       seriesOf(opened, values),
       seriesOf(closed, values),
@@ -180,50 +206,4 @@ export function tcpSeriesTable(
 function grpcText(grpc: number): string {
   if (grpc < GRPC_STATUS_FROM) return '';
   return grpc === GRPC_INVALID_STATUS ? '-1' : String(grpc - GRPC_STATUS_FROM);
-}
-
-function seriesOf<M extends Counter | Histogram>(
-  planned: PlannedFamily<M> | undefined,
-  values: LabelValues,
-): Series<M> | undefined {
-  return planned?.family.series(labelText(planned.plan, values), planned.overflow);
-}
-
-interface Planner {
-  counter(name: IstioMetricName): PlannedFamily<Counter> | undefined;
-  histogram(name: IstioMetricName): PlannedFamily<Histogram> | undefined;
-}
-
-function planner(
-  metrics: LabelledMetrics,
-  config: IstioStatsConfig,
-  labels: readonly string[],
-  reporter: Reporter,
-): Planner {
-  const planned = <M extends Counter | Histogram>(
-    name: IstioMetricName,
-    family: MetricFamily<M>,
-  ): PlannedFamily<M> => {
-    const plan = planOf(labels, config, name);
-    return { family, plan, overflow: overflowText(plan, reporter) };
-  };
-  const isDropped = (name: IstioMetricName): boolean => config.overrides.get(name)?.drop === true;
-  return {
-    counter: (name) =>
-      isDropped(name) ? undefined : planned(name, metrics.counter(`istio_${name}`, HELP[name])),
-    histogram: (name) =>
-      isDropped(name) ? undefined : planned(name, metrics.histogram(`istio_${name}`, HELP[name])),
-  };
-}
-
-function planOf(labels: readonly string[], config: IstioStatsConfig, name: IstioMetricName): LabelPlan {
-  const override = config.overrides.get(name);
-  const kept = labels.filter((label) => override?.remove.includes(label) !== true);
-  const added = [...(override?.set.keys() ?? [])].filter((label) => !labels.includes(label));
-  return {
-    labels: [...kept, ...added].map((label) => {
-      const value = override?.set.get(label);
-      return value === undefined ? { name: label } : { name: label, value };
-    }),
-  };
 }

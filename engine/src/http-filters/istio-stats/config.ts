@@ -4,6 +4,7 @@ import type { Translated } from '../../config/problem.js';
 import { decodeAs } from '../../translate/any-config.js';
 import { Findings } from '../../translate/findings.js';
 import { deepFreeze } from '../../translate/proto-values.js';
+import { parseLabelExpression, type LabelExpression } from '../../telemetry/label-expression.js';
 import type { HttpFilterFactoryConfig } from '../http-filter.js';
 
 const { PluginConfig } = stats;
@@ -14,7 +15,7 @@ const NOT_THERE: readonly string[] = ['request_messages_total', 'response_messag
 interface Override {
   drop: boolean;
   readonly remove: Set<string>;
-  readonly set: Map<string, string>;
+  readonly set: Map<string, LabelExpression>;
 }
 
 /** Source: Istio's stats filter, for requests. */
@@ -65,16 +66,16 @@ function takeOverride(
     }
     return;
   }
-  const values = new Map<string, string>();
+  const values = new Map<string, LabelExpression>();
   for (const name of Object.keys(metric.dimensions).sort()) {
     const at = `${path}.dimensions[${JSON.stringify(name)}]`;
     if (!/^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name)) findings.warn(at, 'is no label name, and left out');
-    else values.set(name, constantOf(metric.dimensions[name] ?? '', at, findings));
+    else values.set(name, expressionOf(metric.dimensions[name] ?? '', at, findings));
   }
   for (const name of metric.name === '' ? ISTIO_METRICS : [metric.name]) {
     let override = overrides.get(name);
     if (override === undefined) {
-      override = { drop: false, remove: new Set<string>(), set: new Map<string, string>() };
+      override = { drop: false, remove: new Set<string>(), set: new Map<string, LabelExpression>() };
       overrides.set(name, override);
     }
     if (metric.drop) {
@@ -92,13 +93,11 @@ function takeOverride(
   }
 }
 
-/** The value of an expression that is a text, `unknown` for every other one: as Istio writes what it cannot evaluate. */
-function constantOf(expression: string, path: string, findings: Findings): string {
-  const text = /^\s*(?:"([^"\\]*)"|'([^'\\]*)')\s*$/.exec(expression);
-  if (text !== null) return text[1] ?? text[2] ?? '';
-  findings.warn(
-    path,
-    `${JSON.stringify(expression)}: only a text in quotes can be evaluated; the label is "unknown"`,
-  );
-  return 'unknown';
+/** An expression that is not known gives `unknown`, as Istio writes what it cannot evaluate. */
+function expressionOf(expression: string, path: string, findings: Findings): LabelExpression {
+  const parsed = parseLabelExpression(expression);
+  if (parsed !== undefined) return parsed;
+  const shown = JSON.stringify(expression.slice(0, 200));
+  findings.warn(path, `the expression ${shown} is not known; the label is "unknown"`);
+  return { kind: 'text', value: 'unknown' };
 }

@@ -1,13 +1,7 @@
 import { localPrincipal, peerPrincipal, type IstioStatsConfig } from '@heddle/engine';
-import { UNKNOWN_PEER, type EdgeTable, type PeerKey } from '../../../stats/istio/edge-table.js';
+import { UNKNOWN_PEER, type PeerKey } from '../../../stats/istio/edge-table.js';
 import { flagBits, serviceKey } from '../../../stats/istio/istio-labels.js';
-import {
-  grpcOutcome,
-  httpOutcome,
-  httpSeriesTable,
-  NO_GRPC,
-  type HttpSeries,
-} from '../../../stats/istio/istio-metrics.js';
+import { grpcOutcome, httpOutcome, HttpMetrics, NO_GRPC } from '../../../stats/istio/istio-metrics.js';
 import type { ObserverContext, StreamObserver } from '../../filter.js';
 import type { StreamState } from '../../stream-state.js';
 
@@ -17,7 +11,7 @@ import type { StreamState } from '../../stream-state.js';
  * Source: Istio's stats filter. An inbound listener reports as the destination, every other one as the source.
  */
 export class IstioStatsObserver implements StreamObserver {
-  readonly #table: EdgeTable<HttpSeries>;
+  readonly #metrics: HttpMetrics;
   readonly #isServer: boolean;
   readonly #usesHost: boolean;
   readonly #context: ObserverContext;
@@ -26,7 +20,7 @@ export class IstioStatsObserver implements StreamObserver {
     this.#isServer = context.trafficDirection === 'inbound';
     this.#usesHost = !config.disableHostHeaderFallback;
     this.#context = context;
-    this.#table = httpSeriesTable(context.telemetry, config, this.#isServer ? 'destination' : 'source');
+    this.#metrics = new HttpMetrics(context.telemetry, config, this.#isServer ? 'destination' : 'source');
   }
 
   onStreamEnd(stream: StreamState): void {
@@ -45,8 +39,8 @@ export class IstioStatsObserver implements StreamObserver {
       serviceKey(clusterName, stream.routeName, this.#usesHost ? stream.request?.authority : undefined);
     const grpc = stream.isGrpc ? grpcOutcome(grpcStatusOf(stream)) : NO_GRPC;
     const outcome = httpOutcome(stream.responseCode, grpc, flagBits(stream.responseFlags));
-    this.#table
-      .find(peer, service, localPrincipal(tls), peerPrincipal(tls), outcome)
+    this.#metrics
+      .find(peer, service, localPrincipal(tls), peerPrincipal(tls), outcome, stream.request)
       .record(
         stream.durationMs,
         stream.requestHeadBytes + stream.bytesReceived,
