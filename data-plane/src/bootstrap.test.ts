@@ -73,7 +73,7 @@ ${DYNAMIC}`,
     });
     assert.deepEqual(config.ads, {
       variant: 'delta',
-      target: { name: 'cp', uri: 'ipv4:127.0.0.1:15010,127.0.0.2:15010', authority: 'cp' },
+      target: { name: 'cp', uri: 'ipv4:127.0.0.1:15010,127.0.0.2:15010', authority: 'cp', security: 'none' },
       listeners: true,
       clusters: true,
       metadata: [],
@@ -81,6 +81,65 @@ ${DYNAMIC}`,
     });
     assert.equal(config.formatContext.environment?.('COLOUR'), 'blue');
     assert.ok(Object.isFrozen(config));
+  });
+
+  it('reaches its control plane over TLS by its own identity, and by nothing else', async () => {
+    const sds = (name: string): object => ({ name, sds_config: { ads: {}, resource_api_version: 'V3' } });
+    const withTls = (certificate: string, roots: string): object => ({
+      name: 'envoy.transport_sockets.tls',
+      typed_config: {
+        '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext',
+        common_tls_context: {
+          tls_certificate_sds_secret_configs: [sds(certificate)],
+          validation_context_sds_secret_config: sds(roots),
+        },
+      },
+    });
+    const securityOf = async (socket: object, ...more: readonly string[]): Promise<string> => {
+      const bootstrap = JSON.stringify({
+        node: { id: 'n', metadata: { NAMESPACE: 'shop', SERVICE_ACCOUNT: 'web' } },
+        dynamic_resources: {
+          ads_config: {
+            api_type: 'GRPC',
+            transport_api_version: 'V3',
+            grpc_services: [{ envoy_grpc: { cluster_name: 'cp' } }],
+          },
+        },
+        static_resources: {
+          clusters: [
+            {
+              name: 'cp',
+              type: 'STATIC',
+              transport_socket: socket,
+              load_assignment: {
+                endpoints: [
+                  {
+                    lb_endpoints: [
+                      {
+                        endpoint: {
+                          address: { socket_address: { address: '127.0.0.1', port_value: 15012 } },
+                        },
+                      },
+                    ],
+                  },
+                ],
+              },
+            },
+          ],
+        },
+      });
+      try {
+        const config = await load(bootstrap, ...more);
+        return config.ads?.target.security ?? '';
+      } catch (error) {
+        return String(error);
+      }
+    };
+    const identity = ['--ca-address', '127.0.0.1:15012', '--ca-root-file', 'roots.pem'];
+    assert.equal(await securityOf(withTls('default', 'ROOTCA'), ...identity), 'identity');
+    assert.match(await securityOf(withTls('default', 'ROOTCA')), /--ca-address\) is missing/);
+    assert.match(await securityOf(withTls('other', 'ROOTCA'), ...identity), /from the secret default/);
+    assert.match(await securityOf(withTls('default', 'other'), ...identity), /its roots from ROOTCA/);
   });
 
   it('is the same in YAML and in JSON, and takes google_grpc', async () => {

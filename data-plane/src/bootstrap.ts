@@ -5,6 +5,7 @@ import { envoy } from '@heddle/xds-protos';
 import type { BootstrapConfig } from './bootstrap/bootstrap-config.js';
 import type { CommandLine } from './bootstrap/command-line.js';
 import type { ConfigDocument } from './bootstrap/config-document.js';
+import { identityConfigOf } from './bootstrap/identity-config.js';
 import { translateBootstrap } from './bootstrap/translate-bootstrap.js';
 import { PRODUCT_NAME, VERSION, versionNumbers } from './version.js';
 
@@ -59,6 +60,21 @@ export async function loadBootstrap(
   const texts = readTexts(commandLine);
   const { value, documents } = await parseTexts(texts);
   const { bootstrap, findings } = translateBootstrap(value);
+  const { identity, problems: identityProblems } = identityConfigOf(
+    commandLine.identity,
+    bootstrap?.message.node ?? null,
+  );
+  for (const { path, message } of identityProblems) findings.problem(path, message);
+  if (
+    bootstrap?.ads?.target.security === 'identity' &&
+    identity === undefined &&
+    identityProblems.length === 0
+  ) {
+    findings.problem(
+      'node.metadata.HEDDLE_CA_ADDRESS',
+      '(or --ca-address) is missing: the control plane is reached over TLS, for which this proxy needs an identity',
+    );
+  }
   if (findings.problems.length > 0 || bootstrap === undefined) {
     const located = await locator(texts, documents);
     const problems = findings.problems.map((problem) => ({ ...located(problem.path), ...problem }));
@@ -79,6 +95,7 @@ export async function loadBootstrap(
     drainTimeMs: commandLine.drainTimeMs ?? DRAIN_TIME_MS,
     signalDrainTimeMs: commandLine.drainTimeMs ?? SIGNAL_DRAIN_TIME_MS,
     stateDirectory: commandLine.stateDirectory ?? (fromMetadata || undefined),
+    identity,
     maxSeries: commandLine.maxSeries,
     formatContext: Object.freeze({
       hostname: hostname(),

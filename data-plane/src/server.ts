@@ -9,6 +9,7 @@ import type { AdminServer } from './admin/admin-server.js';
 import type { BootstrapConfig } from './bootstrap.js';
 import { createClusterManager, type ApplyProblem, type ClusterManager } from './cluster/cluster-manager.js';
 import type { DiscoveredResources } from './discovered-resources.js';
+import type { ProxyIdentity } from './identity/proxy-identity.js';
 import { createListenerManager, type ListenerManager } from './listener/listener-manager.js';
 import { IstioTelemetry } from './stats/istio/istio-telemetry.js';
 import { LabelledMetrics } from './stats/istio/labelled-metrics.js';
@@ -39,6 +40,9 @@ export interface ReadySummary {
   readonly state: ServerState;
 }
 
+/** How long discovery waits for the first certificate; usually it comes within a tenth of it. */
+const FIRST_CERTIFICATE_MS = 500;
+
 const NOTHING_DISCOVERED: DiscoveredResources = { versionInfo: '', held: [], refused: [] };
 
 /**
@@ -64,6 +68,7 @@ export class Server {
   #accessLogs: AccessLogFiles | undefined;
   #clusters: ClusterManager | undefined;
   #listeners: ListenerManager | undefined;
+  #identity: ProxyIdentity | undefined;
   #xds: XdsClient | undefined;
   #admin: AdminServer | undefined;
   #state: ServerState = 'PRE_INITIALIZING';
@@ -115,6 +120,8 @@ export class Server {
     const common = { clock: this.#clock, random: this.#random, stats: this.#stats };
     for (const warning of config.warnings)
       this.#log.warn('a part of the bootstrap has no effect', { warning });
+    this.#identity = await this.#createIdentity();
+    this.#identity?.start();
     this.#xds = await this.#createXds();
     const clusters = createClusterManager({
       ...common,
@@ -148,15 +155,24 @@ export class Server {
     // Without a control plane nothing more comes: listeners open when their clusters are warm.
     if (this.#xds === undefined) await new Promise<void>((resolve) => clusters.onReady(resolve));
     refuseProblems(await listeners.apply(config.listeners, []));
+    const identity = this.#identity;
     const becomeLive = (): void => {
       if (this.#state !== 'INITIALIZING') return;
       this.#state = 'LIVE';
       this.#resolveReady();
     };
+    const onConfigured = (): void => {
+      // Nobody could be talked to by mutual TLS before.
+      if (identity === undefined) becomeLive();
+      else identity.whenCertified(becomeLive);
+    };
     const xds = this.#xds;
-    if (xds === undefined) clusters.onReady(() => listeners.onReady(becomeLive));
+    if (xds === undefined) clusters.onReady(() => listeners.onReady(onConfigured));
     else {
-      xds.onReady(becomeLive);
+      xds.onReady(onConfigured);
+      // The stream then begins with the certificate at once, and not with the join token first.
+      await identity?.settled(FIRST_CERTIFICATE_MS);
+      identity?.onCertificate(() => xds.reconnect());
       xds.start({ clusters, listeners });
     }
   }
@@ -217,10 +233,25 @@ export class Server {
     this.#state = 'DRAINING';
     await this.#xds?.keepLastGood();
     this.#xds?.close();
+    this.#identity?.stop();
     await this.#listeners?.close();
     this.#clusters?.close();
     await this.#admin?.close();
     await this.#accessLogs?.close();
+  }
+
+  async #createIdentity(): Promise<ProxyIdentity | undefined> {
+    const { identity: config, node } = this.#config;
+    if (config === undefined) return undefined;
+    const { ProxyIdentity } = await import('./identity/proxy-identity.js');
+    return new ProxyIdentity({
+      config,
+      nodeId: node.id,
+      clock: this.#clock,
+      random: this.#random,
+      log: this.#log.child('identity'),
+      stats: this.#stats,
+    });
   }
 
   async #createXds(): Promise<XdsClient | undefined> {
@@ -234,12 +265,19 @@ export class Server {
     const log = this.#log.child('xds');
     const clock = this.#clock;
     const stats = this.#stats;
+    const identity = this.#identity;
     return new XdsClient({
       clock,
       random: this.#random,
       log,
       stats,
-      transport: await createGrpcTransport({ target: ads.target, metadata: ads.metadata }),
+      transport: await createGrpcTransport({
+        target: ads.target,
+        metadata: ads.metadata,
+        ...(identity === undefined || ads.target.security === 'none'
+          ? {}
+          : { security: () => identity.security(), onUnauthenticated: () => identity.noteRefusal() }),
+      }),
       variant: ads.variant,
       node,
       listeners: ads.listeners,
@@ -274,12 +312,16 @@ export class Server {
       pages: createAdminPages({
         stats: this.#stats,
         labelledMetrics: this.#telemetry.metrics,
-        refreshStats: () => this.#serverStats.refresh(this.#uptimeMs(), this.state),
+        refreshStats: () => {
+          this.#serverStats.refresh(this.#uptimeMs(), this.state);
+          this.#identity?.refreshStats();
+        },
         clusters,
         listeners,
         discovered: (typeUrl) => this.#xds?.resources(typeUrl) ?? NOTHING_DISCOVERED,
         bootstrap: () => source.bootstrap,
         startedAtMs: this.#startedAtMs,
+        identity: () => this.#identity?.state,
         isAddedByApi: (name) => this.#xds?.holds(typeUrls.cluster, name) ?? false,
         server: {
           log,

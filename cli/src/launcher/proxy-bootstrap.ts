@@ -1,3 +1,4 @@
+import { controlPlaneId, formatWorkloadId } from '@heddle/certs/spiffe-id';
 import { CLUSTER_ID } from '@heddle/control-plane';
 
 /** One port of the application: its own number, by which policies know it, and those that it was given here. */
@@ -19,6 +20,14 @@ export interface ExplicitPlan {
   readonly gatewayPorts: Readonly<Record<string, number>>;
 }
 
+/** How a heddle-proxy gets its certificate. */
+export interface ProxyIdentityPlan {
+  readonly trustDomain: string;
+  readonly caAddress: string;
+  readonly rootsFile: string;
+  readonly tokenFile: string;
+}
+
 export interface ProxyBootstrapOptions {
   readonly role: 'sidecar' | 'router';
   readonly name: string;
@@ -30,6 +39,8 @@ export interface ProxyBootstrapOptions {
   readonly xdsPort: number;
   readonly accessLog: string;
   readonly explicit: ExplicitPlan;
+  /** undefined: the proxy proves nothing, and `xdsPort` is plain text. With an identity it is TLS. */
+  readonly identity?: ProxyIdentityPlan | undefined;
   /** Which variant of the protocol is spoken. Default delta, which sends only what changed. */
   readonly variant?: 'sotw' | 'delta';
 }
@@ -55,6 +66,7 @@ export function proxyBootstrap(options: ProxyBootstrapOptions): unknown {
         INTERCEPTION_MODE: 'NONE',
         HEDDLE_EXPLICIT: options.explicit,
         HEDDLE_ACCESS_LOG: options.accessLog,
+        ...(options.identity === undefined ? {} : identityMetadata(options.identity, options)),
       },
     },
     admin: { address: socketAddress(options.adminPort) },
@@ -73,6 +85,9 @@ export function proxyBootstrap(options: ProxyBootstrapOptions): unknown {
           name: 'heddled',
           type: 'STATIC',
           connect_timeout: '1s',
+          ...(options.identity === undefined
+            ? {}
+            : { transport_socket: controlPlaneTls(options.identity.trustDomain) }),
           typed_extension_protocol_options: {
             'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
               '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
@@ -85,6 +100,56 @@ export function proxyBootstrap(options: ProxyBootstrapOptions): unknown {
           },
         },
       ],
+    },
+  };
+}
+
+function identityMetadata(
+  plan: ProxyIdentityPlan,
+  { namespace, serviceAccount }: ProxyBootstrapOptions,
+): Readonly<Record<string, string>> {
+  const { trustDomain } = plan;
+  return {
+    HEDDLE_CA_ADDRESS: plan.caAddress,
+    HEDDLE_CA_ROOT_FILE: plan.rootsFile,
+    HEDDLE_CA_TOKEN_FILE: plan.tokenFile,
+    HEDDLE_IDENTITY: formatWorkloadId({ trustDomain, namespace, serviceAccount }).uri,
+  };
+}
+
+/**
+ * TLS to heddled with the workload's own certificate. heddled is known by its SPIFFE ID.
+ * Source: envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext.
+ */
+export function controlPlaneTls(trustDomain: string): unknown {
+  const sds = (name: string): unknown => ({
+    name,
+    sds_config: {
+      resource_api_version: 'V3',
+      api_config_source: {
+        api_type: 'GRPC',
+        transport_api_version: 'V3',
+        grpc_services: [{ envoy_grpc: { cluster_name: 'sds-grpc' } }],
+      },
+    },
+  });
+  return {
+    name: 'envoy.transport_sockets.tls',
+    typed_config: {
+      '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext',
+      sni: 'heddled',
+      common_tls_context: {
+        alpn_protocols: ['h2'],
+        tls_certificate_sds_secret_configs: [sds('default')],
+        combined_validation_context: {
+          default_validation_context: {
+            match_typed_subject_alt_names: [
+              { san_type: 'URI', matcher: { exact: controlPlaneId(trustDomain).uri } },
+            ],
+          },
+          validation_context_sds_secret_config: sds('ROOTCA'),
+        },
+      },
     },
   };
 }

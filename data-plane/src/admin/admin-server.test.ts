@@ -117,7 +117,8 @@ describe('the admin server', () => {
         discovered: (typeUrl) => DISCOVERED[typeUrl] ?? { versionInfo: '', held: [], refused: [] },
         bootstrap: () => envoy.config.bootstrap.v3.Bootstrap.create({ node: { id: 'written' } }),
         startedAtMs: 0,
-        isAddedByApi: () => true,
+        identity: () => undefined,
+      isAddedByApi: () => true,
         server: {
           log,
           version: '1',

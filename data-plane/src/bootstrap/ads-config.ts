@@ -1,5 +1,6 @@
 import type { AddressConfig, ClusterConfig } from '@heddle/engine';
 import { envoy } from '@heddle/xds-protos';
+import { WORKLOAD_CERTIFICATE_SECRET, WORKLOAD_TRUST_SECRET } from '../tls/secret-source.js';
 import type { AdsConfig, AdsTarget } from './bootstrap-config.js';
 import type { BootstrapFindings } from './bootstrap-findings.js';
 
@@ -86,7 +87,10 @@ function translateTarget(
     const at = `${path}.google_grpc`;
     const credentials = google.channelCredentials?.credentialSpecifier;
     if (credentials === 'sslCredentials' || credentials === 'googleDefault') {
-      findings.problem(`${at}.channel_credentials`, 'TLS to the control plane is not supported yet');
+      findings.problem(
+        `${at}.channel_credentials`,
+        "TLS to the control plane is by the workload's own identity: use envoy_grpc and a cluster with TLS",
+      );
     }
     if (google.callCredentials.length > 0) {
       findings.problem(`${at}.call_credentials`, 'call credentials are not supported yet');
@@ -95,7 +99,7 @@ function translateTarget(
       findings.problem(`${at}.target_uri`, 'is missing: expected an address such as 127.0.0.1:15010');
       return undefined;
     }
-    return { name: google.targetUri, uri: google.targetUri, authority: '' };
+    return { name: google.targetUri, uri: google.targetUri, authority: '', security: 'none' };
   }
   if (service.targetSpecifier !== 'envoyGrpc' || service.envoyGrpc === null) {
     findings.problem(path, 'expected envoy_grpc or google_grpc, found neither');
@@ -121,7 +125,28 @@ function translateTarget(
   }
   // Envoy sends the cluster's name; not every name is an authority.
   const defaultAuthority = /^[\w.-]+(?::\d+)?$/.test(clusterName) ? clusterName : '';
-  return { name: clusterName, uri, authority: authority === '' ? defaultAuthority : authority };
+  const security = securityOf(cluster, at, findings);
+  return { name: clusterName, uri, authority: authority === '' ? defaultAuthority : authority, security };
+}
+
+/** TLS to the control plane is by the workload's own certificate, under the names that Istio's proxies have for it. */
+function securityOf(
+  { name, transportSocket }: ClusterConfig,
+  at: string,
+  findings: BootstrapFindings,
+): AdsTarget['security'] {
+  if (transportSocket.kind !== 'tls') return 'none';
+  const { certificates, validation } = transportSocket;
+  const isOwn =
+    certificates.every((one) => one.kind === 'fetched' && one.secret.name === WORKLOAD_CERTIFICATE_SECRET) &&
+    validation?.fetched?.name === WORKLOAD_TRUST_SECRET;
+  if (!isOwn) {
+    findings.problem(
+      at,
+      `cluster "${name}" must take its certificate from the secret ${WORKLOAD_CERTIFICATE_SECRET} and its roots from ${WORKLOAD_TRUST_SECRET}: no others are used for the control plane`,
+    );
+  }
+  return 'identity';
 }
 
 /** The gRPC target of a cluster's endpoints. grpc-js takes a list only of one kind of address; the first kind leads. */

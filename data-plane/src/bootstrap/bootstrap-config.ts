@@ -1,6 +1,7 @@
 import type { LogLevel } from '@heddle/common';
 import type { AddressConfig, ClusterConfig, FormatContext, ListenerConfig } from '@heddle/engine';
 import type { envoy } from '@heddle/xds-protos';
+import type { IdentityConfig } from './identity-config.js';
 
 /** What a proxy was started with: the command line and the bootstrap file, checked, translated and frozen. */
 export interface BootstrapConfig {
@@ -19,6 +20,8 @@ export interface BootstrapConfig {
   /** The same after SIGTERM or SIGINT. */
   readonly signalDrainTimeMs: number;
   readonly stateDirectory: string | undefined;
+  /** undefined: the proxy has no certificates of its own. */
+  readonly identity: IdentityConfig | undefined;
   /** Bound of the series of one metric whose labels come from traffic; undefined: the default. */
   readonly maxSeries: number | undefined;
   readonly formatContext: FormatContext;
@@ -54,4 +57,6 @@ export interface AdsTarget {
   readonly uri: string;
   /** The `:authority` to send; empty: grpc-js's own choice. */
   readonly authority: string;
+  /** `identity`: TLS, by the workload's own certificate and the roots of the mesh. */
+  readonly security: 'none' | 'identity';
 }

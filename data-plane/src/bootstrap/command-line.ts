@@ -16,10 +16,21 @@ export interface CommandLine {
   readonly stateDirectory: string | undefined;
   /** undefined: not given. */
   readonly maxSeries: number | undefined;
+  readonly identity: IdentityArguments;
   readonly baseId: number;
   readonly concurrency: number;
   /** What was accepted and has no effect. */
   readonly notices: readonly string[];
+}
+
+/** What the command line says of the workload's identity, not checked; undefined: not given. */
+export interface IdentityArguments {
+  readonly caAddress: string | undefined;
+  readonly caServerName: string | undefined;
+  readonly caRootFile: string | undefined;
+  readonly caTokenFile: string | undefined;
+  readonly identity: string | undefined;
+  readonly certificateTtl: string | undefined;
 }
 
 export type CommandLineResult =
@@ -46,6 +57,14 @@ Takes an Envoy bootstrap: the file that starts Envoy starts this.
                                (default 600 for /drain_listeners, 25 for a signal)
       --state-dir FOLDER       keep the last good configuration there, and start from it when the
                                control plane does not answer (or node.metadata.HEDDLE_STATE_DIR)
+      --ca-address HOST:PORT   have an identity, with certificates from there (heddled --ca-dir)
+      --ca-root-file FILE      PEM of the roots by which that authority is known, and everybody
+                               else at first
+      --ca-token-file FILE     a join token, readable by this user alone
+      --ca-server-name NAME    the authority is not heddled: the host name in its certificate
+      --identity SPIFFE_ID     whose certificate (default: of node.metadata.NAMESPACE and
+                               SERVICE_ACCOUNT in cluster.local)
+      --cert-ttl DURATION      how long certificates should live    (default: the authority's)
       --supervise              run the proxy below a small process that holds its listening sockets: while it
                                is started again nobody is refused, and SIGHUP replaces it without a gap
       --max-series N           bound of the series of each of Istio's metrics; what is beyond is
@@ -112,6 +131,12 @@ export function parseCommandLine(args: readonly string[]): CommandLineResult {
         'admin-address-path': { type: 'string' },
         'drain-time-s': { type: 'string' },
         'state-dir': { type: 'string' },
+        'ca-address': { type: 'string' },
+        'ca-root-file': { type: 'string' },
+        'ca-token-file': { type: 'string' },
+        'ca-server-name': { type: 'string' },
+        identity: { type: 'string' },
+        'cert-ttl': { type: 'string' },
         'max-series': { type: 'string' },
         concurrency: { type: 'string' },
         'base-id': { type: 'string' },
@@ -175,6 +200,14 @@ export function parseCommandLine(args: readonly string[]): CommandLineResult {
       adminAddressPath: text('admin-address-path'),
       drainTimeMs: drainTimeS === undefined ? undefined : drainTimeS * 1000,
       stateDirectory: text('state-dir'),
+      identity: {
+        caAddress: text('ca-address'),
+        caServerName: text('ca-server-name'),
+        caRootFile: text('ca-root-file'),
+        caTokenFile: text('ca-token-file'),
+        identity: text('identity'),
+        certificateTtl: text('cert-ttl'),
+      },
       maxSeries,
       baseId,
       concurrency,

@@ -1,5 +1,5 @@
 import type * as grpcJs from '@grpc/grpc-js';
-import type { ChannelCredentials, Client, ClientDuplexStream } from '@grpc/grpc-js';
+import type { ChannelCredentials, ChannelOptions, Client, ClientDuplexStream, Metadata } from '@grpc/grpc-js';
 import { adsService } from '@heddle/xds-protos';
 import type { AdsTarget } from '../bootstrap/bootstrap-config.js';
 import type {
@@ -19,14 +19,21 @@ type AdsCall = ClientDuplexStream<
   DiscoveryResponse | DeltaDiscoveryResponse
 >;
 
-/** How a channel proves who it is and checks the server: the place where TLS to the control plane goes. */
-export type ChannelCredentialsFactory = (grpc: Grpc, target: AdsTarget) => ChannelCredentials;
+/** How a channel proves who it is and checks the server. */
+export interface TransportSecurity {
+  readonly credentials: ChannelCredentials;
+  /** Added to what is sent with each stream. */
+  readonly metadata: Metadata;
+  readonly options: ChannelOptions;
+}
 
 export interface GrpcTransportOptions {
   readonly target: AdsTarget;
   readonly metadata: readonly (readonly [name: string, value: string])[];
-  /** Default: plain text. */
-  readonly credentials?: ChannelCredentialsFactory;
+  /** Asked for each stream, so that it follows every change of certificates. Default: plain text. */
+  readonly security?: (() => TransportSecurity) | undefined;
+  /** The control plane does not take what we prove who we are with. */
+  readonly onUnauthenticated?: (() => void) | undefined;
   /** Larger answers end the stream. Default 64 MiB. */
   readonly maxAnswerBytes?: number;
 }
@@ -59,22 +66,20 @@ function openStream(
   };
   try {
     const { target } = options;
+    const security = options.security?.();
     // A channel for each stream, in a pool of its own: pauses between attempts are the caller's alone.
-    client = new grpc.Client(
-      target.uri,
-      (options.credentials ?? (() => grpc.credentials.createInsecure()))(grpc, target),
-      {
-        'grpc.use_local_subchannel_pool': 1,
-        'grpc.keepalive_time_ms': KEEPALIVE_MS,
-        'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
-        'grpc.keepalive_permit_without_calls': 1,
-        'grpc.max_receive_message_length': options.maxAnswerBytes ?? MAX_ANSWER_BYTES,
-        'grpc.enable_http_proxy': 0,
-        'grpc.service_config_disable_resolution': 1,
-        ...(target.authority === '' ? {} : { 'grpc.default_authority': target.authority }),
-      },
-    );
-    const metadata = new grpc.Metadata();
+    client = new grpc.Client(target.uri, security?.credentials ?? grpc.credentials.createInsecure(), {
+      'grpc.use_local_subchannel_pool': 1,
+      'grpc.keepalive_time_ms': KEEPALIVE_MS,
+      'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
+      'grpc.keepalive_permit_without_calls': 1,
+      'grpc.max_receive_message_length': options.maxAnswerBytes ?? MAX_ANSWER_BYTES,
+      'grpc.enable_http_proxy': 0,
+      'grpc.service_config_disable_resolution': 1,
+      ...(target.authority === '' ? {} : { 'grpc.default_authority': target.authority }),
+      ...security?.options,
+    });
+    const metadata = security?.metadata.clone() ?? new grpc.Metadata();
     for (const [name, value] of options.metadata) metadata.add(name, value);
     const method =
       variant === 'delta' ? adsService.DeltaAggregatedResources : adsService.StreamAggregatedResources;
@@ -88,10 +93,12 @@ function openStream(
     call.on('data', (response: DiscoveryResponse | DeltaDiscoveryResponse) => {
       if (!over) callbacks.onResponse(response);
     });
-    call.on('error', (error: Error) => finish(error.message));
-    call.on('status', (status: { code: number; details: string }) =>
-      finish(`ended with status ${grpc.status[status.code] ?? status.code} ${status.details}`.trimEnd()),
-    );
+    // The status, which follows, tells the same and its code.
+    call.on('error', () => undefined);
+    call.on('status', ({ code, details }: { code: number; details: string }) => {
+      if (!over && code === grpc.status.UNAUTHENTICATED) options.onUnauthenticated?.();
+      finish(`ended with status ${grpc.status[code] ?? code} ${details}`.trimEnd());
+    });
     call.on('end', () => undefined);
   } catch (thrown) {
     // After the return, so that the caller knows its stream by then.

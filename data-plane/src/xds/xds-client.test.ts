@@ -170,7 +170,7 @@ async function start(variant: AdsVariant, options: Partial<XdsClientOptions> = {
     log: silentLogger,
     stats: new StatsStore(),
     transport: await createGrpcTransport({
-      target: { name: 'test', uri: `ipv4:127.0.0.1:${server.port}`, authority: '' },
+      target: { name: 'test', uri: `ipv4:127.0.0.1:${server.port}`, authority: '', security: 'none' },
       metadata: [],
     }),
     variant,

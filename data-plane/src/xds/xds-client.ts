@@ -192,6 +192,15 @@ export class XdsClient implements ConfigSource {
     return this.#types.find((one) => one.typeUrl === typeUrl)?.resources.get(name) !== undefined;
   }
 
+  /** Begins a new stream at once, where one is open: what proves who we are has changed. What was applied stays. */
+  reconnect(): void {
+    const stream = this.#stream;
+    if (stream === undefined || this.#closed) return;
+    this.#stream = undefined;
+    stream.close();
+    this.#connect();
+  }
+
   /**
    * Writes the last good configuration now, and leaves it as it is from then on: whoever drains lets go of routes and
    * endpoints, and what is left is no configuration to start from.
@@ -497,11 +506,8 @@ export class XdsClient implements ConfigSource {
         clusters: this.#clusters.resources.size,
       });
       // A stream that is open was told that we hold nothing.
-      if (this.#stream !== undefined) {
-        this.#stream.close();
-        this.#stream = undefined;
-        this.#connect();
-      } else this.#flush();
+      if (this.#stream !== undefined) this.reconnect();
+      else this.#flush();
       this.#checkReady();
     });
     void this.#work();

@@ -7,6 +7,7 @@ import type { DiscoveredResources } from '../../discovered-resources.js';
 import type { AdminPage } from '../admin-page.js';
 import { clustersPage } from './clusters.js';
 import { configDumpPage } from './config-dump.js';
+import { identityPage, type ShownIdentity } from './identity.js';
 import { listenersPage } from './listeners.js';
 import { serverPages, type ServerPagesOptions } from './server.js';
 import { statsPages } from './stats.js';
@@ -23,6 +24,8 @@ export interface AdminPagesOptions {
   /** Wall clock. */
   readonly startedAtMs: number;
   readonly isAddedByApi: (clusterName: string) => boolean;
+  /** undefined: the proxy has none. */
+  readonly identity: () => ShownIdentity | undefined;
   readonly server: ServerPagesOptions;
 }
 
@@ -43,6 +46,7 @@ export function createAdminPages(options: AdminPagesOptions): readonly AdminPage
           : listeners.status().some((one) => one.name === name && one.state === 'warming'),
     }),
     ...statsPages(options.stats, options.labelledMetrics, options.refreshStats),
+    identityPage(options.identity),
     ...serverPages(options.server),
   ];
 }

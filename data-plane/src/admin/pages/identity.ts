@@ -1,0 +1,65 @@
+import { json, text, type AdminPage } from '../admin-page.js';
+
+/** What the page shows of an identity. Times are ms since the epoch. */
+export interface ShownIdentity {
+  readonly spiffeId: string;
+  readonly phase: string;
+  readonly alarm: string;
+  readonly certificate:
+    | {
+        readonly serialHex: string;
+        readonly notBeforeMs: number;
+        readonly notAfterMs: number;
+        readonly renewAtMs: number;
+      }
+    | undefined;
+  readonly issued: number;
+  readonly attempts: number;
+  readonly failures: number;
+  readonly consecutiveFailures: number;
+  readonly lastError: string | undefined;
+  readonly roots: readonly { readonly fingerprint: string; readonly notAfterMs: number }[];
+  readonly hearsOfRoots: boolean;
+}
+
+/** The workload's own identity. Ours: Envoy has no such page, as its certificates come from elsewhere. */
+export function identityPage(identity: () => ShownIdentity | undefined): AdminPage {
+  return {
+    path: '/identity',
+    description: 'print the identity of the workload, its certificate and the roots (only in heddle-proxy)',
+    respond: () => {
+      const shown = identity();
+      if (shown === undefined) return text('this proxy has no identity: start it with --ca-address\n', 404);
+      const { certificate, roots, spiffeId, phase, alarm, lastError, ...counts } = shown;
+      return json({
+        spiffe_id: spiffeId,
+        phase,
+        alarm,
+        ...(certificate === undefined
+          ? {}
+          : {
+              certificate: {
+                serial_number: certificate.serialHex,
+                valid_from: iso(certificate.notBeforeMs),
+                expiration_time: iso(certificate.notAfterMs),
+                renewal_time: iso(certificate.renewAtMs),
+              },
+            }),
+        roots: roots.map(({ fingerprint, notAfterMs }) => ({
+          fingerprint,
+          expiration_time: iso(notAfterMs),
+        })),
+        hears_of_roots: counts.hearsOfRoots,
+        certificates_issued: counts.issued,
+        attempts: counts.attempts,
+        failures: counts.failures,
+        consecutive_failures: counts.consecutiveFailures,
+        ...(lastError === undefined ? {} : { last_error: lastError }),
+      });
+    },
+  };
+}
+
+function iso(atMs: number): string {
+  return new Date(atMs).toISOString();
+}
