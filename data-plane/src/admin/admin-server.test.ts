@@ -118,7 +118,7 @@ describe('the admin server', () => {
         bootstrap: () => envoy.config.bootstrap.v3.Bootstrap.create({ node: { id: 'written' } }),
         startedAtMs: 0,
         identity: () => undefined,
-      isAddedByApi: () => true,
+        isAddedByApi: () => true,
         server: {
           log,
           version: '1',
