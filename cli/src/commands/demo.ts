@@ -118,6 +118,8 @@ async function tell(
     gatewayAdminPort: mesh.gatewayAdminPort,
     meshFolder: join(folder, 'shop', 'mesh'),
     storyFolder: join(folder, 'shop', 'story'),
+    load,
+    logsFolder: join(folder, 'state', 'logs'),
     clock: systemClock,
   });
   let held = true;
@@ -140,7 +142,7 @@ async function play(options: DemoOptions, stage: Stage, step: StoryStep, number:
     for (const line of wrapped(step.explanation, 80)) terminal.say(line);
   }
   if (step.applies !== undefined) {
-    const lines = await stage.apply(step.applies.story, step.applies.as);
+    const lines = await stage.apply(step.applies.story, step.applies.as, step.applies.fill);
     if (!check) terminal.code(step.applies.as, lines);
   }
   const { figures, failures } = await step.run(stage).catch((cause: unknown) => ({

@@ -6,6 +6,8 @@ export interface ServedCall {
   readonly version: string;
   readonly instance: string;
   readonly path?: string;
+  /** How it answered its caller. */
+  readonly status?: number;
   readonly calls: readonly ServedCall[];
 }
 

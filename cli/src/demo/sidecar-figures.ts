@@ -15,6 +15,17 @@ export async function requestsByCluster(adminPort: number): Promise<RequestsByCl
   return counts;
 }
 
+/** The sum of a proxy's counters of this name whose labels hold `label`. Errors: the admin server does not answer. */
+export async function counterTotal(adminPort: number, name: string, label: string): Promise<number> {
+  const text = await fetchText(adminPort, '/stats/prometheus');
+  let total = 0;
+  for (const line of text.split('\n')) {
+    if (line.startsWith(`${name}{`) && line.includes(label))
+      total += Number(line.slice(line.lastIndexOf(' ')));
+  }
+  return total;
+}
+
 function fetchText(port: number, path: string): Promise<string> {
   return new Promise((resolve, reject) => {
     get({ host: '127.0.0.1', port, path, agent: false, timeout: 5_000 }, (response) => {

@@ -1,12 +1,16 @@
-import { copyFile, readFile, rm } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '@heddle/common';
 import type { SourceProblem } from '@heddle/control-plane';
-import type { HeddledClient } from '../launcher/heddled-client.js';
+import type { Instance } from '../launcher/instance.js';
+import type { Convergence, HeddledClient } from '../launcher/heddled-client.js';
 import type { Launcher } from '../launcher/launcher.js';
 import { waitUntil } from '../launcher/readiness.js';
+import { accessLogLines, type AccessLogLine } from './access-log-lines.js';
 import { changedLines } from './changed-lines.js';
 import type { ShopClient } from './shop-client.js';
+import { counterTotal } from './sidecar-figures.js';
+import type { LoadFigures, SteadyLoad } from './steady-load.js';
 
 export interface StageOptions {
   readonly launcher: Launcher;
@@ -16,6 +20,9 @@ export interface StageOptions {
   /** The folder that the running mesh follows. */
   readonly meshFolder: string;
   readonly storyFolder: string;
+  /** Where the proxies log. */
+  readonly logsFolder: string;
+  readonly load: SteadyLoad;
   readonly clock: Clock;
 }
 
@@ -33,12 +40,16 @@ export class Stage {
   }
 
   /** Puts a file of the story into the mesh folder. Returns what it changes there. */
-  async apply(story: string, as: string): Promise<readonly string[]> {
+  async apply(
+    story: string,
+    as: string,
+    fill: (yaml: string) => string = (yaml) => yaml,
+  ): Promise<readonly string[]> {
     const file = join(this.#options.storyFolder, story);
     const target = join(this.#options.meshFolder, as);
-    const text = await readFile(file, 'utf8');
+    const text = fill(await readFile(file, 'utf8'));
     const before = await readFile(target, 'utf8').catch(() => undefined);
-    await copyFile(file, target);
+    await writeFile(target, text);
     this.#editedAtMs = this.#options.clock.monotonicMs();
     return changedLines(before, text);
   }
@@ -58,6 +69,51 @@ export class Stage {
 
   problems(): Promise<readonly SourceProblem[]> {
     return this.#options.heddled.problems();
+  }
+
+  /** What the proxies of a workload logged about a path. */
+  accessLog(workload: string, path: string): Promise<readonly AccessLogLine[]> {
+    return accessLogLines(this.#options.logsFolder, workload, path);
+  }
+
+  /** Where the sidecar of a workload's first instance takes requests for it. */
+  inboundPortOf(workload: string): number {
+    const instance = this.launcher.instances.find(({ workload: { name } }) => name === workload);
+    return instance?.inboundPorts[0] ?? 0;
+  }
+
+  /** Changes a file of the mesh folder in place, as somebody with an editor would. */
+  async edit(name: string, change: (yaml: string) => string): Promise<void> {
+    const target = join(this.#options.meshFolder, name);
+    await writeFile(target, change(await readFile(target, 'utf8')));
+    this.#editedAtMs = this.#options.clock.monotonicMs();
+  }
+
+  instancesOf(workload: string): readonly Instance[] {
+    return this.launcher.instances.filter(({ workload: { name } }) => name === workload);
+  }
+
+  /** The sum of a counter over the proxies of a workload; of the gateway where `workload` is undefined. */
+  async counter(workload: string | undefined, name: string, label: string): Promise<number> {
+    const ports =
+      workload === undefined
+        ? [this.#options.gatewayAdminPort]
+        : this.instancesOf(workload).map(({ adminPort }) => adminPort);
+    const counts = await Promise.all(ports.map((port) => counterTotal(port, name, label)));
+    return counts.reduce((sum, count) => sum + count, 0);
+  }
+
+  /** What the steady load has seen so far. */
+  get load(): LoadFigures {
+    return this.#options.load.figures;
+  }
+
+  wait(ms: number): Promise<void> {
+    return new Promise((resolve) => this.#options.clock.setTimer(ms, resolve));
+  }
+
+  convergence(): Promise<Convergence> {
+    return this.#options.heddled.convergence();
   }
 
   /** Of every proxy, the gateway's too. */

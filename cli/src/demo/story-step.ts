@@ -13,7 +13,14 @@ export interface StoryStep {
   readonly title: string;
   readonly explanation: string;
   /** The YAML that is applied: a file of examples/shop/story and its name in the mesh folder. */
-  readonly applies: { readonly story: string; readonly as: string } | undefined;
+  readonly applies:
+    | {
+        readonly story: string;
+        readonly as: string;
+        /** Puts into the text what only a running demo knows. */
+        readonly fill?: (yaml: string) => string;
+      }
+    | undefined;
   run(stage: Stage): Promise<StepResult>;
 }
 

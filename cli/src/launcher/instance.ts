@@ -61,6 +61,24 @@ export class Instance {
     return this.#sidecar?.adminPort ?? 0;
   }
 
+  get applicationPid(): number | undefined {
+    return this.#application?.pid;
+  }
+
+  get sidecarPid(): number | undefined {
+    return this.#sidecar?.pid;
+  }
+
+  /** Starts its sidecar anew beside the running one. Resolves with why that failed, if it did. */
+  replaceSidecar(): Promise<string | undefined> {
+    return this.#sidecar?.replace() ?? Promise.resolve('it was not started');
+  }
+
+  /** Where its sidecar takes requests, in the order of the workload's ports. */
+  get inboundPorts(): readonly number[] {
+    return this.#inbound.map(({ listen }) => listen);
+  }
+
   get isReady(): boolean {
     return this.#applicationUp && this.#sidecarUp;
   }

@@ -6,6 +6,10 @@ import http from 'node:http';
 const PASSED_ON = ['x-request-id', 'traceparent', 'tracestate', 'end-user'];
 const CALL_TIMEOUT_MS = 5_000;
 const DRAIN_TIMEOUT_MS = 10_000;
+/** How many of a hundred requests this program fails, to see what its callers make of it. */
+const FAIL_PERCENT = Number(process.env.FAIL_PERCENT ?? 0);
+/** How long it thinks before it answers. */
+const DELAY_MS = Number(process.env.DELAY_MS ?? 0);
 
 const agent = new http.Agent({ keepAlive: true, maxFreeSockets: 64 });
 
@@ -58,6 +62,8 @@ export function startService(name, handle) {
       if (request.method !== 'GET' && request.method !== 'HEAD') {
         return answer(405, { error: `${request.method} is not served` });
       }
+      if (DELAY_MS > 0) await new Promise((resolve) => setTimeout(resolve, DELAY_MS));
+      if (Math.random() * 100 < FAIL_PERCENT) return answer(500, { error: 'it fails now and then' });
       const fields = await handle({
         path: url.pathname,
         query: url.searchParams,
