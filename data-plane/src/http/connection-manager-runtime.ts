@@ -91,7 +91,6 @@ export class ConnectionManagerRuntime {
       trafficDirection: options.trafficDirection,
       telemetry: options.telemetry,
       istioCluster: (name) => clusters.cluster(name)?.config.istio,
-      endpointWorkload: (name, address) => clusters.cluster(name)?.hosts.get(address)?.workload ?? '',
     };
     const observers: StreamObserver[] = [];
     this.filterFactories = config.httpFilters.flatMap((filter) => {

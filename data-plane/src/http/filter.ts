@@ -111,8 +111,6 @@ export interface HttpFilter {
 export interface ObserverContext extends FilterFactoryContext {
   readonly trafficDirection: TrafficDirection;
   readonly telemetry: IstioTelemetry;
-  /** What the control plane calls the workload behind an endpoint of a cluster; empty: nothing. */
-  endpointWorkload(clusterName: string, address: string): string;
   /** What the control plane says of a cluster beside how it is reached. */
   istioCluster(name: string): IstioClusterConfig | undefined;
 }

@@ -62,6 +62,8 @@ export abstract class StreamState implements StreamInfo {
   attemptCount = 0;
   clusterName = '';
   upstreamHost = '';
+  /** What the control plane calls the workload there; empty: nothing. */
+  upstreamWorkload = '';
   upstreamConnection: UpstreamConnection | undefined = undefined;
   upstreamTransportFailureReason = '';
   /** The client's address as x-forwarded-for tells it, when that is trusted; empty when it is the direct one. */

@@ -1,11 +1,10 @@
 import {
   localPrincipal,
   peerPrincipal,
+  type IstioClusterConfig,
   type IstioStatsConfig,
-  type TlsInfo,
   type TrafficDirection,
 } from '@heddle/engine';
-import type { Cluster } from '../cluster/cluster.js';
 import { UNKNOWN_PEER, type EdgeTable } from '../stats/istio/edge-table.js';
 import { flagBits, serviceKey } from '../stats/istio/istio-labels.js';
 import { tcpSeriesTable, type TcpSeries } from '../stats/istio/istio-metrics.js';
@@ -28,12 +27,10 @@ export class TcpMetrics {
   }
 
   /** The series of a connection: asked for when it is established, or when it ends without having been. */
-  find(stream: StreamState, cluster: Cluster | undefined, upstreamTls: TlsInfo | undefined): TcpSeries {
-    const tls = this.#isServer ? stream.downstreamTls : upstreamTls;
-    const peer = this.#isServer
-      ? UNKNOWN_PEER
-      : (cluster?.hosts.get(stream.upstreamHost)?.workload ?? UNKNOWN_PEER);
-    const service = cluster?.config.istio?.service ?? serviceKey(stream.clusterName, '', undefined);
+  find(stream: StreamState, cluster: IstioClusterConfig | undefined): TcpSeries {
+    const tls = this.#isServer ? stream.downstreamTls : stream.upstreamTls;
+    const peer = this.#isServer ? UNKNOWN_PEER : stream.upstreamWorkload;
+    const service = cluster?.service ?? serviceKey(stream.clusterName, '', undefined);
     const flags = flagBits(stream.responseFlags);
     return this.#table.find(peer, service, localPrincipal(tls), peerPrincipal(tls), flags);
   }

@@ -82,7 +82,7 @@ export class TcpProxy implements NetworkFilter {
     return new RefusedConnection(socket, info, refusal, this.options.clock, (connection) => {
       stats.cxActive.dec();
       for (const metric of metrics) {
-        const series = metric.find(connection, undefined, undefined);
+        const series = metric.find(connection, undefined);
         series.open();
         series.close();
       }
@@ -206,6 +206,7 @@ class TcpRelay extends StreamState implements NetworkConnection {
     connections.inc();
     this.#host = host;
     this.upstreamHost = host.addressText;
+    this.upstreamWorkload = host.workload;
     this.#connectError = '';
     cluster.stats.cxTotal.inc();
     cluster.stats.cxActive.inc();
@@ -283,7 +284,7 @@ class TcpRelay extends StreamState implements NetworkConnection {
   #openSeries(): void {
     const { metrics } = this.#proxy;
     if (metrics.length === 0) return;
-    this.#series = metrics.map((one) => one.find(this, this.#cluster, this.upstreamTls));
+    this.#series = metrics.map((one) => one.find(this, this.#cluster?.config.istio));
     for (const series of this.#series) series.open();
   }
 

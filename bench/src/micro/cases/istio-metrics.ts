@@ -137,6 +137,5 @@ function contextOf(trafficDirection: 'inbound' | 'outbound'): ObserverContext {
     trafficDirection,
     telemetry: telemetryOf('cart'),
     istioCluster: (name) => clusters.get(name),
-    endpointWorkload: () => '',
   };
 }

@@ -32,7 +32,7 @@ export class IstioStatsObserver implements StreamObserver {
       peer = stream.downstreamPeer ?? UNKNOWN_PEER;
     } else {
       tls = stream.upstreamTls;
-      peer = stream.upstreamPeer ?? this.#context.endpointWorkload(clusterName, stream.upstreamHost);
+      peer = stream.upstreamPeer ?? stream.upstreamWorkload;
     }
     const service =
       this.#context.istioCluster(clusterName)?.service ??

@@ -125,7 +125,6 @@ function observer(config: PeerMetadataConfig, telemetry: IstioTelemetry): PeerMe
     trafficDirection: 'unspecified',
     telemetry,
     istioCluster: (name) => CLUSTERS[name],
-    endpointWorkload: () => '',
   });
 }
 

@@ -159,6 +159,7 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
   onUpstreamReady(request: UpstreamRequest, sender: RequestSender): void {
     const { info } = this.#stream;
     info.upstreamHost = request.host.addressText;
+    info.upstreamWorkload = request.host.workload;
     info.upstreamConnection = sender.connection;
     if (this.#requestEnded) this.#timers?.start(this.#responseStarted);
     request.cluster.outlier?.onConnection(request.host);
@@ -237,6 +238,7 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
     const { info } = this.#stream;
     const { stats } = request.cluster;
     info.upstreamHost = request.host.addressText;
+    info.upstreamWorkload = request.host.workload;
     if (this.#responseStarted) {
       stats.rqRxReset.inc();
       // With HTTP/1.1 a message that is cut off breaks the protocol; only HTTP/2 resets a stream.
@@ -249,7 +251,7 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
       return;
     }
     const failedToConnect = reason === 'connection-failure' || reason === 'connect-timeout';
-    if (reason === 'overflow') info.upstreamHost = '';
+    if (reason === 'overflow') info.upstreamHost = info.upstreamWorkload = '';
     else if (!failedToConnect) stats.rqRxReset.inc();
     const failure = transportFailureText(reason, details);
     info.upstreamTransportFailureReason = failure;
@@ -290,6 +292,7 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
       } else stats.rqTimeout.inc();
     }
     this.#stream.info.upstreamHost = upstream.host.addressText;
+    this.#stream.info.upstreamWorkload = upstream.host.workload;
     if (kind !== ROUTE_TIMEOUT && this.#retry !== undefined && !this.#responseStarted) {
       if (upstream.anythingSent) this.#requestStarted = true;
       if (this.#retriesFailure(upstream, 'local-reset', kind !== AttemptTimeout.MaxDuration)) return;
