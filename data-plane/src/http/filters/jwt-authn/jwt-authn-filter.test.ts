@@ -38,16 +38,19 @@ describe('the JWT filter', () => {
     assert.equal(filter(bearer(jwt)).reply?.body, 'Jwt is expired');
   });
 
-  it('forgets the least recently used token when it remembers too many', () => {
-    const { filter, count, token } = setUp({ jwtCacheConfig: { jwtCacheSize: 2 } });
-    const [one, two, three] = ['1', '2', '3'].map((sub) => token({ iss: 'a', sub })) as [
-      string,
-      string,
-      string,
-    ];
-    for (const jwt of [one, two, one, three, one, two]) filter(bearer(jwt));
-    assert.equal(count('jwt_cache_hit'), 2);
-    assert.equal(count('jwt_cache_evicted'), 2);
+  it('forgets tokens that are not used, when it remembers too many, and none that is', () => {
+    const { filter, count, token } = setUp({ jwtCacheConfig: { jwtCacheSize: 4 } });
+    const often = token({ iss: 'a', sub: 'often' });
+    const seldom = token({ iss: 'a', sub: 'seldom' });
+    for (const jwt of [often, seldom]) filter(bearer(jwt));
+    for (let i = 0; i < 6; i++) {
+      filter(bearer(token({ iss: 'a', sub: String(i) })));
+      filter(bearer(often));
+    }
+    assert.equal(count('jwt_cache_hit'), 6);
+    filter(bearer(seldom));
+    assert.equal(count('jwt_cache_hit'), 6);
+    assert.ok(count('jwt_cache_evicted') > 0);
   });
 
   it('remembers no refused token and no huge one', () => {

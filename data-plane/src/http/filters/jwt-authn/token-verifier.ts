@@ -55,7 +55,8 @@ export class TokenVerifier implements JwtVerifier {
     const failure = verifySignature(jwt, keys);
     if (failure !== undefined) return failure;
     const accepted = acceptJwt(jwt, provider);
-    if (cache.add(jwt.token, accepted)) this.#stats.cacheEvicted.inc();
+    const forgotten = cache.add(jwt.token, accepted);
+    if (forgotten > 0) this.#stats.cacheEvicted.add(forgotten);
     return accepted;
   }
 
