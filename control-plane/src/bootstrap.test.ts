@@ -50,6 +50,20 @@ describe('parseHeddledArguments', () => {
     assert.equal(open.kind === 'run' ? open.config.identity : '', undefined);
   });
 
+  it('fetches keys of token issuers from this machine, and keeps them, only when told so', () => {
+    const args = ['-f', '/mesh', '--ca-dir', '/ca'];
+    const keySetsOf = (more: readonly string[]): unknown => {
+      const parsed = parseHeddledArguments([...args, ...more], {});
+      return parsed.kind === 'run' ? { ...parsed.config.keySets, random: undefined } : parsed;
+    };
+    assert.deepEqual(keySetsOf([]), { allowLoopback: false, folder: undefined, random: undefined });
+    assert.deepEqual(keySetsOf(['--jwks-allow-loopback', '--jwks-dir', '/keys']), {
+      allowLoopback: true,
+      folder: '/keys',
+      random: undefined,
+    });
+  });
+
   it('names every mistake at once', () => {
     const parsed = parseHeddledArguments(
       [
