@@ -6,6 +6,7 @@ import { runAnalyze } from './commands/analyze.js';
 import { runDemo } from './commands/demo.js';
 import { runProxyStatus } from './commands/proxy-status.js';
 import { runUp } from './commands/up.js';
+import type { XdsAuth } from './launcher/control-plane-process.js';
 import { Terminal } from './terminal.js';
 
 const DEFAULT_API_PORT = 15_080;
@@ -31,11 +32,20 @@ program
   .requiredOption('-f, --filename <folder>', 'a folder of YAML; may be given more than once', collect)
   .option('--state-dir <folder>', 'where logs, bootstraps and last good configurations are kept', '.heddle')
   .option('--api-port <port>', "the port of heddled's API, if it is free", parsePort, DEFAULT_API_PORT)
-  .action(async (options: { filename: string[]; stateDir: string; apiPort: number }) => {
+  .addOption(
+    new Option(
+      '--xds-auth <mode>',
+      'whether other proxies on this machine need a join token for plain-text xDS',
+    )
+      .choices(['required', 'permissive'])
+      .default('required'),
+  )
+  .action(async (options: { filename: string[]; stateDir: string; apiPort: number; xdsAuth: XdsAuth }) => {
     process.exitCode = await runUp({
       folders: options.filename,
       stateFolder: fromWhereTyped(options.stateDir),
       apiPort: options.apiPort,
+      xdsAuth: options.xdsAuth,
       terminal,
       environment: process.env,
     });

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { describeError, systemClock, systemRandom } from '@heddle/common';
+import type { XdsAuth } from '../launcher/control-plane-process.js';
 import { HeddledClient } from '../launcher/heddled-client.js';
 import { Launcher } from '../launcher/launcher.js';
 import { lockStateFolder } from '../launcher/state-folder-lock.js';
@@ -13,6 +14,7 @@ export interface UpOptions {
   readonly folders: readonly string[];
   readonly stateFolder: string;
   readonly apiPort: number;
+  readonly xdsAuth: XdsAuth;
   readonly terminal: Terminal;
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
@@ -34,6 +36,7 @@ export async function runUp(options: UpOptions): Promise<number> {
     folders,
     stateFolder,
     apiPort: options.apiPort,
+    xdsAuth: options.xdsAuth,
     clock: systemClock,
     random: systemRandom,
     environment: options.environment,

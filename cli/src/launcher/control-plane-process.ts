@@ -1,4 +1,5 @@
-import { readFile, rm } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Clock, Random } from '@heddle/common';
@@ -16,6 +17,8 @@ export interface ControlPlaneProcessOptions {
   readonly logsFolder: string;
   /** The API is tried there first. */
   readonly apiPort: number;
+  /** Whether the plain-text xDS port is for proxies with a join token alone. */
+  readonly xdsAuth: XdsAuth;
   readonly ports: FreePorts;
   readonly clock: Clock;
   readonly random: Random;
@@ -23,8 +26,14 @@ export interface ControlPlaneProcessOptions {
   readonly report: (event: LaunchEvent) => void;
 }
 
+export type XdsAuth = 'required' | 'permissive';
+
 export interface RunningControlPlane {
   readonly xdsPort: number;
+  /** xDS and the certificate authority, over TLS. */
+  readonly xdsTlsPort: number;
+  /** PEM of the roots of the mesh; heddled keeps it up to date. */
+  readonly rootsFile: string;
   readonly apiPort: number;
   readonly token: string;
 }
@@ -49,6 +58,11 @@ export class ControlPlaneProcess {
     const portsFile = join(stateFolder, 'heddled.json');
     const logFile = join(logsFolder, 'heddled.log');
     await rm(portsFile, { force: true });
+    // The same one after a restart of heddled: launched proxies get their join tokens with it.
+    const tokenFile = join(stateFolder, 'api-token');
+    const token = randomBytes(24).toString('base64url');
+    await rm(tokenFile, { force: true });
+    await writeFile(tokenFile, `${token}\n`, { mode: 0o600, flag: 'wx' });
     const xdsPort = await ports.take();
     const xdsTlsPort = await ports.take();
     const apiPort = await ports.prefer(this.#options.apiPort);
@@ -61,10 +75,10 @@ export class ControlPlaneProcess {
         ...this.#options.folders.flatMap((folder) => ['-f', folder]),
         ...['--applied', this.#options.appliedFolder],
         ...['--ca-dir', join(stateFolder, 'ca'), '--xds-tls', `127.0.0.1:${xdsTlsPort}`],
-        ...['--xds', `127.0.0.1:${xdsPort}`, '--xds-auth', 'permissive'],
+        ...['--xds', `127.0.0.1:${xdsPort}`, '--xds-auth', this.#options.xdsAuth],
         // Issuers of tokens, too, run on this machine.
         ...['--jwks-dir', join(stateFolder, 'jwks'), '--jwks-allow-loopback'],
-        ...['--api', `127.0.0.1:${apiPort}`],
+        ...['--api', `127.0.0.1:${apiPort}`, '--token-file', tokenFile],
         ...['--ports-file', portsFile],
       ],
       workingDirectory: process.cwd(),
@@ -89,9 +103,9 @@ export class ControlPlaneProcess {
     this.#stopped.signal.throwIfAborted();
     if (!isReady)
       throw new Error(`heddled did not start within ${READY_TIMEOUT_MS / 1000} s; see ${logFile}`);
-    const { token } = JSON.parse(written) as { token: string };
+    const { rootsFile } = JSON.parse(written) as { rootsFile: string };
     report({ kind: 'control-plane-ready', xdsPort, apiPort, token });
-    return { xdsPort, apiPort, token };
+    return { xdsPort, xdsTlsPort, rootsFile, apiPort, token };
   }
 
   async stop(): Promise<void> {

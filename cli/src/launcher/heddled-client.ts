@@ -25,35 +25,63 @@ export interface ReportedProxy {
   }[];
 }
 
+/** A join token, as heddled's API gives it. */
+export interface IssuedToken {
+  readonly token: string;
+  readonly id: string;
+  readonly identity: string;
+  /** ISO 8601. */
+  readonly expires: string;
+}
+
 /** Calls the HTTP API of heddled. */
 export class HeddledClient {
   readonly #port: number;
+  readonly #token: string;
 
-  constructor(port: number) {
+  /** Without the token, nothing can be changed. */
+  constructor(port: number, token = '') {
     this.#port = port;
+    this.#token = token;
   }
 
   /** Errors: rejects when heddled does not answer, or not with 200. */
-  get<T>(path: string): Promise<T> {
+  async get<T>(path: string): Promise<T> {
+    return JSON.parse(await this.text('GET', path)) as T;
+  }
+
+  /** Errors: rejects when heddled does not answer, or not with 200. */
+  text(method: 'GET' | 'POST' | 'DELETE', path: string, body?: unknown): Promise<string> {
     return new Promise((resolve, reject) => {
+      const headers = this.#token === '' ? {} : { authorization: `Bearer ${this.#token}` };
       const sent = request(
-        { host: '127.0.0.1', port: this.#port, path, agent: false, timeout: 5_000 },
+        { host: '127.0.0.1', port: this.#port, method, path, headers, agent: false, timeout: 5_000 },
         (response) => {
-          let body = '';
+          let answer = '';
           response.setEncoding('utf8');
-          response.on('data', (chunk: string) => (body += chunk));
+          response.on('data', (chunk: string) => (answer += chunk));
           response.on('error', reject);
           response.on('end', () => {
-            if (response.statusCode !== 200)
-              reject(new Error(`heddled answered ${response.statusCode}: ${body.trim()}`));
-            else resolve(JSON.parse(body) as T);
+            if (response.statusCode !== 200) reject(new ApiError(response.statusCode ?? 0, answer));
+            else resolve(answer);
           });
         },
       );
       sent.on('timeout', () => sent.destroy(new Error('heddled did not answer within 5 s')));
       sent.on('error', reject);
-      sent.end();
+      sent.end(body === undefined ? undefined : JSON.stringify(body));
     });
+  }
+
+  /** A join token for a service account. Errors: as `text`. */
+  async issueToken(namespace: string, serviceAccount: string, ttlSeconds: number): Promise<IssuedToken> {
+    const body = { namespace, serviceAccount, ttlSeconds };
+    return JSON.parse(await this.text('POST', '/api/v1/ca/tokens', body)) as IssuedToken;
+  }
+
+  /** Makes a join token worthless. Errors: as `text`. */
+  async revokeToken({ id, expires }: Pick<IssuedToken, 'id' | 'expires'>): Promise<void> {
+    await this.text('DELETE', `/api/v1/ca/tokens/${id}?expires=${encodeURIComponent(expires)}`);
   }
 
   convergence(): Promise<Convergence> {
@@ -77,4 +105,24 @@ export class HeddledClient {
   async proxies(): Promise<readonly ReportedProxy[]> {
     return (await this.get<{ proxies: readonly ReportedProxy[] }>('/api/v1/proxies')).proxies;
   }
+}
+
+/** heddled answered, and not with what was asked for. */
+export class ApiError extends Error {
+  readonly status: number;
+
+  constructor(status: number, body: string) {
+    super(`heddled answered ${status}: ${messageOf(body)}`);
+    this.status = status;
+  }
+}
+
+function messageOf(body: string): string {
+  try {
+    const { error } = JSON.parse(body) as { error?: unknown };
+    if (typeof error === 'string') return error;
+  } catch {
+    // Not JSON: as it is.
+  }
+  return body.trim();
 }

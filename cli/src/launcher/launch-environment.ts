@@ -1,5 +1,6 @@
 import type { Clock, Random } from '@heddle/common';
 import type { FreePorts } from './free-ports.js';
+import type { HeddledClient } from './heddled-client.js';
 import type { LaunchEvent } from './launch-event.js';
 
 /** What everything that is launched on this machine shares. */
@@ -13,7 +14,11 @@ export interface LaunchEnvironment {
   readonly proxy: { readonly command: string; readonly args: readonly string[] };
   /** The environment of this process, passed on to what is launched. */
   readonly environment: Readonly<Record<string, string | undefined>>;
-  readonly xdsPort: number;
+  /** Where proxies get certificates and configuration, over TLS. */
+  readonly xdsTlsPort: number;
+  readonly rootsFile: string;
+  /** Gives them their join tokens. */
+  readonly client: HeddledClient;
   readonly report: (event: LaunchEvent) => void;
 }
 
@@ -23,4 +28,6 @@ export interface LaunchFolders {
   /** WorkloadEntry files of what runs: a source of heddled. */
   readonly instances: string;
   readonly logs: string;
+  /** Join tokens. */
+  readonly tokens: string;
 }

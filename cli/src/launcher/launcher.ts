@@ -10,7 +10,7 @@ import {
   type MeshModel,
   type Workload,
 } from '@heddle/control-plane';
-import { ControlPlaneProcess, type RunningControlPlane } from './control-plane-process.js';
+import { ControlPlaneProcess, type RunningControlPlane, type XdsAuth } from './control-plane-process.js';
 import { shortened } from './file-stem.js';
 import { FreePorts } from './free-ports.js';
 import { HeddledClient } from './heddled-client.js';
@@ -24,6 +24,8 @@ export interface LauncherOptions {
   readonly folders: readonly string[];
   readonly stateFolder: string;
   readonly apiPort: number;
+  /** For proxies that were not launched here and connect in plain text. Default `required`. */
+  readonly xdsAuth?: XdsAuth;
   readonly clock: Clock;
   readonly random: Random;
   readonly environment: Readonly<Record<string, string | undefined>>;
@@ -83,6 +85,7 @@ export class Launcher {
     const { stateFolder } = options;
     this.#controlPlane = new ControlPlaneProcess({
       ...options,
+      xdsAuth: options.xdsAuth ?? 'required',
       folders: [...options.folders, join(stateFolder, 'instances')],
       appliedFolder: join(stateFolder, 'applied'),
       logsFolder: join(stateFolder, 'logs'),
@@ -112,15 +115,18 @@ export class Launcher {
       proxyState: join(stateFolder, 'proxies'),
       instances: join(stateFolder, 'instances'),
       logs: join(stateFolder, 'logs'),
+      tokens: join(stateFolder, 'tokens'),
     };
     // Instances of an earlier run are gone; what was applied and the last good configurations stay.
-    await rm(folders.instances, { recursive: true, force: true });
+    for (const stale of [folders.instances, folders.tokens])
+      await rm(stale, { recursive: true, force: true });
     for (const folder of Object.values(folders)) await mkdir(folder, { recursive: true, mode: 0o700 });
     await mkdir(join(stateFolder, 'applied'), { recursive: true, mode: 0o700 });
 
     const controlPlane = await this.#controlPlane.start();
     if (this.#stopping) throw new Error('stopped');
-    this.#client = new HeddledClient(controlPlane.apiPort);
+    const client = new HeddledClient(controlPlane.apiPort, controlPlane.token);
+    this.#client = client;
     this.#environment = {
       clock,
       random,
@@ -131,7 +137,9 @@ export class Launcher {
         args: [fileURLToPath(new URL('./main.js', import.meta.resolve('@heddle/data-plane')))],
       },
       environment,
-      xdsPort: controlPlane.xdsPort,
+      xdsTlsPort: controlPlane.xdsTlsPort,
+      rootsFile: controlPlane.rootsFile,
+      client,
       report,
     };
     this.#source = createFileSource({

@@ -2,6 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ListeningSockets, SupervisedProcess, canHoldSockets } from '@heddle/supervisor';
 import { fileStem } from './file-stem.js';
+import { JoinTokenFile } from './join-token-file.js';
 import type { LaunchEnvironment } from './launch-environment.js';
 import { proxyBootstrap, type ProxyBootstrapOptions } from './proxy-bootstrap.js';
 import { answersOk, waitUntil } from './readiness.js';
@@ -9,7 +10,12 @@ import { answersOk, waitUntil } from './readiness.js';
 const READY_TIMEOUT_MS = 30_000;
 const DRAIN_GRACE_MS = 15_000;
 
-export type SidecarOptions = Omit<ProxyBootstrapOptions, 'adminPort' | 'xdsPort' | 'accessLog'>;
+export type SidecarOptions = Omit<
+  ProxyBootstrapOptions,
+  'adminPort' | 'xdsPort' | 'accessLog' | 'identity' | 'variant'
+>;
+
+const TRUST_DOMAIN = 'cluster.local';
 
 /** One heddle-proxy process, beside an application or as a gateway, with its bootstrap, state and logs. */
 export class Sidecar {
@@ -18,6 +24,7 @@ export class Sidecar {
   readonly #process: SupervisedProcess;
   /** While it is started again or replaced, those who come wait. */
   readonly #sockets = canHoldSockets() ? new ListeningSockets() : undefined;
+  readonly #token: JoinTokenFile;
   readonly #stem: string;
   readonly #bootstrapFile: string;
   readonly #onUp: () => void;
@@ -35,6 +42,14 @@ export class Sidecar {
     this.#stem = fileStem(options.name, options.namespace);
     this.#bootstrapFile = join(folders.bootstraps, `${this.#stem}.json`);
     const logFile = join(folders.logs, `${this.#stem}.proxy.log`);
+    this.#token = new JoinTokenFile({
+      file: join(folders.tokens, this.#stem),
+      namespace: options.namespace,
+      serviceAccount: options.serviceAccount,
+      client: environment.client,
+      clock: environment.clock,
+      onProblem: (text) => environment.report({ kind: 'problem', text }),
+    });
     this.#process = new SupervisedProcess({
       name: `sidecar of ${options.name}`,
       command: proxy.command,
@@ -64,13 +79,20 @@ export class Sidecar {
   }
 
   async start(): Promise<void> {
-    const { ports, folders, xdsPort } = this.#environment;
+    const { ports, folders, xdsTlsPort, rootsFile } = this.#environment;
     this.#adminPort = await ports.take();
+    await this.#token.start();
     await mkdir(join(folders.proxyState, this.#stem), { recursive: true, mode: 0o700 });
     const bootstrap = proxyBootstrap({
       ...this.#options,
       adminPort: this.#adminPort,
-      xdsPort,
+      xdsPort: xdsTlsPort,
+      identity: {
+        trustDomain: TRUST_DOMAIN,
+        caAddress: `127.0.0.1:${xdsTlsPort}`,
+        rootsFile,
+        tokenFile: this.#token.file,
+      },
       accessLog: join(folders.logs, `${this.#stem}.access.log`),
     });
     await writeFile(this.#bootstrapFile, `${JSON.stringify(bootstrap, null, 2)}\n`, { mode: 0o600 });
@@ -80,6 +102,7 @@ export class Sidecar {
   async stop(): Promise<void> {
     this.#stopped.abort();
     await this.#process.stop(DRAIN_GRACE_MS);
+    await this.#token.stop();
     this.#sockets?.close();
     this.#environment.ports.release(this.#adminPort);
   }

@@ -73,12 +73,14 @@ export function createCaRoutes(ca: CertificateAuthority | undefined): readonly A
       method: 'DELETE',
       path: '/api/v1/ca/tokens/{id}',
       summary: 'Makes a join token worthless, and ends the discovery streams that began with it.',
+      query: { expires: 'when it would have ended, ISO 8601: it is remembered until then (default 30 days)' },
       writes: true,
-      handle: withCa((authority, { parameters }) => {
+      handle: withCa((authority, { parameters, query }) => {
         const { id = '' } = parameters;
+        const expiresMs = Date.parse(query.get('expires') ?? '');
         if (!/^[0-9a-f]{32}$/.test(id)) return problem(400, 'a token id has 32 hexadecimal digits');
         return attempt(() => {
-          authority.revoke(id);
+          authority.revoke(id, Number.isNaN(expiresMs) ? Infinity : expiresMs);
           return { status: 200, body: { revoked: id } };
         });
       }),

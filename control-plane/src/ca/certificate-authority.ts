@@ -96,10 +96,14 @@ export class CertificateAuthority {
     return issued;
   }
 
-  /** Makes a join token worthless. Errors: JoinTokenError where too many are; PrivateFileError. */
-  revoke(tokenId: string): void {
+  /**
+   * Makes a join token worthless, which is remembered until `expiresMs`, when it would have ended, and for 30 days at most.
+   *
+   * Errors: JoinTokenError where too many are; PrivateFileError.
+   */
+  revoke(tokenId: string, expiresMs: number): void {
     const latestMs = this.#options.clock.nowMs() + LONGEST_TOKEN_TTL_MS;
-    this.#tokens.revoke({ id: tokenId, expiresMs: latestMs });
+    this.#tokens.revoke({ id: tokenId, expiresMs: Math.min(expiresMs, latestMs) });
     this.#options.log.info('join token revoked', { tokenId });
     this.#holders.endStreams((caller) => caller.tokenId === tokenId, 'the join token was revoked');
     for (const listener of this.#revocationListeners) listener(tokenId);
