@@ -50,6 +50,18 @@ describe('proxyViewOf', () => {
     });
   });
 
+  it('takes a proxy for capable of mutual TLS that says so or names its identity', () => {
+    const mtls = (metadata: object): boolean => {
+      const result = proxyViewOf(nodeOf({ id: 'sidecar~1~a.b~c', metadata }));
+      assert.ok(result.ok);
+      return result.view.mtls;
+    };
+    assert.equal(mtls({}), false);
+    assert.equal(mtls({ HEDDLE_MTLS: true }), true);
+    assert.equal(mtls({ HEDDLE_MTLS: 'false', HEDDLE_IDENTITY: 'spiffe://a/ns/b/sa/c' }), false);
+    assert.equal(mtls({ HEDDLE_IDENTITY: 'spiffe://a/ns/b/sa/c' }), true);
+  });
+
   it('names every mistake of a node', () => {
     const explicit = {
       inbound: [{ name: 'a', listen: 0, application: 5 }],

@@ -25,7 +25,8 @@ export interface ProxyView {
   readonly istioFilters: boolean;
   /**
    * Whether the proxy has an identity of the mesh, so that the secrets `default` and `ROOTCA` come to it. Another is never
-   * told to speak mutual TLS: it would wait for them for ever. Source: node metadata `HEDDLE_MTLS`.
+   * told to speak mutual TLS: it would wait for them for ever. Source: node metadata `HEDDLE_MTLS`; else that the node names its
+   * identity, as heddle-proxy with one does (`HEDDLE_IDENTITY`).
    */
   readonly mtls: boolean;
   /**
@@ -113,7 +114,9 @@ export function proxyViewOf(node: envoy.config.core.v3.INode, identity?: SpiffeI
     accessLogPath: metadata.text('HEDDLE_ACCESS_LOG') || '/dev/stdout',
     mirrors: isEnvoy,
     istioFilters: node.userAgentName === 'heddle-proxy',
-    mtls: metadata.flag('HEDDLE_MTLS'),
+    mtls: metadata.has('HEDDLE_MTLS')
+      ? metadata.flag('HEDDLE_MTLS')
+      : metadata.text('HEDDLE_IDENTITY') !== '',
     systemRootsPath:
       metadata.text('HEDDLE_SYSTEM_ROOTS') || (isEnvoy ? '/etc/ssl/certs/ca-certificates.crt' : ''),
     ...(identity === undefined ? {} : { identity: identity.uri }),
