@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { indexAuthorizationPolicies } from './authorization-policy.js';
 import { policyOfDestinationRule } from './build-destination-policy.js';
 import { gatewayOf, gatewayOfKubernetes } from './build-gateways.js';
 import { bindingsOfHttpRoute } from './build-http-route.js';
@@ -15,6 +16,7 @@ import {
 } from './build-services.js';
 import { bindingOfVirtualService } from './build-virtual-service.js';
 import { checkPolicies } from './check-policies.js';
+import { checkAuthorization } from './check-authorization.js';
 import { checkReferences } from './check-references.js';
 import { checkTls } from './check-tls.js';
 import type { DestinationPolicy, GatewayConfig, MeshModel, RouteBinding, Service } from './mesh-model.js';
@@ -64,6 +66,7 @@ export function buildModel(
     ),
     peerAuthentications: indexPeerAuthentications(ofKind('PeerAuthentication'), settings),
     requestAuthentications: indexRequestAuthentications(ofKind('RequestAuthentication'), settings),
+    authorizationPolicies: indexAuthorizationPolicies(ofKind('AuthorizationPolicy'), settings),
     keySets,
     telemetries: indexTelemetries(ofKind('Telemetry'), settings),
     workloads: new Map(
@@ -75,6 +78,7 @@ export function buildModel(
   checkReferences(model, ordered, problems);
   checkPolicies(model, ordered, problems);
   checkTls(model, ordered, problems);
+  problems.push(...checkAuthorization(model, ofKind('AuthorizationPolicy')));
   problems.push(...keySetProblems(ofKind('RequestAuthentication'), keySets));
   return { model, problems };
 }

@@ -6,7 +6,11 @@ import { compareAge, concerns, policyLevelOf, policyTargetOf, type PolicyTarget 
 import { problemAt, type ProblemWording, type SourceProblem } from './source-problem.js';
 
 /** The kinds that say by `selector` or `targetRefs` whom they are for. */
-const policyKinds: ReadonlySet<MeshKind> = new Set<MeshKind>(['PeerAuthentication', 'RequestAuthentication']);
+const policyKinds: ReadonlySet<MeshKind> = new Set<MeshKind>([
+  'AuthorizationPolicy',
+  'PeerAuthentication',
+  'RequestAuthentication',
+]);
 
 /**
  * Names security policies that are for nobody, and those that lose against others. All are warnings: whom they are for may

@@ -1,3 +1,4 @@
+import type { AuthorizationPolicy } from './authorization-policy.js';
 import type { TlsSecret } from './build-secrets.js';
 import type { HttpRoute } from './http-route.js';
 import type { KeySets } from './key-sets.js';
@@ -28,6 +29,7 @@ export interface MeshModel {
   /** The same object while no PeerAuthentication changes. */
   readonly peerAuthentications: PolicyIndex<PeerAuthentication>;
   readonly requestAuthentications: PolicyIndex<RequestAuthentication>;
+  readonly authorizationPolicies: PolicyIndex<AuthorizationPolicy>;
   /** The keys of token issuers that policies refer to by URL. */
   readonly keySets: KeySets;
   readonly telemetries: PolicyIndex<Telemetry>;

@@ -9,6 +9,7 @@ export const meshKinds = {
   Gateway: ['networking.istio.io/v1', 'networking.istio.io/v1beta1', 'networking.istio.io/v1alpha3'],
   KubernetesGateway: ['gateway.networking.k8s.io/v1', 'gateway.networking.k8s.io/v1beta1'],
   HTTPRoute: ['gateway.networking.k8s.io/v1', 'gateway.networking.k8s.io/v1beta1'],
+  AuthorizationPolicy: ['security.istio.io/v1', 'security.istio.io/v1beta1'],
   PeerAuthentication: ['security.istio.io/v1', 'security.istio.io/v1beta1'],
   RequestAuthentication: ['security.istio.io/v1', 'security.istio.io/v1beta1'],
   Telemetry: ['telemetry.istio.io/v1', 'telemetry.istio.io/v1alpha1'],
@@ -55,6 +56,8 @@ export interface MeshResource<K extends MeshKind = MeshKind> {
   readonly createdAtMs: number;
   readonly spec: unknown;
   readonly contentHash: string;
+  /** It is nothing that was written, but stands in for a security policy that has never been valid. */
+  readonly standsIn?: true;
   readonly origin: ResourceOrigin;
 }
 

@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import { hostMatches } from '../model/hostname.js';
 import type { MeshResource } from '../model/mesh-resource.js';
 import type {
+  AuthorizationPolicySpec,
   DestinationRuleSpec,
   GatewaySpec,
   HttpRouteSpec,
@@ -15,6 +16,7 @@ import type {
   VirtualServiceSpec,
   WorkloadSpec,
 } from '../model/resource-specs.js';
+import { checkAuthorizationPolicy } from './check-authorization-policy.js';
 import { checkJwtRules } from './check-jwt-rules.js';
 import { checkGatewayTls, checkKubernetesGatewayTls } from './check-gateway-tls.js';
 import { checkTelemetry } from './check-telemetry.js';
@@ -47,6 +49,8 @@ export function checkResource(resource: MeshResource): readonly SchemaProblem[] 
       return checkJwtRules(resource.spec as RequestAuthenticationSpec);
     case 'Telemetry':
       return checkTelemetry(resource.spec as TelemetrySpec);
+    case 'AuthorizationPolicy':
+      return checkAuthorizationPolicy(resource.spec as AuthorizationPolicySpec);
     case 'Secret':
     case 'WorkloadEntry':
       return [];

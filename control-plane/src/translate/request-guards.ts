@@ -1,12 +1,21 @@
 import type { envoy } from '@heddle/xds-protos';
-import type { MeshModel } from '../model/mesh-model.js';
-import type { PolicySubject } from '../model/policy-target.js';
+import {
+  connectionPolicyFilters,
+  requestPolicyFilters,
+  type GuardedPort,
+} from './translate-authorization.js';
 import { jwtFilterOf } from './translate-request-authentication.js';
 
 type HttpFilter = envoy.extensions.filters.network.http_connection_manager.v3.IHttpFilter;
+type NetworkFilter = envoy.config.listener.v3.IFilter;
 
 /** The filters that may refuse a request to a workload, in the order in which they run: who calls is known before what it may do. */
-export function requestGuards(model: MeshModel, subject: PolicySubject): readonly HttpFilter[] {
-  const jwt = jwtFilterOf(model, subject);
-  return jwt === undefined ? [] : [jwt];
+export function requestGuards(place: GuardedPort): readonly HttpFilter[] {
+  const jwt = jwtFilterOf(place.model, place.subject);
+  return [...(jwt === undefined ? [] : [jwt]), ...requestPolicyFilters(place)];
+}
+
+/** The filters that may refuse a connection whose bytes are passed on. */
+export function connectionGuards(place: GuardedPort): readonly NetworkFilter[] {
+  return connectionPolicyFilters(place);
 }

@@ -11,7 +11,7 @@ import {
 import { addGatewaySecrets } from './gateway-secrets.js';
 import { serverSocket } from './gateway-tls.js';
 import type { ProxyView } from './proxy-view.js';
-import { requestGuards } from './request-guards.js';
+import { connectionGuards, requestGuards } from './request-guards.js';
 import type { ResourceSet } from './resource-set.js';
 import { httpChain, listenerOf, tcpChain, tlsInspector } from './translate-listener.js';
 import { chainSettings } from './translate-telemetry.js';
@@ -68,14 +68,17 @@ function plainChain(
 ): FilterChain | undefined {
   const { model, view, port } = place;
   const settings = chainSettings(model, view, 'gateway');
+  const guarded = { model, subject: view, port };
   const http = servers.filter(({ server }) => server.protocol !== 'tcp');
   if (http.length === 0) {
     const clusters = tcpClusters(place, servers);
-    return clusters.length === 0 ? undefined : tcpChain(settings, `gateway_${port}`, clusters);
+    return clusters.length === 0
+      ? undefined
+      : tcpChain(settings, `gateway_${port}`, clusters, { guards: connectionGuards(guarded) });
   }
   const name = resourceNames.routeConfigurationName({ kind: 'gateway-http', port });
   addRoutes(set, place, name, http);
-  return httpChain(settings, `gateway_${port}`, name, requestGuards(model, view));
+  return httpChain(settings, `gateway_${port}`, name, requestGuards(guarded));
 }
 
 /**
@@ -87,7 +90,9 @@ function plainChain(
 function secureChains(set: ResourceSet, place: GatewayPlace, servers: readonly BoundServer[]): FilterChain[] {
   const taken = new Set<string>();
   const chains: FilterChain[] = [];
-  const guards = requestGuards(place.model, place.view);
+  const guarded = { model: place.model, subject: place.view, port: place.port };
+  const guards = requestGuards(guarded);
+  const tcpOptions = { guards: connectionGuards(guarded) };
   const settings = chainSettings(place.model, place.view, 'gateway');
   const add = (serverNames: readonly string[], chain: FilterChain): void => {
     const names = [...new Set(serverNames)].filter((name) => !taken.has(name));
@@ -102,7 +107,7 @@ function secureChains(set: ResourceSet, place: GatewayPlace, servers: readonly B
     const statPrefix = `gateway_${place.port}_${server.name}`;
     if (tls.mode === 'passthrough') {
       for (const { serverNames, clusters } of tlsClusters(place, bound)) {
-        add(serverNames, tcpChain(settings, statPrefix, clusters));
+        add(serverNames, tcpChain(settings, statPrefix, clusters, tcpOptions));
       }
       continue;
     }
@@ -112,7 +117,8 @@ function secureChains(set: ResourceSet, place: GatewayPlace, servers: readonly B
     const hosts = server.hosts.map(({ host }) => host);
     if (speaks === 'tcp') {
       const clusters = tcpClusters(place, [bound]);
-      if (clusters.length > 0) add(hosts, { ...tcpChain(settings, statPrefix, clusters), transportSocket });
+      if (clusters.length > 0)
+        add(hosts, { ...tcpChain(settings, statPrefix, clusters, tcpOptions), transportSocket });
       continue;
     }
     const routes = resourceNames.routeConfigurationName({

@@ -8,7 +8,7 @@ import { duration } from './proto-values.js';
 import type { ExplicitPorts, ProxyView } from './proxy-view.js';
 import type { ResourceSet } from './resource-set.js';
 import { inboundCluster } from './translate-cluster.js';
-import { requestGuards } from './request-guards.js';
+import { connectionGuards, requestGuards } from './request-guards.js';
 import { httpChain, listenerOf, tcpChain, tlsInspector, type ListenerParts } from './translate-listener.js';
 import { chainSettings } from './translate-telemetry.js';
 import { inboundRetryPolicy } from './translate-retries.js';
@@ -24,7 +24,6 @@ export function addInbound(
 ): void {
   const settings = chainSettings(model, view, 'inbound');
   const modes = peerModesOf(model.peerAuthentications, view);
-  const guards = requestGuards(model, view);
   for (const { name, port, listen, application } of explicit.inbound) {
     const found = servicePortOf(model, view, name, port, application);
     const protocol = found?.port.protocol ?? portProtocol({ name });
@@ -34,10 +33,13 @@ export function addInbound(
     set.addCluster(cluster);
     const statPrefix = `inbound_${application}`;
     const routeName = resourceNames.routeConfigurationName({ kind: 'inbound', port: application });
+    const guarded = { model, subject: view, port };
     const chain =
       speaks === 'http'
-        ? httpChain(settings, statPrefix, routeName, guards)
-        : tcpChain(settings, statPrefix, [{ name: clusterName, weight: 1 }]);
+        ? httpChain(settings, statPrefix, routeName, requestGuards(guarded))
+        : tcpChain(settings, statPrefix, [{ name: clusterName, weight: 1 }], {
+            guards: connectionGuards(guarded),
+          });
     const parts = acceptedConnections(
       chain,
       peerModeAt(modes, port),

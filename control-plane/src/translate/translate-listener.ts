@@ -17,6 +17,12 @@ export interface ListenerParts {
   readonly listenerFilters?: readonly envoy.config.listener.v3.IListenerFilter[];
 }
 
+/** What a chain for TCP may have beside its clusters. */
+export interface TcpChainOptions {
+  readonly guards?: readonly envoy.config.listener.v3.IFilter[];
+  readonly idleTimeoutMs?: number | undefined;
+}
+
 /** A listener on a port. */
 export function listenerOf(
   side: ListenerSide,
@@ -50,12 +56,15 @@ export function httpChain(
   };
 }
 
-/** Connections whose bytes are passed on, to clusters by weight. `idleTimeoutMs`: undefined leaves it to the proxy. */
+/**
+ * Connections whose bytes are passed on, to clusters by weight. `guards` are filters that may refuse one, in order;
+ * `idleTimeoutMs` undefined leaves it to the proxy.
+ */
 export function tcpChain(
   settings: ChainSettings,
   statPrefix: string,
   clusters: readonly { readonly name: string; readonly weight: number }[],
-  idleTimeoutMs?: number,
+  { guards = [], idleTimeoutMs }: TcpChainOptions = {},
 ): FilterChain {
   const [only] = clusters;
   const target =
@@ -64,6 +73,7 @@ export function tcpChain(
       : { weightedClusters: { clusters: clusters.map(({ name, weight }) => ({ name, weight })) } };
   return {
     filters: [
+      ...guards,
       ...settings.tcpFilters,
       {
         name: 'envoy.filters.network.tcp_proxy',

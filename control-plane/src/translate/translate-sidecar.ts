@@ -82,7 +82,9 @@ function addOutbound(
     const { traffic } = scope.policyFor(service);
     const { connectionPool } = traffic.portLevel?.get(port.number) ?? traffic;
     const clusters = tcpClusters(scope, service, port);
-    const filterChains = [tcpChain(settings, statPrefix, clusters, connectionPool?.idleTimeoutMs)];
+    const filterChains = [
+      tcpChain(settings, statPrefix, clusters, { idleTimeoutMs: connectionPool?.idleTimeoutMs }),
+    ];
     set.addListener(listenerOf('outbound', bindAddress, listen, { filterChains }));
     return;
   }

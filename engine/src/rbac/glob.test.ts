@@ -10,7 +10,12 @@ describe('a glob', () => {
       fc.stringMatching(/^[ab/]{0,3}$/),
       fc.constantFrom('.*', '.+', '\\.', '.*.*', '.+.*'),
     );
-    const source = fc.array(piece, { maxLength: 6 }).map((pieces) => pieces.join(''));
+    const start = fc.constantFrom('', '', '[^/]+', 'a[^/]+', '/[^/]+/', 'a/[^/]+/b');
+    const source = fc
+      .tuple(start, fc.array(piece, { maxLength: 6 }))
+      .map(([first, pieces]) => first + pieces.join(''))
+      // Gaps that follow each other are more than a glob.
+      .filter((text) => !/\]\+\./.test(text));
     fc.assert(
       fc.property(source, fc.stringMatching(/^[ab/.]{0,12}$/), (regex, text) => {
         const glob = Glob.parse(regex);
@@ -26,6 +31,10 @@ describe('a glob', () => {
       'a|b',
       '(a)',
       '[ab]',
+      '.*[^/]+',
+      '[^/]+.*',
+      '[^/]*',
+      '[^/]+[^/]+',
       'a*',
       'a+',
       'a?',
@@ -44,6 +53,13 @@ describe('a glob', () => {
   });
 
   it('is read from what Istio writes for namespaces and any value', () => {
-    for (const regex of ['.+', '.*/ns/foo/.*', 'spiffe://.*/sa/bar']) assert.ok(Glob.parse(regex), regex);
+    for (const regex of [
+      '.+',
+      '.*/ns/foo/.*',
+      'spiffe://.*/sa/bar',
+      'spiffe://[^/]+/ns/foo/.+',
+      'spiffe://[^/]+/ns/foo/sa/b\\.c',
+    ])
+      assert.ok(Glob.parse(regex), regex);
   });
 });

@@ -55,6 +55,10 @@ export const formats: Readonly<Record<string, (text: string) => boolean | string
   },
   'port-number': (text) => /^[1-9]\d{0,4}$/.test(text) && Number(text) <= 65_535,
   'prometheus-label': (text) => /^[a-zA-Z_][a-zA-Z0-9_]{0,127}$/.test(text),
+  'service-account': (text) => {
+    const parts = text.split('/');
+    return parts.length <= 2 && parts.every(isDnsName);
+  },
   'header-name': (text) => token.test(text),
   duration: (text) => {
     const ms = parseDurationMs(text);

@@ -1,4 +1,5 @@
 import type { MeshKind } from '../../model/mesh-resource.js';
+import { authorizationPolicySchema } from './authorization-policy.js';
 import { destinationRuleSchema } from './destination-rule.js';
 import { gatewaySchema, kubernetesGatewaySchema } from './gateway.js';
 import { httpRouteSchema } from './http-route.js';
@@ -24,6 +25,7 @@ export const schemas: Readonly<Record<MeshKind, Schema>> = {
   Gateway: gatewaySchema,
   KubernetesGateway: kubernetesGatewaySchema,
   HTTPRoute: httpRouteSchema,
+  AuthorizationPolicy: authorizationPolicySchema,
   PeerAuthentication: peerAuthenticationSchema,
   RequestAuthentication: requestAuthenticationSchema,
   Telemetry: telemetrySchema,
