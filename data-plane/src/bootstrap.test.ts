@@ -198,7 +198,7 @@ static_resources:
     const expected: readonly RegExp[] = [
       /^1: node\.idd: unknown field .*did you mean id/,
       /^3: admin\.address\.socket_address\.port_value: expected 0 to 65535, found 70000$/,
-      /^5: static_resources\.secrets: /,
+      /^5: static_resources\.secrets\[0\]: one of tls_certificate/,
       /^16: static_resources\.listeners\[0\]\.filter_chains\[0\]\.filters\[0\]\.typed_config\.idle_timeout: expected a duration/,
       /^19: static_resources\.clusters\[0\]\.type: .*did you mean STATIC/,
       /^20: static_resources\.clusters\[1\]\.name: a second cluster/,

@@ -89,6 +89,7 @@ export async function loadBootstrap(
     adminAddress: bootstrap.adminAddress,
     listeners: bootstrap.listeners,
     clusters: bootstrap.clusters,
+    secrets: bootstrap.secrets,
     ads: bootstrap.ads,
     logLevel: commandLine.logLevel,
     adminAddressPath: commandLine.adminAddressPath,

@@ -7,12 +7,14 @@ import { AccessLogFiles } from './access-log/access-log-files.js';
 import type { ServerState } from './admin/pages/server.js';
 import type { AdminServer } from './admin/admin-server.js';
 import type { BootstrapConfig } from './bootstrap.js';
+import { staticTarget } from './bootstrap/ads-config.js';
 import { createClusterManager, type ApplyProblem, type ClusterManager } from './cluster/cluster-manager.js';
 import type { DiscoveredResources } from './discovered-resources.js';
 import type { ProxyIdentity } from './identity/proxy-identity.js';
 import { createListenerManager, type ListenerManager } from './listener/listener-manager.js';
 import { IstioTelemetry } from './stats/istio/istio-telemetry.js';
 import { LabelledMetrics } from './stats/istio/labelled-metrics.js';
+import { ProxyTls } from './server/proxy-tls.js';
 import { ServerStats } from './stats/server-stats.js';
 import { StatsStore } from './stats/stats-store.js';
 import { VERSION } from './version.js';
@@ -43,6 +45,9 @@ export interface ReadySummary {
 /** How long discovery waits for the first certificate; usually it comes within a tenth of it. */
 const FIRST_CERTIFICATE_MS = 500;
 
+/** Where Istio's proxies get their certificates from. */
+const SDS_CLUSTER = 'sds-grpc';
+
 const NOTHING_DISCOVERED: DiscoveredResources = { versionInfo: '', held: [], refused: [] };
 
 /**
@@ -69,6 +74,7 @@ export class Server {
   #clusters: ClusterManager | undefined;
   #listeners: ListenerManager | undefined;
   #identity: ProxyIdentity | undefined;
+  #tls: ProxyTls | undefined;
   #xds: XdsClient | undefined;
   #admin: AdminServer | undefined;
   #state: ServerState = 'PRE_INITIALIZING';
@@ -122,11 +128,14 @@ export class Server {
       this.#log.warn('a part of the bootstrap has no effect', { warning });
     this.#identity = await this.#createIdentity();
     this.#identity?.start();
-    this.#xds = await this.#createXds();
+    const tls = this.#createTls();
+    this.#tls = tls;
+    this.#xds = await this.#createXds(tls);
     const clusters = createClusterManager({
       ...common,
       log: this.#log.child('cluster'),
       configSource: this.#xds,
+      tls: () => tls.transports,
     });
     this.#clusters = clusters;
     this.#accessLogs = new AccessLogFiles({
@@ -142,6 +151,7 @@ export class Server {
       configSource: this.#xds,
       formatContext: config.formatContext,
       telemetry: this.#telemetry,
+      tls: () => tls.transports,
       drainTimeMs: config.drainTimeMs,
       heldSockets: this.#heldSockets,
     });
@@ -149,9 +159,10 @@ export class Server {
     this.#state = 'INITIALIZING';
     await this.#startAdmin(clusters, listeners);
 
-    // A control plane's cluster is for gRPC's own library, and need not be one that requests can use.
-    const controlPlane = config.ads?.target.name;
-    refuseProblems(clusters.apply(config.clusters, []).filter((one) => one.resource !== controlPlane));
+    await tls.loadFor([...config.clusters, ...config.listeners]);
+    // The clusters of a control plane and of an agent are for gRPC's own library, and need not be ones that requests can use.
+    const forGrpc = [config.ads?.target.name, SDS_CLUSTER];
+    refuseProblems(clusters.apply(config.clusters, []).filter((one) => !forGrpc.includes(one.resource)));
     // Without a control plane nothing more comes: listeners open when their clusters are warm.
     if (this.#xds === undefined) await new Promise<void>((resolve) => clusters.onReady(resolve));
     refuseProblems(await listeners.apply(config.listeners, []));
@@ -173,7 +184,22 @@ export class Server {
       // The stream then begins with the certificate at once, and not with the join token first.
       await identity?.settled(FIRST_CERTIFICATE_MS);
       identity?.onCertificate(() => xds.reconnect());
-      xds.start({ clusters, listeners });
+      xds.start({
+        clusters: {
+          apply: async (added, removed) => {
+            await tls.loadFor(added);
+            return clusters.apply(added, removed);
+          },
+          onReady: (callback) => clusters.onReady(callback),
+        },
+        listeners: {
+          apply: async (added, removed) => {
+            await tls.loadFor(added);
+            return listeners.apply(added, removed);
+          },
+          onReady: (callback) => listeners.onReady(callback),
+        },
+      });
     }
   }
 
@@ -234,6 +260,7 @@ export class Server {
     await this.#xds?.keepLastGood();
     this.#xds?.close();
     this.#identity?.stop();
+    this.#tls?.close();
     await this.#listeners?.close();
     this.#clusters?.close();
     await this.#admin?.close();
@@ -254,7 +281,33 @@ export class Server {
     });
   }
 
-  async #createXds(): Promise<XdsClient | undefined> {
+  #createTls(): ProxyTls {
+    const { secrets, clusters, node, formatContext, ads } = this.#config;
+    return new ProxyTls({
+      clock: this.#clock,
+      random: this.#random,
+      log: this.#log.child('tls'),
+      stats: this.#stats,
+      node,
+      environment: formatContext.environment ?? (() => undefined),
+      secrets,
+      inProcess: this.#identity?.secrets,
+      watchByAds:
+        ads === undefined
+          ? undefined
+          : (name, watcher) =>
+              (this.#xds as XdsClient).watchSecret(name, {
+                onUpdate: (config) => watcher.onUpdate(config),
+                onAbsent: () => watcher.onRemoved(),
+              }),
+      sdsTarget: (name) => {
+        const cluster = clusters.find((one) => one.name === name);
+        return cluster && staticTarget(cluster);
+      },
+    });
+  }
+
+  async #createXds(tls: ProxyTls): Promise<XdsClient | undefined> {
     const { ads, node, stateDirectory } = this.#config;
     if (ads === undefined) return undefined;
     const [{ XdsClient }, { createGrpcTransport }, { LastGoodStore }] = await Promise.all([
@@ -283,6 +336,7 @@ export class Server {
       listeners: ads.listeners,
       clusters: ads.clusters,
       initialFetchTimeoutMs: ads.initialFetchTimeoutMs,
+      checkSecret: (secret) => tls.problemOf(secret),
       lastGood:
         stateDirectory === undefined
           ? undefined

@@ -115,18 +115,25 @@ function translateTarget(
     findings.problem(at, `cluster "${clusterName}" ${why}`);
     return undefined;
   }
-  const uri = targetUri(cluster);
-  if (uri === undefined) {
+  const target = staticTarget(cluster);
+  if (target === undefined) {
     findings.problem(
       at,
       `cluster "${clusterName}" has no fixed addresses: it must be STATIC, STRICT_DNS or LOGICAL_DNS`,
     );
     return undefined;
   }
-  // Envoy sends the cluster's name; not every name is an authority.
-  const defaultAuthority = /^[\w.-]+(?::\d+)?$/.test(clusterName) ? clusterName : '';
   const security = securityOf(cluster, at, findings);
-  return { name: clusterName, uri, authority: authority === '' ? defaultAuthority : authority, security };
+  return { ...target, ...(authority === '' ? {} : { authority }), security };
+}
+
+/** Where gRPC reaches a static cluster, in plain text; undefined where its endpoints are not fixed. */
+export function staticTarget(cluster: ClusterConfig): AdsTarget | undefined {
+  const uri = targetUri(cluster);
+  if (uri === undefined) return undefined;
+  // Envoy sends the cluster's name; not every name is an authority.
+  const authority = /^[\w.-]+(?::\d+)?$/.test(cluster.name) ? cluster.name : '';
+  return { name: cluster.name, uri, authority, security: 'none' };
 }
 
 /** TLS to the control plane is by the workload's own certificate, under the names that Istio's proxies have for it. */

@@ -1,5 +1,11 @@
 import type { LogLevel } from '@heddle/common';
-import type { AddressConfig, ClusterConfig, FormatContext, ListenerConfig } from '@heddle/engine';
+import type {
+  AddressConfig,
+  ClusterConfig,
+  FormatContext,
+  ListenerConfig,
+  SecretConfig,
+} from '@heddle/engine';
 import type { envoy } from '@heddle/xds-protos';
 import type { IdentityConfig } from './identity-config.js';
 
@@ -11,6 +17,8 @@ export interface BootstrapConfig {
   readonly adminAddress: AddressConfig | undefined;
   readonly listeners: readonly ListenerConfig[];
   readonly clusters: readonly ClusterConfig[];
+  /** Certificates and trust that contexts refer to by name alone. */
+  readonly secrets: readonly SecretConfig[];
   /** undefined: everything is static. */
   readonly ads: AdsConfig | undefined;
   readonly logLevel: LogLevel;

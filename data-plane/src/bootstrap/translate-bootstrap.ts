@@ -1,9 +1,13 @@
 import {
   translateCluster,
   translateListener,
+  translateSecret,
   type AddressConfig,
   type ClusterConfig,
+  type CommonTlsConfig,
   type ListenerConfig,
+  type SecretConfig,
+  type SecretReferenceConfig,
   type Translated,
 } from '@heddle/engine';
 import { envoy, fromJson, unknownFieldsOf, type ProtoProblem } from '@heddle/xds-protos';
@@ -19,6 +23,7 @@ export interface TranslatedBootstrap {
   readonly adminAddress: AddressConfig | undefined;
   readonly listeners: readonly ListenerConfig[];
   readonly clusters: readonly ClusterConfig[];
+  readonly secrets: readonly SecretConfig[];
   readonly ads: AdsConfig | undefined;
 }
 
@@ -64,6 +69,16 @@ export function translateBootstrap(json: unknown): {
     }
     if (config !== undefined) listeners.set(listener.name, config);
   }
+  const secrets = new Map<string, SecretConfig>();
+  for (const [i, secret] of (message.staticResources?.secrets ?? []).entries()) {
+    const path = `static_resources.secrets[${i}]`;
+    const config = take(secret.name, path, translateSecret(secret), findings);
+    if (secrets.has(secret.name)) {
+      findings.problem(`${path}.name`, `a second secret is named "${secret.name}"`);
+    }
+    if (config !== undefined) secrets.set(secret.name, config);
+  }
+  checkSecrets(clusters, listeners, secrets, findings);
   const ads = translateAdsConfig(message, clusters, findings);
   checkReferences(clusters, listeners, ads, findings);
   return {
@@ -72,6 +87,7 @@ export function translateBootstrap(json: unknown): {
       adminAddress: translateAdminAddress(message, findings),
       listeners: [...listeners.values()],
       clusters: [...clusters.values()],
+      secrets: [...secrets.values()],
       ads,
     },
     findings,
@@ -92,6 +108,45 @@ function take<T>(
     return !unread.some((one) => one === at || one.startsWith(`${at}.`) || one.startsWith(`${at}[`));
   });
   return findings.take<T>(name, path, { ok: false, problems });
+}
+
+/** A context that refers to a secret of the bootstrap which is not there would never work. */
+function checkSecrets(
+  clusters: ReadonlyMap<string, ClusterConfig>,
+  listeners: ReadonlyMap<string, ListenerConfig>,
+  secrets: ReadonlyMap<string, SecretConfig>,
+  findings: BootstrapFindings,
+): void {
+  const check = (path: string, what: string, socket: { readonly kind: 'raw' } | CommonTlsConfig): void => {
+    if (socket.kind === 'raw') return;
+    for (const { name, source } of secretReferences(socket)) {
+      if (source.kind !== 'static' || secrets.has(name) || findings.isRefused(name)) continue;
+      findings.problem(
+        path,
+        `${what} needs the secret "${name}", which is not among static_resources.secrets`,
+      );
+    }
+  };
+  for (const cluster of clusters.values()) {
+    for (const { transportSocket } of [cluster, ...(cluster.transportSocketMatches ?? [])]) {
+      check('static_resources.clusters', `cluster "${cluster.name}"`, transportSocket);
+    }
+  }
+  for (const listener of listeners.values()) {
+    for (const chain of [...listener.filterChains, listener.defaultFilterChain]) {
+      if (chain !== undefined) {
+        check('static_resources.listeners', `listener "${listener.name}"`, chain.transportSocket);
+      }
+    }
+  }
+}
+
+function secretReferences(context: CommonTlsConfig): readonly SecretReferenceConfig[] {
+  const { certificates, validation } = context;
+  return [
+    ...certificates.flatMap((one) => (one.kind === 'fetched' ? [one.secret] : [])),
+    ...(validation?.fetched === undefined ? [] : [validation.fetched]),
+  ];
 }
 
 /** A reference to xDS without an xDS server would wait for ever. */
@@ -156,9 +211,6 @@ function translateAdminAddress(message: Bootstrap, findings: BootstrapFindings):
 }
 
 function reportUnsupported(message: Bootstrap, findings: BootstrapFindings): void {
-  if ((message.staticResources?.secrets.length ?? 0) > 0) {
-    findings.problem('static_resources.secrets', 'secrets are not supported yet, as TLS is not');
-  }
   findings.ignored('hds_config', message.hdsConfig !== null);
   findings.ignored('flags_path', message.flagsPath !== '');
   findings.ignored('stats_sinks', message.statsSinks.length > 0);

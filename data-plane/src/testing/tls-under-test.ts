@@ -227,4 +227,4 @@ export async function startTlsServer(
   };
 }
 
-export { forgeRoot, uriName, type ForgedCertificate, type ForgeOptions };
+export { forgeCertificate, forgeRoot, uriName, type ForgedCertificate, type ForgeOptions };

@@ -1,6 +1,6 @@
 import type * as grpcJs from '@grpc/grpc-js';
 import type { ChannelCredentials, ChannelOptions, Client, ClientDuplexStream, Metadata } from '@grpc/grpc-js';
-import { adsService } from '@heddle/xds-protos';
+import { adsService, sdsService } from '@heddle/xds-protos';
 import type { AdsTarget } from '../bootstrap/bootstrap-config.js';
 import type {
   AdsStream,
@@ -34,6 +34,8 @@ export interface GrpcTransportOptions {
   readonly security?: (() => TransportSecurity) | undefined;
   /** The control plane does not take what we prove who we are with. */
   readonly onUnauthenticated?: (() => void) | undefined;
+  /** Aggregated discovery, or secrets alone. Default `ads`. */
+  readonly service?: 'ads' | 'sds';
   /** Larger answers end the stream. Default 64 MiB. */
   readonly maxAnswerBytes?: number;
 }
@@ -81,8 +83,7 @@ function openStream(
     });
     const metadata = security?.metadata.clone() ?? new grpc.Metadata();
     for (const [name, value] of options.metadata) metadata.add(name, value);
-    const method =
-      variant === 'delta' ? adsService.DeltaAggregatedResources : adsService.StreamAggregatedResources;
+    const method = methodOf(options.service ?? 'ads', variant);
     call = client.makeBidiStreamRequest(
       method.path,
       method.requestSerialize as (message: DiscoveryRequest | DeltaDiscoveryRequest) => Buffer,
@@ -109,4 +110,9 @@ function openStream(
     pause: (paused) => void (paused ? call?.pause() : call?.resume()),
     close: () => finish(undefined),
   };
+}
+
+function methodOf(service: 'ads' | 'sds', variant: AdsVariant) {
+  if (service === 'sds') return variant === 'delta' ? sdsService.DeltaSecrets : sdsService.StreamSecrets;
+  return variant === 'delta' ? adsService.DeltaAggregatedResources : adsService.StreamAggregatedResources;
 }

@@ -3,10 +3,12 @@ import {
   translateClusterLoadAssignment,
   translateListener,
   translateRouteConfiguration,
+  translateSecret,
   type ClusterConfig,
   type EndpointsConfig,
   type ListenerConfig,
   type RouteConfig,
+  type SecretConfig,
   type Translated,
 } from '@heddle/engine';
 import { envoy, typeUrls } from '@heddle/xds-protos';
@@ -50,3 +52,17 @@ export const routesType: ResourceType<RouteConfig> = {
   fullSet: false,
   translate: (bytes) => translateRouteConfiguration(envoy.config.route.v3.RouteConfiguration.decode(bytes)),
 };
+
+/** `check` says what keeps a secret from being used, in words that hold nothing of it. */
+export function secretsType(check: (secret: SecretConfig) => string | undefined): ResourceType<SecretConfig> {
+  return {
+    typeUrl: typeUrls.secret,
+    noun: 'secret',
+    fullSet: false,
+    translate: (bytes) => {
+      const translated = translateSecret(envoy.extensions.transport_sockets.tls.v3.Secret.decode(bytes));
+      const problem = translated.ok ? check(translated.value) : undefined;
+      return problem === undefined ? translated : { ok: false, problems: [{ path: '', message: problem }] };
+    },
+  };
+}

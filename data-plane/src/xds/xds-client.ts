@@ -1,5 +1,11 @@
 import { Backoff, type Clock, type Logger, type Random, type Timer } from '@heddle/common';
-import type { ClusterConfig, EndpointsConfig, ListenerConfig, RouteConfig } from '@heddle/engine';
+import type {
+  ClusterConfig,
+  EndpointsConfig,
+  ListenerConfig,
+  RouteConfig,
+  SecretConfig,
+} from '@heddle/engine';
 import { typeUrls, type envoy } from '@heddle/xds-protos';
 import type { ConfigSource, ResourceSubscription, ResourceWatcher } from '../config-source.js';
 import type { DiscoveredResources } from '../discovered-resources.js';
@@ -16,13 +22,16 @@ import type { LastGood, LastGoodStore } from './last-good-store.js';
 import { nackText } from './nack-text.js';
 import { NamedWatches } from './named-watches.js';
 import type { ResourceProblem, ResourceUpdate } from './resource-set.js';
-import { clusterType, endpointsType, listenerType, routesType } from './resource-type.js';
+import { clusterType, endpointsType, listenerType, routesType, secretsType } from './resource-type.js';
 import { TypeSession } from './type-session.js';
 
 /** What is applied somewhere. The two managers are of this form. */
 export interface ConfigTargets {
   readonly clusters: {
-    apply(added: readonly ClusterConfig[], removed: readonly string[]): readonly ResourceProblem[];
+    apply(
+      added: readonly ClusterConfig[],
+      removed: readonly string[],
+    ): Promise<readonly ResourceProblem[]> | readonly ResourceProblem[];
     onReady(callback: () => void): void;
   };
   readonly listeners: {
@@ -47,7 +56,9 @@ export interface XdsClientOptions {
   readonly clusters: boolean;
   /** How long listeners wait for the first clusters. Default 15 s; 0: without end. */
   readonly initialFetchTimeoutMs?: number;
-  /** Without one nothing is kept. */
+  /** What keeps a secret from being used; undefined: nothing. */
+  readonly checkSecret?: (secret: SecretConfig) => string | undefined;
+  /** Without one nothing is kept. Secrets are never kept. */
   readonly lastGood?: LastGoodStore | undefined;
   /** How long the control plane may take to answer before the last good configuration stands in. Default 1 s. */
   readonly lastGoodDelayMs?: number;
@@ -77,6 +88,7 @@ export class XdsClient implements ConfigSource {
   readonly #endpoints: DiscoveredType<EndpointsConfig>;
   readonly #listeners: DiscoveredType<ListenerConfig>;
   readonly #routes: DiscoveredType<RouteConfig>;
+  readonly #secrets: DiscoveredType<SecretConfig>;
   /** In the order in which requests are sent. */
   readonly #types: readonly DiscoveredType<unknown>[];
   readonly #connected: Gauge;
@@ -110,9 +122,11 @@ export class XdsClient implements ConfigSource {
     this.#endpoints = new DiscoveredType(endpointsType, clock);
     this.#listeners = new DiscoveredType(listenerType, clock);
     this.#routes = new DiscoveredType(routesType, clock);
+    this.#secrets = new DiscoveredType(secretsType(options.checkSecret ?? (() => undefined)), clock);
     this.#endpoints.watches = this.#watchesOf(this.#endpoints);
     this.#routes.watches = this.#watchesOf(this.#routes);
-    this.#types = [this.#clusters, this.#endpoints, this.#listeners, this.#routes];
+    this.#secrets.watches = this.#watchesOf(this.#secrets);
+    this.#types = [this.#clusters, this.#endpoints, this.#listeners, this.#routes, this.#secrets];
     this.#listenersOpen = !options.clusters;
     this.#connected = stats.gauge('control_plane.connected_state');
     this.#counters = new Map([
@@ -120,6 +134,7 @@ export class XdsClient implements ConfigSource {
       [typeUrls.listener, updateCounters(stats, 'listener_manager.lds')],
       [typeUrls.clusterLoadAssignment, updateCounters(stats, 'xds.eds')],
       [typeUrls.routeConfiguration, updateCounters(stats, 'xds.rds')],
+      [typeUrls.secret, updateCounters(stats, 'xds.sds')],
     ]);
   }
 
@@ -156,6 +171,11 @@ export class XdsClient implements ConfigSource {
     initialFetchTimeoutMs?: number,
   ): ResourceSubscription {
     return this.#watch(this.#routes, name, watcher, initialFetchTimeoutMs);
+  }
+
+  /** One secret. Whoever needs it waits for it as long as it likes. */
+  watchSecret(name: string, watcher: ResourceWatcher<SecretConfig>): ResourceSubscription {
+    return this.#watch(this.#secrets, name, watcher, 0);
   }
 
   /** Calls back once, when listeners and clusters were answered, applied and are warm; at once when that is so. */
@@ -220,6 +240,7 @@ export class XdsClient implements ConfigSource {
     this.#timers.clear();
     this.#endpoints.watches?.close();
     this.#routes.watches?.close();
+    this.#secrets.watches?.close();
     this.#options.lastGood?.close();
   }
 
@@ -389,6 +410,7 @@ export class XdsClient implements ConfigSource {
     if (!this.#takingOver) {
       this.#endpoints.prune();
       this.#routes.prune();
+      this.#secrets.prune();
     }
     if (this.#stream === undefined) return;
     for (const type of this.#types) {
@@ -440,6 +462,8 @@ export class XdsClient implements ConfigSource {
         );
       case typeUrls.clusterLoadAssignment:
         return this.#applyNamed(this.#endpoints, update, warnings);
+      case typeUrls.secret:
+        return this.#applyNamed(this.#secrets, update, warnings);
       default:
         return this.#applyNamed(this.#routes, update, warnings);
     }
@@ -549,13 +573,16 @@ export class XdsClient implements ConfigSource {
     if (!this.#ready || this.#lastGoodInUse || this.#lastGoodKept) return;
     this.#options.lastGood?.save(() => ({
       writtenAtMs: this.#options.clock.nowMs(),
-      types: this.#types.map((type) => ({
-        typeUrl: type.typeUrl,
-        version: type.acceptedVersion,
-        resources: type.resources
-          .held()
-          .map(({ name, version, bytes }) => ({ name, version, typeUrl: type.typeUrl, bytes })),
-      })),
+      // Private keys are not written to any disk.
+      types: this.#types
+        .filter((type) => type !== this.#secrets)
+        .map((type) => ({
+          typeUrl: type.typeUrl,
+          version: type.acceptedVersion,
+          resources: type.resources
+            .held()
+            .map(({ name, version, bytes }) => ({ name, version, typeUrl: type.typeUrl, bytes })),
+        })),
     }));
   }
 }

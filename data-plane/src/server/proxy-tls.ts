@@ -1,0 +1,173 @@
+import type { Clock, Logger, Random } from '@heddle/common';
+import type { ClusterConfig, ListenerConfig, SecretConfig } from '@heddle/engine';
+import type { envoy } from '@heddle/xds-protos';
+import type { AdsTarget } from '../bootstrap/bootstrap-config.js';
+import type { StatsStore } from '../stats/stats-store.js';
+import type { SecretConfigSource } from '../tls/configured-secrets.js';
+import type { DataSources } from '../tls/data-sources.js';
+import type { SecretSource } from '../tls/secret-source.js';
+import type { TlsTransports } from '../tls/transport.js';
+import type { SdsClient } from '../xds/sds-client.js';
+
+export interface ProxyTlsOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly stats: StatsStore;
+  readonly node: envoy.config.core.v3.Node;
+  readonly environment: (name: string) => string | undefined;
+  /** The bootstrap's. */
+  readonly secrets: readonly SecretConfig[];
+  /** The workload's own identity, if this process has it. */
+  readonly inProcess: SecretSource | undefined;
+  /** Secrets of the control plane's stream, if there is one. */
+  readonly watchByAds: SecretConfigSource['watch'] | undefined;
+  /** Where the SDS of a static cluster listens; undefined where there is no such cluster. */
+  readonly sdsTarget: (cluster: string) => AdsTarget | undefined;
+}
+
+/** What is loaded with the first context. */
+interface Loaded {
+  readonly transports: TlsTransports;
+  readonly sources: DataSources;
+  readonly problemOf: (secret: SecretConfig) => string | undefined;
+}
+
+/**
+ * TLS of one proxy: where its secrets come from, and the transport sockets made of them.
+ *
+ * Nothing of it is loaded before the first listener or cluster asks for TLS.
+ */
+export class ProxyTls {
+  readonly #options: ProxyTlsOptions;
+  readonly #sdsClients = new Map<string, SdsClient>();
+  #loading: Promise<void> | undefined;
+  #loaded: Loaded | undefined;
+
+  constructor(options: ProxyTlsOptions) {
+    this.#options = options;
+  }
+
+  /** undefined before `loadFor` found that it is needed. */
+  get transports(): TlsTransports | undefined {
+    return this.#loaded?.transports;
+  }
+
+  /** What keeps a secret from being used. Nobody asks for secrets before there are contexts. */
+  problemOf(secret: SecretConfig): string | undefined {
+    return this.#loaded?.problemOf(secret);
+  }
+
+  /** Makes ready what these ask for. */
+  async loadFor(configs: readonly (ListenerConfig | ClusterConfig)[]): Promise<void> {
+    if (this.#loaded !== undefined || !configs.some(usesTls)) return;
+    this.#loading ??= this.#load();
+    await this.#loading;
+  }
+
+  close(): void {
+    for (const client of this.#sdsClients.values()) client.close();
+    this.#sdsClients.clear();
+  }
+
+  async #load(): Promise<void> {
+    const [transports, registry, configured, dataSources, sds] = await Promise.all([
+      import('../tls/create-tls-transports.js'),
+      import('../tls/secret-registry.js'),
+      import('../tls/configured-secrets.js'),
+      import('../tls/data-sources.js'),
+      import('../xds/sds-client.js'),
+    ]);
+    const { clock, log, stats, environment, inProcess, watchByAds } = this.#options;
+    const sources = new dataSources.DataSources({ clock, environment });
+    const problemOf = (secret: SecretConfig): string | undefined => {
+      const reading = configured.readSecret(secret, sources);
+      return reading.ok ? undefined : reading.problem;
+    };
+    const secretsOf = (configs: SecretConfigSource): SecretSource =>
+      new configured.ConfiguredSecrets(configs, sources, log);
+    const byCluster = new Map<string, SecretSource>();
+    this.#loaded = {
+      sources,
+      problemOf,
+      transports: transports.createTlsTransports({
+        clock,
+        log,
+        stats,
+        sources,
+        registry: new registry.SecretRegistry({
+          inProcess,
+          fixed: secretsOf(fixedSecrets(this.#options.secrets)),
+          ads: watchByAds && secretsOf({ claims: () => true, watch: watchByAds }),
+          grpc: (cluster) => {
+            let source = byCluster.get(cluster);
+            if (source !== undefined) return source;
+            const client = this.#sdsClient(cluster, sds.SdsClient, problemOf);
+            if (client === undefined) return undefined;
+            source = secretsOf({
+              claims: () => true,
+              watch: (name, watcher) => client.watch(name, watching(watcher)),
+            });
+            byCluster.set(cluster, source);
+            return source;
+          },
+        }),
+      }),
+    };
+  }
+
+  #sdsClient(
+    cluster: string,
+    Client: typeof SdsClient,
+    checkSecret: (secret: SecretConfig) => string | undefined,
+  ): SdsClient | undefined {
+    const target = this.#options.sdsTarget(cluster);
+    if (target === undefined) return undefined;
+    const { clock, random, log, stats, node } = this.#options;
+    const client = new Client({
+      clock,
+      random,
+      log,
+      stats,
+      name: cluster,
+      node,
+      variant: 'sotw',
+      checkSecret,
+      transport: async () => {
+        const { createGrpcTransport } = await import('../xds/grpc-transport.js');
+        return createGrpcTransport({ target, metadata: [], service: 'sds' });
+      },
+    });
+    this.#sdsClients.set(cluster, client);
+    return client;
+  }
+}
+
+type ConfigWatcher = Parameters<SecretConfigSource['watch']>[1];
+
+function watching(watcher: ConfigWatcher): Parameters<SdsClient['watch']>[1] {
+  return { onUpdate: (config) => watcher.onUpdate(config), onAbsent: () => watcher.onRemoved() };
+}
+
+function fixedSecrets(secrets: readonly SecretConfig[]): SecretConfigSource {
+  const byName = new Map(secrets.map((secret) => [secret.name, secret]));
+  return {
+    claims: (name) => byName.has(name),
+    watch: (name, watcher) => {
+      const secret = byName.get(name);
+      if (secret !== undefined) watcher.onUpdate(secret);
+      return { close: () => undefined };
+    },
+  };
+}
+
+function usesTls(config: ListenerConfig | ClusterConfig): boolean {
+  if ('filterChains' in config) {
+    return [...config.filterChains, config.defaultFilterChain].some(
+      (chain) => chain?.transportSocket.kind === 'tls',
+    );
+  }
+  return [config, ...(config.transportSocketMatches ?? [])].some(
+    ({ transportSocket }) => transportSocket.kind === 'tls',
+  );
+}
