@@ -2,6 +2,7 @@ import type { MeshResource } from './mesh-resource.js';
 import type { MeshSettings } from './mesh-settings.js';
 import { PolicyIndex, policyTargetOf, type PolicySubject, type PolicyTarget } from './policy-target.js';
 import type { MetricsSpec, TelemetrySpec } from './resource-specs.js';
+import { TELEMETRY_METRICS, type TelemetryMetric } from './telemetry-metrics.js';
 
 /** On whose side a proxy reports: inbound as the server, all else as the client. */
 export type TelemetryMode = 'client' | 'server';
@@ -39,25 +40,14 @@ export interface EffectiveTelemetry {
 
 /** What is changed of one metric. */
 export interface MetricOverride {
-  /** Istio's name, `REQUEST_COUNT`. */
-  readonly metric: string;
+  readonly metric: TelemetryMetric;
   readonly disabled: boolean;
   readonly removed: readonly string[];
   /** Label to expression, in order of names. */
   readonly set: Readonly<Record<string, string>>;
 }
 
-/** Every metric that a `Telemetry` may name and a proxy reports. */
-const METRICS = [
-  'REQUEST_COUNT',
-  'REQUEST_DURATION',
-  'REQUEST_SIZE',
-  'RESPONSE_SIZE',
-  'TCP_OPENED_CONNECTIONS',
-  'TCP_CLOSED_CONNECTIONS',
-  'TCP_SENT_BYTES',
-  'TCP_RECEIVED_BYTES',
-] as const;
+const METRICS = Object.keys(TELEMETRY_METRICS) as readonly TelemetryMetric[];
 
 const built = new WeakMap<MeshResource, Telemetry>();
 

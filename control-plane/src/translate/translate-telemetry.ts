@@ -2,6 +2,7 @@ import { canonicalService } from '@heddle/engine';
 import { io, packAny, stats, type envoy, type google } from '@heddle/xds-protos';
 import { CLUSTER_ID } from '../model/cluster-id.js';
 import type { Endpoint, MeshModel, Service } from '../model/mesh-model.js';
+import { TELEMETRY_METRICS } from '../model/telemetry-metrics.js';
 import { effectiveTelemetry, type MetricOverride } from '../model/telemetry.js';
 import type { ProxyView } from './proxy-view.js';
 
@@ -57,18 +58,6 @@ export function chainSettings(model: MeshModel, view: ProxyView, side: ListenerS
   };
 }
 
-/** What Prometheus calls Istio's metrics, without the prefix. */
-const PROMETHEUS_NAMES: Readonly<Record<string, string>> = {
-  REQUEST_COUNT: 'requests_total',
-  REQUEST_DURATION: 'request_duration_milliseconds',
-  REQUEST_SIZE: 'request_bytes',
-  RESPONSE_SIZE: 'response_bytes',
-  TCP_OPENED_CONNECTIONS: 'tcp_connections_opened_total',
-  TCP_CLOSED_CONNECTIONS: 'tcp_connections_closed_total',
-  TCP_SENT_BYTES: 'tcp_sent_bytes_total',
-  TCP_RECEIVED_BYTES: 'tcp_received_bytes_total',
-};
-
 function statsFilter(side: ListenerSide, overrides: readonly MetricOverride[]): NetworkFilter & HttpFilter {
   return {
     name: 'istio.stats',
@@ -76,7 +65,7 @@ function statsFilter(side: ListenerSide, overrides: readonly MetricOverride[]): 
       // What the application asks for is worth telling; what anybody asks a sidecar or a gateway for is not.
       disableHostHeaderFallback: side !== 'outbound',
       metrics: overrides.map(({ metric, disabled, removed, set }) => ({
-        name: PROMETHEUS_NAMES[metric] ?? metric,
+        name: TELEMETRY_METRICS[metric],
         drop: disabled,
         tagsToRemove: [...removed],
         dimensions: { ...set },

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { TcpProxyConfig, TrafficDirection } from '@heddle/engine';
-import { nodeMetadata, samplesOf, type Sample } from '../testing/istio-samples.js';
+import { DEFAULT_METRICS, nodeMetadata, samplesOf, type Sample } from '../testing/istio-samples.js';
 import {
   clusterConfig,
   endpoint,
@@ -114,7 +114,7 @@ describe('metrics of TCP connections', () => {
                 {
                   kind: 'istio-stats',
                   name: 'stats',
-                  config: { disableHostHeaderFallback: true, overrides: new Map() },
+                  config: DEFAULT_METRICS,
                 },
                 { kind: 'tcp-proxy', name: 'tcp', config: tcp },
               ],

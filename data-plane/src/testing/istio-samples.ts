@@ -1,3 +1,4 @@
+import type { HttpFilterConfig, IstioStatsConfig, PeerMetadataConfig } from '@heddle/engine';
 import type { google } from '@heddle/xds-protos';
 import type { LabelledMetrics } from '../stats/istio/labelled-metrics.js';
 import { Counter } from '../stats/stats-store.js';
@@ -38,4 +39,31 @@ export function nodeMetadata(
     ),
   });
   return struct(values);
+}
+
+/** What heddled asks of metrics: everything as it is. */
+export const DEFAULT_METRICS: IstioStatsConfig = { disableHostHeaderFallback: true, overrides: new Map() };
+
+/** The filters of a listener of a sidecar by which it tells who calls, and counts. */
+export function telemetryFilters(
+  direction: 'inbound' | 'outbound',
+  metrics: IstioStatsConfig = DEFAULT_METRICS,
+): readonly HttpFilterConfig[] {
+  const isInbound = direction === 'inbound';
+  const exchange: PeerMetadataConfig = {
+    readsRequests: isInbound,
+    readsResponses: !isInbound,
+    tellsCallers: isInbound,
+    tellsDestinations: isInbound ? 'no' : 'inside',
+  };
+  const filter = (name: string, type: string, config: unknown): HttpFilterConfig => ({
+    name,
+    typeUrl: `type.googleapis.com/${type}`,
+    config,
+    disabled: false,
+  });
+  return [
+    filter('istio.metadata_exchange', 'io.istio.http.peer_metadata.Config', exchange),
+    filter('istio.stats', 'stats.PluginConfig', metrics),
+  ];
 }

@@ -1,3 +1,4 @@
+import { TELEMETRY_METRICS } from '../../model/telemetry-metrics.js';
 import { policyTargetRefs, workloadSelector } from './policy-target.js';
 import {
   anything,
@@ -20,14 +21,7 @@ const providers = (name: string): Schema => list(object({ name: oneOf(name) }, [
 
 const metric = oneOf(
   'ALL_METRICS',
-  'REQUEST_COUNT',
-  'REQUEST_DURATION',
-  'REQUEST_SIZE',
-  'RESPONSE_SIZE',
-  'TCP_OPENED_CONNECTIONS',
-  'TCP_CLOSED_CONNECTIONS',
-  'TCP_SENT_BYTES',
-  'TCP_RECEIVED_BYTES',
+  ...Object.keys(TELEMETRY_METRICS),
   'GRPC_REQUEST_MESSAGES',
   'GRPC_RESPONSE_MESSAGES',
 );

@@ -44,7 +44,8 @@ const COMMON =
   'location origin pragma range referer server set-cookie te trailer transfer-encoding upgrade vary via connection ' +
   'keep-alive proxy-connection http2-settings x-forwarded-for x-forwarded-proto x-forwarded-host x-request-id ' +
   'traceparent tracestate baggage x-envoy-upstream-service-time x-envoy-expected-rq-timeout-ms ' +
-  'x-envoy-attempt-count access-control-allow-origin strict-transport-security x-forwarded-client-cert';
+  'x-envoy-attempt-count x-envoy-peer-metadata x-envoy-peer-metadata-id access-control-allow-origin ' +
+  'strict-transport-security x-forwarded-client-cert';
 
 /** Most names that are kept; others are worked out each time. */
 const MOST_NAMES = 2048;

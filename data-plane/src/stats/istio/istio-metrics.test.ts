@@ -1,14 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { FakeClock } from '@heddle/common';
-import {
-  HeaderMap,
-  type IstioStatsConfig,
-  type LabelExpression,
-  type MetricOverride,
-  type RequestHead,
-} from '@heddle/engine';
-import { nodeMetadata, samplesOf, type Sample } from '../../testing/istio-samples.js';
+import { HeaderMap, type LabelExpression, type MetricOverride, type RequestHead } from '@heddle/engine';
+import { DEFAULT_METRICS, nodeMetadata, samplesOf, type Sample } from '../../testing/istio-samples.js';
 import { StatsStore } from '../stats-store.js';
 import { UNKNOWN_PEER } from './edge-table.js';
 import { flagBits, flagText, serviceKey } from './istio-labels.js';
@@ -34,12 +28,11 @@ const WEB_METADATA = workloadMetadataOf(
     },
   }),
 );
-const DEFAULTS: IstioStatsConfig = { disableHostHeaderFallback: true, overrides: new Map() };
 
 describe("Istio's metrics", () => {
   it('have the labels of the destination as reporter, of both workloads and principals', () => {
     const telemetry = create();
-    new HttpMetrics(telemetry, DEFAULTS, 'destination')
+    new HttpMetrics(telemetry, DEFAULT_METRICS, 'destination')
       .find(WEB_METADATA, SERVICE, CART, WEB, OK, undefined)
       .record(3, 10, 20);
     const [sample] = samplesOf(telemetry.metrics, 'istio_requests_total');
@@ -83,7 +76,7 @@ describe("Istio's metrics", () => {
 
   it('say unknown, and latest, of a caller that proved nothing', () => {
     const telemetry = create();
-    new HttpMetrics(telemetry, DEFAULTS, 'destination')
+    new HttpMetrics(telemetry, DEFAULT_METRICS, 'destination')
       .find(UNKNOWN_PEER, SERVICE, '', '', OK, undefined)
       .record(1, 0, 0);
     const labels = only(samplesOf(telemetry.metrics, 'istio_requests_total')).labels;
@@ -97,7 +90,7 @@ describe("Istio's metrics", () => {
 
   it('take the namespace of a caller from its certificate, when it told nothing that could be believed', () => {
     const telemetry = create();
-    new HttpMetrics(telemetry, DEFAULTS, 'destination')
+    new HttpMetrics(telemetry, DEFAULT_METRICS, 'destination')
       .find(UNKNOWN_PEER, SERVICE, CART, WEB, OK, undefined)
       .record(1, 0, 0);
     const { labels } = only(samplesOf(telemetry.metrics, 'istio_requests_total'));
@@ -108,7 +101,7 @@ describe("Istio's metrics", () => {
 
   it('tell the destination by what the control plane says of the endpoint, for the source as reporter', () => {
     const telemetry = create();
-    new HttpMetrics(telemetry, DEFAULTS, 'source')
+    new HttpMetrics(telemetry, DEFAULT_METRICS, 'source')
       .find('web-v1;front;web;v1;east', { ...SERVICE, namespace: '' }, '', '', OK, undefined)
       .record(1, 0, 0);
     const { labels } = only(samplesOf(telemetry.metrics, 'istio_requests_total'));
@@ -132,7 +125,7 @@ describe("Istio's metrics", () => {
     ];
     for (const [key, name, host] of cases) {
       const telemetry = create();
-      new HttpMetrics(telemetry, DEFAULTS, 'source')
+      new HttpMetrics(telemetry, DEFAULT_METRICS, 'source')
         .find(UNKNOWN_PEER, key, '', '', OK, undefined)
         .record(1, 0, 0);
       const { labels } = only(samplesOf(telemetry.metrics, 'istio_requests_total'));
@@ -142,7 +135,7 @@ describe("Istio's metrics", () => {
 
   it('tell requests apart by status, gRPC status and flags', () => {
     const telemetry = create();
-    const table = new HttpMetrics(telemetry, DEFAULTS, 'source');
+    const table = new HttpMetrics(telemetry, DEFAULT_METRICS, 'source');
     const outcomes = [
       [0, NO_GRPC, flagBits(['DC'])],
       [503, NO_GRPC, flagBits(['UF', 'URX'])],
@@ -179,7 +172,7 @@ describe("Istio's metrics", () => {
   it('are the same series by whichever table they are counted', () => {
     const telemetry = create();
     for (let i = 0; i < 2; i++) {
-      new HttpMetrics(telemetry, DEFAULTS, 'source')
+      new HttpMetrics(telemetry, DEFAULT_METRICS, 'source')
         .find(UNKNOWN_PEER, { ...SERVICE }, '', '', OK, undefined)
         .record(1, 0, 0);
     }
@@ -188,7 +181,7 @@ describe("Istio's metrics", () => {
 
   it('of connections have no response code, and count bytes while they are open', () => {
     const telemetry = create();
-    const series = tcpSeriesTable(telemetry, DEFAULTS, 'source').find(
+    const series = tcpSeriesTable(telemetry, DEFAULT_METRICS, 'source').find(
       'web;front;web;v1;east',
       SERVICE,
       CART,
@@ -229,7 +222,7 @@ describe("Istio's metrics", () => {
         },
       ],
     ]);
-    new HttpMetrics(telemetry, { ...DEFAULTS, overrides }, 'source')
+    new HttpMetrics(telemetry, { ...DEFAULT_METRICS, overrides }, 'source')
       .find(UNKNOWN_PEER, SERVICE, CART, WEB, OK, undefined)
       .record(1, 2, 3);
     const { labels } = only(samplesOf(telemetry.metrics, 'istio_requests_total'));
@@ -250,7 +243,7 @@ describe("Istio's metrics", () => {
       ['status', { kind: 'label', name: 'response_code' }],
     ]);
     const overrides = new Map([['requests_total', { drop: false, remove: [], set }]]);
-    const metrics = new HttpMetrics(telemetry, { ...DEFAULTS, overrides }, 'source');
+    const metrics = new HttpMetrics(telemetry, { ...DEFAULT_METRICS, overrides }, 'source');
     const count = (request: RequestHead | undefined): void =>
       metrics.find(UNKNOWN_PEER, SERVICE, '', '', OK, request).record(1, 0, 0);
     count(requestOf('/a?x=1', 'blue'));
@@ -279,7 +272,11 @@ describe("Istio's metrics", () => {
 
   it('count everything beyond the bound in one series for each reporter, and lose no request', () => {
     const telemetry = create(5);
-    const table = new HttpMetrics(telemetry, { ...DEFAULTS, disableHostHeaderFallback: false }, 'source');
+    const table = new HttpMetrics(
+      telemetry,
+      { ...DEFAULT_METRICS, disableHostHeaderFallback: false },
+      'source',
+    );
     for (let i = 0; i < 1000; i++) {
       table.find(UNKNOWN_PEER, serviceKey('', '', `host-${i}`), '', '', OK, undefined).record(1, 0, 0);
     }
@@ -298,7 +295,7 @@ describe("Istio's metrics", () => {
   it('count right after an eviction, whatever the tables still hold', () => {
     const clock = new FakeClock();
     const telemetry = create(2, clock);
-    const table = new HttpMetrics(telemetry, DEFAULTS, 'source');
+    const table = new HttpMetrics(telemetry, DEFAULT_METRICS, 'source');
     const record = (host: string): void =>
       table.find(UNKNOWN_PEER, serviceKey('', '', host), '', '', OK, undefined).record(1, 0, 0);
     record('a');

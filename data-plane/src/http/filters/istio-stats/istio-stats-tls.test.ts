@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import type {
-  HttpConnectionManagerConfig,
-  HttpFilterConfig,
-  IstioClusterConfig,
-  IstioStatsConfig,
-  NetworkFilterConfig,
-} from '@heddle/engine';
-import { nodeMetadata, samplesOf, type Sample } from '../../../testing/istio-samples.js';
+import type { HttpConnectionManagerConfig, IstioClusterConfig, NetworkFilterConfig } from '@heddle/engine';
+import {
+  DEFAULT_METRICS,
+  nodeMetadata,
+  samplesOf,
+  telemetryFilters,
+  type Sample,
+} from '../../../testing/istio-samples.js';
 import {
   clusterConfig,
   endpoint,
@@ -36,7 +36,6 @@ const CART: IstioClusterConfig = {
   external: false,
   disableMetadataExchange: false,
 };
-const STATS: IstioStatsConfig = { disableHostHeaderFallback: true, overrides: new Map() };
 
 /** Two sidecars in this process, with mutual TLS between them. */
 describe('metrics over mutual TLS', () => {
@@ -185,31 +184,12 @@ function nodeOf(workload: string, namespace: string, labels: Readonly<Record<str
 }
 
 function httpManager(direction: 'inbound' | 'outbound'): HttpConnectionManagerConfig {
-  const isInbound = direction === 'inbound';
-  const exchange: HttpFilterConfig = {
-    name: 'istio.metadata_exchange',
-    typeUrl: 'type.googleapis.com/io.istio.http.peer_metadata.Config',
-    config: {
-      readsRequests: isInbound,
-      readsResponses: !isInbound,
-      tellsCallers: isInbound,
-      tellsDestinations: isInbound ? 'no' : 'inside',
-    },
-    disabled: false,
-  };
-  const stats: HttpFilterConfig = {
-    name: 'istio.stats',
-    typeUrl: 'type.googleapis.com/stats.PluginConfig',
-    config: STATS,
-    disabled: false,
-  };
-  return managerConfig(routeConfig([forwardRoute('/', 'upstream')]), {
-    httpFilters: [exchange, stats, ROUTER],
-  });
+  const httpFilters = [...telemetryFilters(direction), ROUTER];
+  return managerConfig(routeConfig([forwardRoute('/', 'upstream')]), { httpFilters });
 }
 
 const tcpFilters: readonly NetworkFilterConfig[] = [
-  { kind: 'istio-stats', name: 'istio.stats', config: STATS },
+  { kind: 'istio-stats', name: 'istio.stats', config: DEFAULT_METRICS },
   {
     kind: 'tcp-proxy',
     name: 'tcp',

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import type { HttpFilterConfig, IstioStatsConfig } from '@heddle/engine';
-import { nodeMetadata, samplesOf, type Sample } from '../../../testing/istio-samples.js';
+import {
+  DEFAULT_METRICS,
+  nodeMetadata,
+  samplesOf,
+  telemetryFilters,
+  type Sample,
+} from '../../../testing/istio-samples.js';
 import {
   clusterConfig,
   endpoint,
@@ -15,6 +20,7 @@ import {
   TestProxy,
 } from '../../../testing/proxy-under-test.js';
 
+const METRICS = { ...DEFAULT_METRICS, disableHostHeaderFallback: false };
 const WORKLOAD = 'cart-v1;shop;cart;v1;Kubernetes';
 
 describe('metrics of requests through a whole proxy', () => {
@@ -59,10 +65,13 @@ describe('metrics of requests through a whole proxy', () => {
       forwardRoute('/grpc', 'cart'),
     ]);
     const listener = (name: string, direction: 'inbound' | 'outbound') =>
-      listenerConfig(managerConfig(routes, { httpFilters: [exchange(direction), STATS, ROUTER] }), {
-        name,
-        trafficDirection: direction,
-      });
+      listenerConfig(
+        managerConfig(routes, { httpFilters: [...telemetryFilters(direction, METRICS), ROUTER] }),
+        {
+          name,
+          trafficDirection: direction,
+        },
+      );
     assert.deepEqual(
       await proxy.listeners.apply([listener('in', 'inbound'), listener('out', 'outbound')], []),
       [],
@@ -140,25 +149,3 @@ describe('metrics of requests through a whole proxy', () => {
     return found[0] as Sample;
   }
 });
-
-const STATS: HttpFilterConfig = {
-  name: 'istio.stats',
-  typeUrl: 'type.googleapis.com/stats.PluginConfig',
-  config: { disableHostHeaderFallback: false, overrides: new Map() } satisfies IstioStatsConfig,
-  disabled: false,
-};
-
-function exchange(direction: 'inbound' | 'outbound'): HttpFilterConfig {
-  const isInbound = direction === 'inbound';
-  return {
-    name: 'istio.metadata_exchange',
-    typeUrl: 'type.googleapis.com/io.istio.http.peer_metadata.Config',
-    config: {
-      readsRequests: isInbound,
-      readsResponses: !isInbound,
-      tellsCallers: isInbound,
-      tellsDestinations: isInbound ? 'no' : 'inside',
-    },
-    disabled: false,
-  };
-}
