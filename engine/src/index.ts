@@ -91,8 +91,8 @@ export {
 export { localPrincipal, peerPrincipal, type CertificateInfo, type TlsInfo } from './http/tls-info.js';
 
 export { compileAccessLog, compileAccessLogFilter } from './format/access-log.js';
-export { compileDefaultLog, formatDefaultLog } from './format/default-log.js';
-export { compileJsonLog } from './format/json-log.js';
+export { compileJsonLog, type WriteEntry } from './format/json-log.js';
+export { LineBytes } from './format/line-bytes.js';
 export { jsonText } from './format/json-text.js';
 export {
   portOf,

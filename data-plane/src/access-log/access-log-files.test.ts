@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { FakeClock, silentLogger } from '@heddle/common';
+import { LineBytes } from '@heddle/engine';
 import { StatsStore } from '../stats/stats-store.js';
 import { AccessLogFiles } from './access-log-files.js';
 
@@ -26,8 +27,8 @@ describe('AccessLogFiles', () => {
 
   it('writes after the flush interval, in order', async () => {
     const { files, clock } = setup();
-    files.file(path).write('one\n');
-    files.file(path).write('two\n');
+    files.file(path).write(lineOf('one\n'));
+    files.file(path).write(lineOf('two\n'));
     assert.equal(clock.pendingTimers, 1);
     clock.advance(1000);
     await files.flush();
@@ -36,10 +37,26 @@ describe('AccessLogFiles', () => {
     assert.equal(clock.pendingTimers, 0);
   });
 
+  it('keeps every line whole, however long, and whatever is written into the same memory afterwards', async () => {
+    const { files } = setup();
+    const file = files.file(path);
+    const line = new LineBytes();
+    let expected = '';
+    for (let i = 0; i < 400; i++) {
+      const text = `${i} ${'ä€😀'.repeat(i % 50 === 49 ? 20_000 : i)}\n`;
+      line.clear();
+      line.text(text);
+      file.write(line);
+      expected += text;
+    }
+    await files.close();
+    assert.equal(readFileSync(path, 'utf8'), expected);
+  });
+
   it('drops and counts what comes above its limit', async () => {
     const { files, stats } = setup({ maxBufferedBytes: 10 });
     const file = files.file(path);
-    for (let i = 0; i < 100; i++) file.write('0123456789\n');
+    for (let i = 0; i < 100; i++) file.write(lineOf('0123456789\n'));
     const dropped = stats.counter('access_log_file.write_dropped').value;
     assert.ok(dropped >= 98);
     await files.close();
@@ -49,12 +66,12 @@ describe('AccessLogFiles', () => {
   it('goes on in a new file after the old one was renamed', async () => {
     const { files } = setup();
     const file = files.file(path);
-    file.write('old\n');
+    file.write(lineOf('old\n'));
     await files.flush();
     renameSync(path, `${path}.1`);
     files.reopen();
     await files.flush();
-    file.write('new\n');
+    file.write(lineOf('new\n'));
     await files.close();
     assert.equal(readFileSync(`${path}.1`, 'utf8'), 'old\n');
     assert.equal(readFileSync(path, 'utf8'), 'new\n');
@@ -62,7 +79,7 @@ describe('AccessLogFiles', () => {
 
   it('survives a path that cannot be opened', async () => {
     const { files, stats } = setup();
-    files.file(join(folder, 'no', 'such', 'folder')).write('lost\n');
+    files.file(join(folder, 'no', 'such', 'folder')).write(lineOf('lost\n'));
     await files.close();
     assert.equal(stats.counter('access_log_file.write_failed').value, 1);
   });
@@ -72,4 +89,10 @@ function setup(options: { readonly maxBufferedBytes?: number } = {}) {
   const clock = new FakeClock();
   const stats = new StatsStore();
   return { clock, stats, files: new AccessLogFiles({ clock, stats, log: silentLogger, ...options }) };
+}
+
+function lineOf(text: string): LineBytes {
+  const line = new LineBytes();
+  line.text(text);
+  return line;
 }

@@ -1,5 +1,6 @@
 import { close, open, write } from 'node:fs';
 import type { Clock, Logger, Timer } from '@heddle/common';
+import type { LineBytes } from '@heddle/engine';
 import type { Counter, StatsStore } from '../stats/stats-store.js';
 
 export interface AccessLogFilesOptions {
@@ -16,7 +17,8 @@ export interface AccessLogFilesOptions {
 
 /** Where lines go. */
 export interface LineWriter {
-  write(line: string): void;
+  /** Takes the bytes of a line, which may be used for another one afterwards. */
+  write(line: LineBytes): void;
 }
 
 /**
@@ -59,8 +61,8 @@ export class AccessLogFiles {
   }
 }
 
-/** Lines are joined as strings up to this length. */
-const GATHERED_CHARACTERS = 4096;
+/** What may be flushed is usually one line more than is asked for. */
+const ROOM_FOR_LAST_LINE_BYTES = 8 * 1024;
 
 class AccessLogFile implements LineWriter {
   readonly #path: string;
@@ -74,8 +76,6 @@ class AccessLogFile implements LineWriter {
   readonly #failed: Counter;
   /** Undefined while the file is being opened, or when it cannot be. */
   #descriptor: number | undefined = undefined;
-  /** Lines that are not in a buffer yet: a few are put there at once. */
-  #text = '';
   /** Where lines are gathered; made with the first line. */
   #buffer: Buffer | undefined = undefined;
   #filled = 0;
@@ -105,13 +105,12 @@ class AccessLogFile implements LineWriter {
     this.#open();
   }
 
-  write(line: string): void {
+  write(line: LineBytes): void {
     if (this.#closed || this.#waitingBytes + this.#writing > this.#maxBufferedBytes) {
       this.#dropped.inc();
       return;
     }
-    this.#text += line;
-    if (this.#text.length >= GATHERED_CHARACTERS) this.#gather();
+    this.#gather(line);
     if (this.#waitingBytes >= this.#flushBytes) this.#flush();
     else this.#timer ??= this.#clock.setTimer(this.#flushIntervalMs, this.#onTimer);
   }
@@ -144,27 +143,25 @@ class AccessLogFile implements LineWriter {
     );
   }
 
-  /** What was logged and not handed to the kernel. Units: bytes, characters for what is not gathered yet. */
+  /** Bytes that were logged and not handed to the kernel. */
   get #waitingBytes(): number {
-    return this.#text.length + this.#filled + this.#fullBytes;
+    return this.#filled + this.#fullBytes;
   }
 
-  /** Puts the text into the buffer: strings that are joined for longer cost more to flatten and to keep. */
-  #gather(): void {
-    const text = this.#text;
-    this.#text = '';
-    if (this.#buffer !== undefined && this.#filled + 3 * text.length > this.#buffer.length) this.#setAside();
-    if (3 * text.length > this.#bufferBytes) {
-      const bytes = Buffer.from(text);
-      this.#full.push(bytes);
-      this.#fullBytes += bytes.length;
+  #gather({ bytes, length }: LineBytes): void {
+    if (this.#buffer !== undefined && this.#filled + length > this.#buffer.length) this.#setAside();
+    if (length > this.#bufferBytes) {
+      const own = Buffer.from(bytes.subarray(0, length));
+      this.#full.push(own);
+      this.#fullBytes += length;
       return;
     }
     if (this.#buffer === undefined) {
       this.#buffer = this.#spare ?? Buffer.allocUnsafeSlow(this.#bufferBytes);
       this.#spare = undefined;
     }
-    this.#filled += this.#buffer.write(text, this.#filled);
+    bytes.copy(this.#buffer, this.#filled, 0, length);
+    this.#filled += length;
   }
 
   #setAside(): void {
@@ -176,7 +173,7 @@ class AccessLogFile implements LineWriter {
   }
 
   get #bufferBytes(): number {
-    return this.#flushBytes + 3 * 2 * GATHERED_CHARACTERS;
+    return this.#flushBytes + ROOM_FOR_LAST_LINE_BYTES;
   }
 
   readonly #onTimer = (): void => {
@@ -187,7 +184,6 @@ class AccessLogFile implements LineWriter {
   /** One write at a time, so that lines stay in order; what comes meanwhile waits. */
   #flush(): void {
     if (this.#writing > 0 || this.#descriptor === undefined) return;
-    if (this.#text !== '') this.#gather();
     if (this.#full.length === 0) this.#setAside();
     const bytes = this.#full.shift();
     if (bytes === undefined) return;

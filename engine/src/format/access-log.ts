@@ -1,22 +1,22 @@
 import type { AccessLogFilterConfig, AccessLogFormat } from '../config/access-log-config.js';
 import type { StreamInfo } from '../http/stream-info.js';
-import { compileDefaultLog } from './default-log.js';
-import { compileJsonLog } from './json-log.js';
+import { writeDefaultLog } from './default-log.js';
+import { compileJsonLog, type WriteEntry } from './json-log.js';
 import type { FormatContext } from './operators.js';
 import { compileTemplate } from './template.js';
 
 /**
- * Compiles the format of an access log into a function that writes one entry, its line feed included where the format has one.
+ * Compiles the format of an access log into a function that writes one entry.
  *
  * Errors: a text that names what is wrong; a translated config never has a problem, because translation compiled it once.
  */
 export function compileAccessLog(
   format: AccessLogFormat,
   context: FormatContext = {},
-): { readonly format: (info: StreamInfo) => string } | { readonly problem: string } {
+): { readonly write: WriteEntry } | { readonly problem: string } {
   switch (format.kind) {
     case 'default':
-      return { format: compileDefaultLog() };
+      return { write: writeDefaultLog };
     case 'json':
       return compileJsonLog(format.fields, { omitEmptyValues: format.omitEmptyValues, context });
     case 'text': {
@@ -24,7 +24,7 @@ export function compileAccessLog(
       if ('problem' in compiled) return compiled;
       const { template } = compiled;
       const missing = format.omitEmptyValues ? '' : '-';
-      return { format: (info) => escapeLines(template, info, missing) };
+      return { write: (info, line) => line.text(escapeLines(template, info, missing)) };
     }
   }
 }

@@ -1,12 +1,16 @@
 import type { JsonLogFields, JsonLogValue } from '../config/access-log-config.js';
 import type { StreamInfo } from '../http/stream-info.js';
 import { jsonText } from './json-text.js';
+import type { LineBytes } from './line-bytes.js';
 import type { FormatContext, OperatorReader } from './operators.js';
 import { compileTemplate, type Template } from './template.js';
 
 /** A literal, a leaf that is one operator, or a leaf of several parts whose value is always a string. */
-type Part = string | OperatorReader | Template;
+export type Part = string | OperatorReader | Template;
 type Omitting = (info: StreamInfo) => string | undefined;
+
+/** Adds the entry of one stream to a line, its line feed included where the format has one. */
+export type WriteEntry = (info: StreamInfo, line: LineBytes) => void;
 
 /**
  * Compiles a tree of fields into a function that writes one JSON line.
@@ -19,34 +23,39 @@ type Omitting = (info: StreamInfo) => string | undefined;
 export function compileJsonLog(
   fields: JsonLogFields,
   options: { readonly omitEmptyValues?: boolean; readonly context?: FormatContext } = {},
-): { readonly format: (info: StreamInfo) => string } | { readonly problem: string } {
+): { readonly write: WriteEntry } | { readonly problem: string } {
   const problems: string[] = [];
   const context = options.context ?? {};
   if (options.omitEmptyValues === true) {
     const write = compileOmitting(fields, '', context, problems);
     if (problems.length > 0) return { problem: problems.join('; ') };
-    return { format: (info) => `${write(info) ?? '{}'}\n` };
+    return { write: (info, line) => line.text(`${write(info) ?? '{}'}\n`) };
   }
   const parts: Part[] = [];
   collect(fields, '', context, parts, problems);
   parts.push('\n');
   if (problems.length > 0) return { problem: problems.join('; ') };
-  const merged = mergeLiterals(parts);
-  return {
-    format: (info) => {
-      let line = '';
-      for (let i = 0; i < merged.length; i++) {
-        const part = merged[i] as Part;
-        if (typeof part === 'string') line += part;
-        else if (typeof part === 'function') {
-          const value = part(info);
-          line += typeof value === 'string' ? jsonText(value) : value === undefined ? 'null' : value;
-        } else line += jsonText(part.format(info));
-      }
-      return line;
-    },
+  return { write: writeParts(parts) };
+}
+
+/** Writes literals as they are, and what is read as JSON. */
+export function writeParts(parts: readonly Part[]): WriteEntry {
+  const merged = mergeLiterals(parts).map((part) => (typeof part === 'string' ? Buffer.from(part) : part));
+  return (info, line) => {
+    for (let i = 0; i < merged.length; i++) {
+      const part = merged[i] as (typeof merged)[number];
+      if (typeof part === 'function') {
+        const value = part(info);
+        if (typeof value === 'string') line.json(value);
+        else if (typeof value === 'number') line.number(value);
+        else line.literal(NULL);
+      } else if (part instanceof Uint8Array) line.literal(part);
+      else line.json(part.format(info));
+    }
   };
 }
+
+const NULL = Buffer.from('null');
 
 function mergeLiterals(parts: readonly Part[]): readonly Part[] {
   const merged: Part[] = [];

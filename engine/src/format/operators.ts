@@ -60,19 +60,28 @@ function headerNames(argument: string | undefined): string[] | { readonly proble
 const request: OperatorCompiler = (argument) => {
   const names = headerNames(argument);
   if ('problem' in names) return names;
-  const first = names[0] as string;
-  const second = names[1];
-  return (info) => {
-    const head = info.request;
-    if (head === undefined) return undefined;
-    const value = requestValue(info, head, first);
-    return value !== undefined || second === undefined ? value : requestValue(info, head, second);
-  };
+  const first = requestReader(names[0] as string);
+  if (names[1] === undefined) return first;
+  const second = requestReader(names[1]);
+  return (info) => first(info) ?? second(info);
 };
 
-function requestValue(info: StreamInfo, head: RequestHead, name: string): string | undefined {
-  const value = readRequestHeader(head, name);
-  return value === undefined && name === 'x-envoy-original-path' ? info.originalPath : value;
+/** The name is told apart once, and not for each request. */
+function requestReader(name: string): (info: StreamInfo) => string | undefined {
+  switch (name) {
+    case ':method':
+      return (info) => info.request?.method;
+    case ':path':
+      return (info) => text(info.request?.path);
+    case ':authority':
+    case 'host':
+      return (info) => text(info.request?.authority);
+    case 'x-envoy-original-path':
+      return (info) =>
+        info.request === undefined ? undefined : (info.request.headers.joined(name) ?? info.originalPath);
+    default:
+      return (info) => (info.request === undefined ? undefined : readRequestHeader(info.request, name));
+  }
 }
 
 const requestWithoutQuery: OperatorCompiler = (argument, context) => {
@@ -107,7 +116,7 @@ function plain(reader: OperatorReader): OperatorCompiler {
   return (argument) => (argument === undefined ? reader : { problem: 'takes nothing in parentheses' });
 }
 
-const text = (value: string): string | undefined => (value === '' ? undefined : value);
+const text = (value: string | undefined): string | undefined => (value === '' ? undefined : value);
 
 /** The host of `host:port` or `[v6]:port`; anything else unchanged. */
 export function withoutPort(address: string): string {
