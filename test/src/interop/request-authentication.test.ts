@@ -206,6 +206,29 @@ for (const subject of [heddleProxy(), realEnvoy()]) {
       assert.ok(counts.good > 0);
     });
 
+    it('lets an AuthorizationPolicy ask for who calls and what the token claims', async () => {
+      await write('authorization.yaml', authorizationYaml(issuer.url));
+      for (const port of [ports.gateway, ports.sidecar]) await eventuallyAnswers(port, {}, 403);
+      const admin = { ...CLAIMS, groups: ['staff', 'admin'] };
+      const allowed = { admin: token(admin), 'also an admin': token({ ...CLAIMS, groups: 'admin' }) };
+      const denied = {
+        'no claim': GOOD,
+        'another claim': token({ ...CLAIMS, groups: ['staff'] }),
+        'another subject': token({ ...admin, sub: 'eve' }),
+      };
+      for (const [what, jwt] of Object.entries(allowed)) {
+        for (const answer of await atBoth(bearer(jwt))) assert.equal(answer.status, 200, what);
+      }
+      for (const [what, jwt] of Object.entries(denied)) {
+        for (const answer of await atBoth(bearer(jwt))) assert.equal(answer.status, 403, what);
+      }
+      for (const answer of await atBoth(bearer(token(admin, { key: 'otherRsa', header: { kid: 'rsa' } })))) {
+        assert.equal(answer.status, 401);
+      }
+      await rm(join(folder, 'mesh', 'authorization.yaml'));
+      for (const port of [ports.gateway, ports.sidecar]) await eventuallyAnswers(port, {}, 200);
+    });
+
     it('stops accepting a key that the issuer withdrew', async () => {
       await issuer.start(['p256']);
       await write('jwt.yaml', policyYaml(issuer.url, '/keys?again'));
@@ -257,6 +280,18 @@ kind: RequestAuthentication
 metadata: { name: echo }
 spec:
   selector: { matchLabels: { app: echo } }${rule(false)}
+`;
+}
+
+function authorizationYaml(issuer: string): string {
+  return `apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: admins-alone }
+spec:
+  action: ALLOW
+  rules:
+    - from: [{ source: { requestPrincipals: ['${issuer}/sue'] } }]
+      when: [{ key: 'request.auth.claims[groups]', values: [admin] }]
 `;
 }
 
