@@ -20,6 +20,7 @@ export function policyOfDestinationRule(resource: MeshResource): DestinationPoli
     namespace: resource.namespace,
     host: resolveHost(spec.host, resource.namespace),
     exportTo: exportToOf(spec.exportTo, resource.namespace),
+    selector: spec.workloadSelector?.matchLabels,
     traffic: trafficOf(spec.trafficPolicy),
     subsets: (spec.subsets ?? []).map(({ name, labels, trafficPolicy }) => ({
       name,

@@ -1,8 +1,10 @@
+import { selects } from './build-services.js';
 import type { MeshModel } from './mesh-model.js';
 import type { MeshKind, MeshResource } from './mesh-resource.js';
 import { peerAuthenticationOf, type PeerAuthentication } from './peer-authentication.js';
 import { policySubjects, type KnownSubject } from './policy-subjects.js';
 import { compareAge, concerns, policyLevelOf, policyTargetOf, type PolicyTarget } from './policy-target.js';
+import type { DestinationRuleSpec, Texts } from './resource-specs.js';
 import { problemAt, type ProblemWording, type SourceProblem } from './source-problem.js';
 
 /** The kinds that say by `selector` or `targetRefs` whom they are for. */
@@ -24,9 +26,14 @@ export function checkPolicies(
   problems: SourceProblem[],
 ): void {
   const policies = resources.filter(({ kind }) => policyKinds.has(kind));
-  if (policies.length === 0) return;
+  const selecting = resources.filter(
+    ({ kind, spec }) =>
+      kind === 'DestinationRule' && (spec as DestinationRuleSpec).workloadSelector !== undefined,
+  );
+  if (policies.length === 0 && selecting.length === 0) return;
   const check = new PolicyCheck(model, policySubjects(resources, model.gateways), problems);
   for (const resource of policies) check.target(resource);
+  for (const resource of selecting) check.workloadSelector(resource);
   const peers = policies.filter(({ kind }) => kind === 'PeerAuthentication');
   check.conflicts(peers);
   for (const resource of peers) check.peerAuthentication(resource);
@@ -64,17 +71,28 @@ class PolicyCheck {
       });
       return;
     }
-    const labels = Object.entries(target.selector).map(([name, value]) => `${name}=${value}`);
     const where = target.namespace === rootNamespace ? 'the mesh' : `namespace ${target.namespace}`;
     const elsewhere = this.#subjects.find((subject) =>
       concerns({ ...target, namespace: rootNamespace }, subject, rootNamespace),
     );
     this.#warn(resource, ['spec', 'selector', 'matchLabels'], {
-      message: `no workload of ${where} has ${labels.join(', ')}, so this policy is not in force`,
+      message: `no workload of ${where} has ${shownLabels(target.selector)}, so this policy is not in force`,
       expected:
         elsewhere === undefined
           ? 'labels of a workload'
           : `labels of a workload of that namespace; ${elsewhere.shown} has these in another`,
+    });
+  }
+
+  /** Of a DestinationRule: the callers of its own namespace that it is for. */
+  workloadSelector(resource: MeshResource): void {
+    const { matchLabels = {} } = (resource.spec as DestinationRuleSpec).workloadSelector ?? {};
+    const { namespace } = resource;
+    if (this.#subjects.length === 0) return;
+    if (this.#subjects.some((one) => one.namespace === namespace && selects(matchLabels, one.labels))) return;
+    this.#warn(resource, ['spec', 'workloadSelector', 'matchLabels'], {
+      message: `no workload of namespace ${namespace} has ${shownLabels(matchLabels)}, so this rule is not in force`,
+      expected: 'labels of a workload that calls',
     });
   }
 
@@ -136,4 +154,10 @@ class PolicyCheck {
   #warn(resource: MeshResource, path: readonly (string | number)[], wording: ProblemWording): void {
     this.#problems.push(problemAt(resource, path, { ...wording, severity: 'warning' }));
   }
+}
+
+function shownLabels(labels: Texts): string {
+  return Object.entries(labels)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(', ');
 }

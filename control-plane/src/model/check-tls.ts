@@ -108,15 +108,18 @@ class TlsCheck {
     return [];
   }
 
-  /** A rule is for sidecars as well, which get no Secrets. */
+  /** A rule is for sidecars as well, which get no Secrets unless it is for them by their labels. */
   #credential(resource: MeshResource, name: string, path: FieldPath): void {
-    const known = [...this.#model.secrets.values()].filter((secret) => secret.name === name);
+    const isSelected = (resource.spec as DestinationRuleSpec).workloadSelector !== undefined;
+    const known = [...this.#model.secrets.values()].filter(
+      (secret) => secret.name === name && (!isSelected || secret.namespace === resource.namespace),
+    );
     if (known.length === 0) this.#noSecret(resource, path, name, undefined);
-    else {
+    else if (!isSelected) {
       this.#warn(resource, path, {
-        message: 'Secrets come to gateways alone: calls of sidecars under this rule are answered 503',
-        expected:
-          'files (clientCertificate, privateKey, caCertificates) for rules that sidecars are to follow',
+        message:
+          'without a workloadSelector, Secrets come to gateways alone: calls of sidecars under this rule are answered 503',
+        expected: 'workloadSelector, or files (clientCertificate, privateKey, caCertificates)',
       });
     }
   }

@@ -211,6 +211,8 @@ export interface DestinationPolicy {
   /** Fully qualified; may be a wildcard. */
   readonly host: string;
   readonly exportTo: ExportTo;
+  /** The callers that it is for, in its own namespace; undefined: all. */
+  readonly selector: Readonly<Record<string, string>> | undefined;
   readonly traffic: TrafficPolicy;
   readonly subsets: readonly DestinationSubset[];
 }

@@ -202,6 +202,7 @@ export interface DestinationRuleSpec {
     readonly labels?: Texts;
     readonly trafficPolicy?: TrafficPolicySpec;
   }[];
+  readonly workloadSelector?: { readonly matchLabels: Texts };
   readonly exportTo?: readonly string[];
 }
 

@@ -20,7 +20,7 @@ const { HEALTHY, UNHEALTHY, DRAINING } = envoy.config.core.v3.HealthStatus;
 export function translateEndpoints(
   model: MeshModel,
   clusterName: string,
-  view: Pick<ProxyView, 'namespace'>,
+  view: Pick<ProxyView, 'namespace' | 'labels'>,
 ): LoadAssignment | undefined {
   const parts = resourceNames.parseClusterName(clusterName);
   if (parts === undefined || parts.direction !== 'outbound') return undefined;
@@ -30,7 +30,7 @@ export function translateEndpoints(
     return undefined;
   const peers = model.peerAuthentications;
   if (parts.subset === '') return loadAssignmentOf(service, parts.port, undefined, clusterName, peers);
-  const subset = scope.policyFor(service).subsets.find(({ name }) => name === parts.subset);
+  const subset = scope.policyFor(service, view).subsets.find(({ name }) => name === parts.subset);
   if (subset === undefined) return undefined;
   return loadAssignmentOf(service, parts.port, subset.labels, clusterName, peers);
 }

@@ -8,7 +8,6 @@ import {
   type BoundServer,
   type GatewayPlace,
 } from './gateway-routes.js';
-import { addGatewaySecrets } from './gateway-secrets.js';
 import { serverSocket } from './gateway-tls.js';
 import type { ProxyView } from './proxy-view.js';
 import { connectionGuards, requestGuards } from './request-guards.js';
@@ -30,7 +29,6 @@ export function addGateway(set: ResourceSet, model: MeshModel, view: ProxyView, 
   }
   for (const [port, servers] of [...byPort].sort(([a], [b]) => a - b))
     addPort(set, { model, view, scope, port }, servers);
-  addGatewaySecrets(set, model, view, scope);
 }
 
 /** A port may be shared by servers of plain text and of TLS: the first bytes tell. */

@@ -1,7 +1,7 @@
 import type { envoy } from '@heddle/xds-protos';
 import type { MeshModel, Service, TrafficPolicy } from '../model/mesh-model.js';
 import type { ProxyResources } from './proxy-resources.js';
-import { credentialRules, hasCredential } from './gateway-secrets.js';
+import { addSecrets, credentialRules, hasCredential } from './secrets.js';
 import { spiffeId } from './mesh-tls.js';
 import type { ProxyView } from './proxy-view.js';
 import { ResourceSet } from './resource-set.js';
@@ -73,7 +73,7 @@ function serviceResources(
   scope: NamespaceScope,
   service: Service,
 ): ServiceResources {
-  const policy = scope.policyFor(service);
+  const policy = scope.policyFor(service, view);
   let byPolicy = ofServices.get(service);
   if (byPolicy === undefined) ofServices.set(service, (byPolicy = new WeakMap()));
   let byCaller = byPolicy.get(policy);
@@ -84,7 +84,7 @@ function serviceResources(
     const clusters = clustersOf(service, policy, {
       peers: model.peerAuthentications,
       mtls: view.mtls,
-      hasCredential: (rule) => hasCredential(model, view, rule),
+      hasCredential: (rule) => hasCredential(model, view, policy, rule),
       systemRootsPath: view.systemRootsPath,
       identities: service.serviceAccounts.map((account) => spiffeId(model.settings.trustDomain, account)),
     });
@@ -108,7 +108,7 @@ function callerKey(model: MeshModel, view: ProxyView, policy: EffectivePolicy): 
     tls?.mode === 'simple' || tls?.mode === 'mutual' || [...(portLevel?.values() ?? [])].some(asksForTls);
   const isOwn = asksForTls(policy.traffic) || policy.subsets.some(({ traffic }) => asksForTls(traffic));
   if (!isOwn) return String(view.mtls);
-  const credentials = credentialRules(policy).map((rule) => hasCredential(model, view, rule));
+  const credentials = credentialRules(policy).map((rule) => hasCredential(model, view, policy, rule));
   return `${view.mtls} ${credentials.join()} ${view.systemRootsPath}`;
 }
 
@@ -121,6 +121,7 @@ function ownResources(model: MeshModel, view: ProxyView, scope: NamespaceScope):
   const set = new ResourceSet();
   if (view.role === 'gateway') addGateway(set, model, view, scope);
   else addExplicitSidecar(set, model, view, scope);
+  addSecrets(set, model, view, scope);
   const resources = set.finish();
   ofViews.set(view, { configHash: model.configHash, resources });
   return resources;

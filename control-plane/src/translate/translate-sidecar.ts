@@ -79,7 +79,7 @@ function addOutbound(
   const { hostname } = service;
   const statPrefix = `outbound_${port.number}_${hostname}`;
   if (!isHttp(port.protocol)) {
-    const { traffic } = scope.policyFor(service);
+    const { traffic } = scope.policyFor(service, settings.view);
     const { connectionPool } = traffic.portLevel?.get(port.number) ?? traffic;
     const clusters = tcpClusters(scope, service, port);
     const filterChains = [

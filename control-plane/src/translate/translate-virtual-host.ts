@@ -81,7 +81,7 @@ function contextOf(place: RoutingPlace): RouteContext {
     hashPolicyOf: (host, port) => {
       const service = scope.services.get(host);
       if (service === undefined) return undefined;
-      const { traffic } = scope.policyFor(service);
+      const { traffic } = scope.policyFor(service, place.view);
       const policy = traffic.portLevel?.get(portOf(service, port, place.port)) ?? traffic;
       const balancer = policy.loadBalancer;
       return balancer?.kind === 'ring-hash' || balancer?.kind === 'maglev'

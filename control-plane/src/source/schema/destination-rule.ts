@@ -138,10 +138,7 @@ export const destinationRuleSchema: Schema = resource(
       trafficPolicy,
       subsets: list(object({ name: label, labels, trafficPolicy }, ['name'])),
       exportTo,
-      workloadSelector: refused(
-        object({ matchLabels: labels }),
-        'a DestinationRule for some callers only is not built yet',
-      ),
+      workloadSelector: object({ matchLabels: labels }, ['matchLabels']),
     },
     ['host'],
   ),

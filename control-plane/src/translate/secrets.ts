@@ -10,16 +10,11 @@ import type { EffectivePolicy, NamespaceScope } from './visibility.js';
 type Secret = envoy.extensions.transport_sockets.tls.v3.ISecret;
 
 /**
- * What a gateway gets of the Secrets of its namespace: those that its own servers and the rules for its own calls name, and no
- * others.
+ * What a proxy gets of the Secrets of its namespace: a gateway those that its own servers and the rules for its own calls name, a
+ * sidecar those of rules that are for it alone.
  */
-export function addGatewaySecrets(
-  set: ResourceSet,
-  model: MeshModel,
-  view: ProxyView,
-  scope: NamespaceScope,
-): void {
-  if (model.secrets.size === 0) return;
+export function addSecrets(set: ResourceSet, model: MeshModel, view: ProxyView, scope: NamespaceScope): void {
+  if (model.secrets.size === 0 || (view.role !== 'gateway' && !scope.hasSelectors)) return;
   for (const name of namedSecrets(model, view, scope)) {
     const secret = model.secrets.get(`${view.namespace}/${name}`);
     if (secret?.certificate !== undefined) set.addSecret(certificateSecret(secret, name));
@@ -31,13 +26,20 @@ export function addGatewaySecrets(
 function namedSecrets(model: MeshModel, view: ProxyView, scope: NamespaceScope): ReadonlySet<string> {
   const names = new Set<string>();
   for (const gateway of model.gateways.values()) {
-    if (!serves(view, gateway)) continue;
+    if (view.role !== 'gateway' || !serves(view, gateway)) continue;
     for (const { tls } of gateway.servers) for (const name of tls?.credentialNames ?? []) names.add(name);
   }
   for (const service of scope.services.values()) {
-    for (const { credentialName } of credentialRules(scope.policyFor(service))) names.add(credentialName);
+    const policy = scope.policyFor(service, view);
+    if (!mayHaveSecrets(view, policy)) continue;
+    for (const { credentialName } of credentialRules(policy)) names.add(credentialName);
   }
   return names;
+}
+
+/** Gateways may, and whom a rule was written for by its labels. Source: Istio: not every sidecar for which a rule happens to hold. */
+function mayHaveSecrets(view: ProxyView, policy: EffectivePolicy): boolean {
+  return view.role === 'gateway' || policy.selector !== undefined;
 }
 
 /** The rules for a service, its subsets and ports that ask for a Secret. */
@@ -50,8 +52,13 @@ export function credentialRules(policy: EffectivePolicy): readonly ClientTls[] {
 }
 
 /** Whether a proxy may have the Secret that a rule asks for, and finds in it what it needs. */
-export function hasCredential(model: MeshModel, view: ProxyView, rule: ClientTls): boolean {
-  if (view.role !== 'gateway') return false;
+export function hasCredential(
+  model: MeshModel,
+  view: ProxyView,
+  policy: EffectivePolicy,
+  rule: ClientTls,
+): boolean {
+  if (!mayHaveSecrets(view, policy)) return false;
   const { mode, credentialName, insecureSkipVerify } = rule;
   const secret = model.secrets.get(`${view.namespace}/${credentialName}`);
   if (mode === 'mutual' && secret?.certificate === undefined) return false;
