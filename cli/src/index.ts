@@ -1,1 +1,6 @@
-export { proxyBootstrap, type ExplicitPlan, type ProxyBootstrapOptions } from './launcher/proxy-bootstrap.js';
+export {
+  proxyBootstrap,
+  type ExplicitPlan,
+  type ProxyIdentityPlan,
+  type ProxyBootstrapOptions,
+} from './launcher/proxy-bootstrap.js';

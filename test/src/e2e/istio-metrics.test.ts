@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import {
   connect,
@@ -12,9 +12,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { after, before, describe, it } from 'node:test';
-import { proxyBootstrap, type ExplicitPlan } from '@heddle/cli';
-import { silentLogger, systemClock } from '@heddle/common';
-import { ControlPlane } from '@heddle/control-plane';
+import { proxyBootstrap, type ExplicitPlan, type ProxyIdentityPlan } from '@heddle/cli';
+import { joinToken } from '../control-plane/ca-client.js';
+import { startControlPlane, type RunningControlPlane } from '../control-plane/mesh-folder.js';
 import { eventually } from '../support/eventually.js';
 import { freePort } from '../support/free-port.js';
 import { httpCall } from '../support/http-call.js';
@@ -29,10 +29,17 @@ interface RunningProxy {
 }
 
 /** A gateway and two sidecars under heddled: `web` calls `cart`, by HTTP and by TCP. */
-describe("Istio's metrics under heddled", { timeout: 120_000 }, () => {
+for (const secured of [false, true]) {
+  describe(
+    `Istio's metrics under heddled, over ${secured ? 'mutual TLS' : 'plain text'}`,
+    { timeout: 120_000 },
+    () => describeMesh(secured),
+  );
+}
+
+function describeMesh(secured: boolean): void {
   let folder: string;
-  let plane: ControlPlane;
-  let xdsPort = 0;
+  let plane: RunningControlPlane;
   let application: Server;
   let echo: TcpServer;
   let web: RunningProxy;
@@ -43,7 +50,6 @@ describe("Istio's metrics under heddled", { timeout: 120_000 }, () => {
 
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'heddle-metrics-'));
-    await mkdir(join(folder, 'mesh'));
     for (const name of Object.keys(ports) as (keyof typeof ports)[]) ports[name] = await freePort();
     application = createServer((request, response) => {
       seen.push(request.headers);
@@ -52,20 +58,8 @@ describe("Istio's metrics under heddled", { timeout: 120_000 }, () => {
     });
     echo = createTcpServer((socket) => socket.pipe(socket));
     await Promise.all([application, echo].map((server) => listening(server)));
-    await writeFile(join(folder, 'mesh', 'mesh.yaml'), meshYaml(ports.cart, ports.cartTcp));
-    plane = new ControlPlane({
-      folders: [join(folder, 'mesh')],
-      appliedFolder: undefined,
-      xdsAddress: '127.0.0.1:0',
-      apiHost: '127.0.0.1',
-      apiPort: 0,
-      apiAllowedHosts: [],
-      token: 'test',
-      version: 'test',
-      clock: systemClock,
-      log: silentLogger,
-    });
-    ({ xdsPort } = await plane.start());
+    const files = { 'mesh.yaml': meshYaml(ports.cart, ports.cartTcp, secured) };
+    plane = await startControlPlane(files, secured ? { identity: {} } : {});
     cart = await startProxy(
       'cart-v2',
       'shop',
@@ -129,15 +123,16 @@ describe("Istio's metrics under heddled", { timeout: 120_000 }, () => {
       source_canonical_service: 'web',
       source_canonical_revision: 'latest',
       source_workload_namespace: 'front',
-      source_principal: 'unknown',
+      source_principal: principalOf('front', 'web-v1'),
       source_app: 'web',
       source_version: 'unknown',
       source_cluster: 'Kubernetes',
       destination_workload: 'cart-v2',
       destination_workload_namespace: 'shop',
-      destination_principal: 'unknown',
-      destination_app: 'unknown',
-      destination_version: 'unknown',
+      destination_principal: principalOf('shop', 'cart-v2'),
+      // The control plane does not tell these two; the destination's proxy does, and proves it.
+      destination_app: secured ? 'cart' : 'unknown',
+      destination_version: secured ? 'v2' : 'unknown',
       destination_service: 'cart.shop.svc.cluster.local',
       destination_canonical_service: 'cart',
       destination_canonical_revision: 'v2',
@@ -155,22 +150,37 @@ describe("Istio's metrics under heddled", { timeout: 120_000 }, () => {
     const [entered] = await requests(gateway);
     assert.equal(entered?.value, 5);
     assert.equal(entered?.labels['source_workload'], 'ingressgateway');
+    assert.equal(entered?.labels['source_principal'], principalOf('front', 'ingressgateway'));
     assert.equal(entered?.labels['destination_workload'], 'cart-v2');
 
     const served = await requests(cart);
-    assert.deepEqual(
-      served.map(({ labels, value }) => [labels['reporter'], labels['response_code'], value]),
-      [
-        ['destination', '200', 12],
-        ['destination', '503', 3],
-      ],
-    );
-    const [first] = served;
-    assert.equal(first?.labels['destination_workload'], 'cart-v2');
-    assert.equal(first?.labels['destination_service'], 'cart.shop.svc.cluster.local');
     // Plain text proves nothing, whatever the callers' proxies told.
-    assert.equal(first?.labels['source_workload'], 'unknown');
-    assert.equal(first?.labels['connection_security_policy'], 'none');
+    assert.deepEqual(
+      served
+        .map(({ labels, value }) => [labels['source_workload'], labels['response_code'], value])
+        .sort((x, y) => (String(x) < String(y) ? -1 : 1)),
+      secured
+        ? [
+            ['ingressgateway', '200', 5],
+            ['web-v1', '200', 7],
+            ['web-v1', '503', 3],
+          ]
+        : [
+            ['unknown', '200', 12],
+            ['unknown', '503', 3],
+          ],
+    );
+    for (const { labels } of served) {
+      assert.equal(labels['reporter'], 'destination');
+      assert.equal(labels['destination_workload'], 'cart-v2');
+      assert.equal(labels['destination_service'], 'cart.shop.svc.cluster.local');
+      assert.equal(labels['destination_principal'], principalOf('shop', 'cart-v2'));
+      assert.equal(labels['connection_security_policy'], secured ? 'mutual_tls' : 'none');
+      if (secured) {
+        assert.equal(labels['source_principal'], principalOf('front', String(labels['source_workload'])));
+        assert.equal(labels['source_workload_namespace'], 'front');
+      }
+    }
   });
 
   it('time every request, and measure what it carried', async () => {
@@ -204,10 +214,12 @@ describe("Istio's metrics under heddled", { timeout: 120_000 }, () => {
     });
     assert.equal(answer.status, 200);
     const after = await requests(cart);
-    assert.equal(after.length, before.length);
+    const nobody = (samples: readonly PrometheusSample[]): number =>
+      sum(samples.filter(({ labels }) => labels['source_workload'] === 'unknown'));
     assert.equal(sum(after), sum(before) + 1);
+    assert.equal(nobody(after), nobody(before) + 1);
     assert.deepEqual(
-      after.filter(({ labels }) => labels['source_workload'] !== 'unknown'),
+      after.filter(({ labels }) => labels['source_workload'] === 'x'),
       [],
     );
     assert.equal('x-envoy-peer-metadata' in (seen.at(-1) ?? {}), false);
@@ -240,6 +252,13 @@ describe("Istio's metrics under heddled", { timeout: 120_000 }, () => {
         istio_tcp_sent_bytes_total: 5,
         istio_tcp_received_bytes_total: 5,
       });
+      const [opened] = (await scrape(proxy)).filter(
+        ({ name }) => name === 'istio_tcp_connections_opened_total',
+      );
+      assert.deepEqual(
+        [opened?.labels['source_principal'], opened?.labels['destination_principal']],
+        [principalOf('front', 'web-v1'), principalOf('shop', 'cart-v2')],
+      );
     }
   });
 
@@ -263,6 +282,10 @@ describe("Istio's metrics under heddled", { timeout: 120_000 }, () => {
     assert.ok(status === 0 || status === 3, stderr);
   });
 
+  function principalOf(namespace: string, account: string): string {
+    return secured ? `spiffe://cluster.local/ns/${namespace}/sa/${account}` : 'unknown';
+  }
+
   async function startProxy(
     workloadName: string,
     namespace: string,
@@ -278,8 +301,9 @@ describe("Istio's metrics under heddled", { timeout: 120_000 }, () => {
       labels,
       serviceAccount: workloadName,
       adminPort,
-      xdsPort,
+      xdsPort: secured ? plane.xdsTlsPort : plane.xdsPort,
       accessLog: 'none',
+      identity: secured ? await identityOf(namespace, workloadName) : undefined,
       explicit: {
         bindAddress: '127.0.0.1',
         inbound: [],
@@ -290,7 +314,7 @@ describe("Istio's metrics under heddled", { timeout: 120_000 }, () => {
       },
     });
     const file = join(folder, `${workloadName}.json`);
-    await writeFile(file, JSON.stringify(bootstrap));
+    await writeFile(file, JSON.stringify(secured ? speakingMutualTls(bootstrap) : bootstrap));
     const program = new RunningProgram(process.execPath, [PROXY, '-c', file, '--max-series', '20']);
     await eventually(
       async () => (await httpCall(adminPort, '/ready')).status === 200,
@@ -298,7 +322,25 @@ describe("Istio's metrics under heddled", { timeout: 120_000 }, () => {
     );
     return { program, adminPort };
   }
-});
+
+  async function identityOf(namespace: string, account: string): Promise<ProxyIdentityPlan> {
+    const { token } = await joinToken(plane.apiPort, namespace, account);
+    const tokenFile = join(folder, `${account}.token`);
+    await writeFile(tokenFile, token, { mode: 0o600 });
+    return {
+      trustDomain: 'cluster.local',
+      caAddress: `127.0.0.1:${plane.xdsTlsPort}`,
+      rootsFile: plane.rootsFile,
+      tokenFile,
+    };
+  }
+}
+
+/** As `heddle up` starts its proxies, they have an identity and are not told to speak TLS with it. */
+function speakingMutualTls(bootstrap: unknown): unknown {
+  const { node, ...rest } = bootstrap as { readonly node: { readonly metadata: object } };
+  return { ...rest, node: { ...node, metadata: { ...node.metadata, HEDDLE_MTLS: true } } };
+}
 
 async function scrape({ adminPort }: RunningProxy): Promise<readonly PrometheusSample[]> {
   return readPrometheusText((await httpCall(adminPort, '/stats/prometheus')).body);
@@ -324,7 +366,7 @@ function portOf(server: Server | TcpServer): number {
   return (server.address() as AddressInfo).port;
 }
 
-function meshYaml(http: number, tcp: number): string {
+function meshYaml(http: number, tcp: number, secured: boolean): string {
   return `
 apiVersion: v1
 kind: Service
@@ -342,7 +384,8 @@ metadata:
 spec:
   address: 127.0.0.1
   ports: { http: ${http}, tcp: ${tcp} }
-  labels: { app: cart, version: v2 }
+  serviceAccount: cart-v2
+  labels: { app: cart, version: v2${secured ? ', security.istio.io/tlsMode: istio' : ''} }
 ---
 apiVersion: networking.istio.io/v1
 kind: Gateway
