@@ -1,0 +1,151 @@
+import { generateKeyPairSync, sign } from 'node:crypto';
+import { isInbound } from '../access-log-lines.js';
+import { Checks } from '../checks.js';
+import { plaintextAnswer } from '../plaintext-call.js';
+import type { StoryStep } from '../story-step.js';
+
+const IDENTITY = 'spiffe://cluster.local/ns/default/sa';
+/** Edges of the call graph that every page takes. */
+const EDGES = [
+  ['storefront', 'details', '/details/'],
+  ['storefront', 'reviews', '/reviews/'],
+  ['details', 'inventory', '/inventory/'],
+] as const;
+const ISSUER = 'https://accounts.shop.example';
+const DISCOUNTS = { host: 'discounts.shop.example' };
+const MEMBERS = { host: 'members.shop.example' };
+
+const tokenKeys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+
+/** Who is who, who may call whom, and certificates that change while they are in use. */
+export const identitySteps: readonly StoryStep[] = [
+  {
+    title: 'Every call is mutual TLS, and both sides know who the other is',
+    explanation:
+      'The programs speak plain HTTP to their sidecars. Between sidecars there are certificates: each log says whose.',
+    applies: undefined,
+    async run(stage) {
+      const checks = new Checks();
+      const answers = await stage.client.sample(20, '/products/4001');
+      checks.all(answers, ({ status }) => status === 200, 'answered with 200');
+      for (const [caller, callee, path] of EDGES) {
+        const there = async (): Promise<boolean> =>
+          (await stage.accessLog(callee, `${path}4001`)).filter(isInbound).length >= answers.length;
+        await stage.eventually(there, 5_000);
+        const sent = (await stage.accessLog(caller, `${path}4001`)).filter((line) => !isInbound(line));
+        const received = (await stage.accessLog(callee, `${path}4001`)).filter(isInbound);
+        const toWhom = namesOf(sent.map((line) => line['upstream_peer_uri_san']));
+        const byWhom = namesOf(received.map((line) => line['downstream_peer_uri_san']));
+        checks.that(toWhom === `${IDENTITY}/${callee}`, `${caller} called ${toWhom}, expected ${callee}`);
+        checks.that(byWhom === `${IDENTITY}/${caller}`, `${callee} was called by ${byWhom}`);
+        checks.figure(`${byWhom} called ${toWhom}`);
+      }
+      return checks.result();
+    },
+  },
+  {
+    title: 'Plaintext is refused',
+    explanation:
+      'So far a sidecar also took plaintext, so that a mesh can grow. STRICT for the whole mesh ends that.',
+    applies: { story: '6-strict.yaml', as: 'strict.yaml' },
+    async run(stage) {
+      const checks = new Checks();
+      const port = stage.inboundPortOf('inventory');
+      await checks.takesEffect(
+        stage,
+        async () => (await plaintextAnswer(port, '/inventory/7')) === undefined,
+      );
+      const answers = await stage.client.sample(40, '/products/7');
+      checks.all(answers, ({ status }) => status === 200, 'answered with 200');
+      checks.figure(
+        'plain HTTP to the inventory: the connection is closed; 40 pages through the mesh: all 200',
+      );
+      return checks.result();
+    },
+  },
+  {
+    title: 'A caller is denied, and the log names the rule',
+    explanation:
+      'Discounts join again and ask the inventory, whose policy knows them by their certificate and turns them away.',
+    applies: { story: '7-deny-discounts.yaml', as: 'deny-discounts.yaml' },
+    async run(stage) {
+      const checks = new Checks();
+      await stage.apply('5-discounts.yaml', 'discounts.yaml');
+      const isDenied = async (): Promise<boolean> => {
+        const { served } = await stage.client.get('/discounts/4002', DISCOUNTS);
+        return served?.calls.some((call) => call.service === 'inventory' && call.status === 403) ?? false;
+      };
+      checks.that(await stage.eventually(isDenied, 30_000), 'discounts were not denied within 30 s');
+      const lines = await stage.accessLog('inventory', '/inventory/4002');
+      const rules = namesOf(lines.map((line) => line['response_code_details']));
+      checks.that(rules.includes('no-discounts'), `the log names ${rules}`);
+      checks.figure(`inventory answered discounts with 403: ${rules}`);
+      const answers = await stage.client.sample(40, '/products/7');
+      checks.all(answers, ({ status }) => status === 200, 'answered with 200');
+      await stage.remove('deny-discounts.yaml');
+      const isServed = async (): Promise<boolean> =>
+        (await stage.client.get('/discounts/7', DISCOUNTS)).status === 200;
+      checks.that(await stage.eventually(isServed, 10_000), 'discounts stayed denied after the policy left');
+      await stage.remove('discounts.yaml');
+      return checks.result();
+    },
+  },
+  {
+    title: 'A token is needed at the gateway',
+    explanation:
+      'Members bring a JWT. The gateway checks it against the key that the policy names; no program ever sees it.',
+    applies: { story: '8-members.yaml', as: 'members.yaml', fill: withPublicKey },
+    async run(stage) {
+      const checks = new Checks();
+      const statusWith = async (token: string | undefined): Promise<number> => {
+        const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` };
+        return (await stage.client.get('/members/7', { ...MEMBERS, ...authorization })).status;
+      };
+      await checks.takesEffect(stage, async () => (await statusWith(token({}))) === 200);
+      const outcomes: readonly (readonly [string, string | undefined, number])[] = [
+        ['a good token', token({}), 200],
+        ['no token', undefined, 403],
+        ['an expired one', token({ exp: 1_000_000 }), 401],
+        ['one of another issuer', token({ iss: 'https://elsewhere.example' }), 401],
+        ['one that was changed', tampered(token({})), 401],
+      ];
+      for (const [what, sent, expected] of outcomes) {
+        const status = await statusWith(sent);
+        checks.that(status === expected, `${what} was answered with ${status}, expected ${expected}`);
+        checks.figure(`${what}: ${status}`);
+      }
+      const answers = await stage.client.sample(20, '/products/7');
+      checks.all(answers, ({ status }) => status === 200, 'answered with 200');
+      return checks.result();
+    },
+  },
+];
+
+function namesOf(values: readonly unknown[]): string {
+  return [...new Set(values.map(String))].join(' and ') || 'nobody';
+}
+
+/** Puts the public key of the demo's tokens into the policy. */
+function withPublicKey(yaml: string): string {
+  const key = { ...tokenKeys.publicKey.export({ format: 'jwk' }), kid: 'demo', alg: 'ES256', use: 'sig' };
+  return yaml.replace(`'{"keys":[]}'`, `'${JSON.stringify({ keys: [key] })}'`);
+}
+
+/** A signed token that a member would have from the shop's accounts. Source: RFC 7519, RFC 7515. */
+function token(claims: { readonly exp?: number; readonly iss?: string }): string {
+  const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const exp = Math.floor(Date.now() / 1_000) + 600;
+  const head = encode({ alg: 'ES256', typ: 'JWT', kid: 'demo' });
+  const signed = `${head}.${encode({ iss: ISSUER, sub: 'jason', exp, ...claims })}`;
+  const signature = sign('sha256', Buffer.from(signed), {
+    key: tokenKeys.privateKey,
+    dsaEncoding: 'ieee-p1363',
+  });
+  return `${signed}.${signature.toString('base64url')}`;
+}
+
+function tampered(good: string): string {
+  const [head, , signature] = good.split('.');
+  const claims = Buffer.from(JSON.stringify({ iss: ISSUER, sub: 'admin' })).toString('base64url');
+  return `${head}.${claims}.${signature}`;
+}
