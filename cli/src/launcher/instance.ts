@@ -250,7 +250,8 @@ export class Instance {
         spec: {
           address: '127.0.0.1',
           ports: Object.fromEntries(this.#inbound.map(({ name, listen }) => [name, listen])),
-          labels: workload.labels,
+          // Its sidecar takes mutual TLS, which is how callers know that they may use it.
+          labels: { ...workload.labels, 'security.istio.io/tlsMode': 'istio' },
           serviceAccount: workload.serviceAccount,
         },
       };

@@ -113,7 +113,6 @@ function identityMetadata(
     HEDDLE_CA_ADDRESS: plan.caAddress,
     HEDDLE_CA_ROOT_FILE: plan.rootsFile,
     HEDDLE_CA_TOKEN_FILE: plan.tokenFile,
-    HEDDLE_MTLS: 'false',
     HEDDLE_IDENTITY: formatWorkloadId({ trustDomain, namespace, serviceAccount }).uri,
   };
 }

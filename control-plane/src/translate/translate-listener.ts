@@ -175,6 +175,10 @@ const tcpLogFields: Readonly<Record<string, string>> = {
   upstream_local_address: '%UPSTREAM_LOCAL_ADDRESS%',
   downstream_local_address: '%DOWNSTREAM_LOCAL_ADDRESS%',
   downstream_remote_address: '%DOWNSTREAM_REMOTE_ADDRESS%',
+  downstream_peer_uri_san: '%DOWNSTREAM_PEER_URI_SAN%',
+  downstream_tls_version: '%DOWNSTREAM_TLS_VERSION%',
+  upstream_peer_uri_san: '%UPSTREAM_PEER_URI_SAN%',
+  upstream_transport_failure_reason: '%UPSTREAM_TRANSPORT_FAILURE_REASON%',
 };
 
 const httpLogFields: Readonly<Record<string, string>> = {

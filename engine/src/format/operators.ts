@@ -3,6 +3,7 @@ import type { RequestHead } from '../http/message-head.js';
 import type { StreamInfo } from '../http/stream-info.js';
 import { compileDynamicMetadata } from './dynamic-metadata.js';
 import { compileTimeFormat, formatIsoTime } from './start-time.js';
+import { TLS_OPERATORS } from './tls-operators.js';
 
 /** What one operator says about a stream; undefined when there is nothing to say (`-` in a text log, `null` in a JSON log). */
 export type OperatorReader = (info: StreamInfo) => string | number | undefined;
@@ -239,6 +240,7 @@ const OPERATORS: ReadonlyMap<string, OperatorCompiler> = new Map<string, Operato
   ['REQUEST_HEADERS_BYTES', plain((info) => info.request?.headers.byteSize ?? 0)],
   ['RESPONSE_HEADERS_BYTES', plain((info) => info.response?.headers.byteSize ?? 0)],
   ['RESPONSE_TRAILERS_BYTES', plain((info) => info.responseTrailers?.byteSize ?? 0)],
+  ...TLS_OPERATORS.map(([name, read]) => [name, plain(read)] as const),
   ['GRPC_STATUS', grpcStatus],
   ['GRPC_STATUS_NUMBER', plain(grpcStatusOf)],
   ['DYNAMIC_METADATA', compileDynamicMetadata],
@@ -257,27 +259,11 @@ const OPERATORS: ReadonlyMap<string, OperatorCompiler> = new Map<string, Operato
 const WITHOUT_DATA: ReadonlySet<string> = new Set([
   'ACCESS_LOG_TYPE',
   'DOWNSTREAM_TRANSPORT_FAILURE_REASON',
-  'DOWNSTREAM_LOCAL_URI_SAN',
-  'DOWNSTREAM_LOCAL_SUBJECT',
-  'DOWNSTREAM_PEER_URI_SAN',
-  'DOWNSTREAM_PEER_DNS_SAN',
-  'DOWNSTREAM_PEER_SUBJECT',
-  'DOWNSTREAM_PEER_ISSUER',
-  'DOWNSTREAM_PEER_SERIAL',
-  'DOWNSTREAM_PEER_FINGERPRINT_256',
   'DOWNSTREAM_PEER_FINGERPRINT_1',
-  'DOWNSTREAM_PEER_CERT',
   'DOWNSTREAM_PEER_CERT_V_START',
   'DOWNSTREAM_PEER_CERT_V_END',
-  'DOWNSTREAM_TLS_CIPHER',
   'DOWNSTREAM_TLS_SESSION_ID',
-  'DOWNSTREAM_TLS_VERSION',
-  'UPSTREAM_PEER_SUBJECT',
-  'UPSTREAM_PEER_ISSUER',
-  'UPSTREAM_PEER_URI_SAN',
-  'UPSTREAM_TLS_CIPHER',
   'UPSTREAM_TLS_SESSION_ID',
-  'UPSTREAM_TLS_VERSION',
   'UPSTREAM_CONNECTION_ID',
   'CLUSTER_METADATA',
   'UPSTREAM_METADATA',

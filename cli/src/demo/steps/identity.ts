@@ -76,7 +76,12 @@ export const identitySteps: readonly StoryStep[] = [
         return served?.calls.some((call) => call.service === 'inventory' && call.status === 403) ?? false;
       };
       checks.that(await stage.eventually(isDenied, 30_000), 'discounts were not denied within 30 s');
-      const lines = await stage.accessLog('inventory', '/inventory/4002');
+      let lines = await stage.accessLog('inventory', '/inventory/4002');
+      // Lines are written a moment after the answer.
+      await stage.eventually(async () => {
+        lines = await stage.accessLog('inventory', '/inventory/4002');
+        return lines.length > 0;
+      }, 5_000);
       const rules = namesOf(lines.map((line) => line['response_code_details']));
       checks.that(rules.includes('no-discounts'), `the log names ${rules}`);
       checks.figure(`inventory answered discounts with 403: ${rules}`);
