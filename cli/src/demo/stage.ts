@@ -99,7 +99,8 @@ export class Stage {
       workload === undefined
         ? [this.#options.gatewayAdminPort]
         : this.instancesOf(workload).map(({ adminPort }) => adminPort);
-    const counts = await Promise.all(ports.map((port) => counterTotal(port, name, label)));
+    // One that is being replaced may not answer any more: what it counted does not matter then.
+    const counts = await Promise.all(ports.map((port) => counterTotal(port, name, label).catch(() => 0)));
     return counts.reduce((sum, count) => sum + count, 0);
   }
 
