@@ -25,7 +25,8 @@ interface BrokenCase {
 }
 
 /** The broken resources that the translation is tested with; their names are those of good resources that serve. */
-const cases = readBroken();
+// Secrets are asked for by who uses them, and nobody here does.
+const cases = readBroken().filter(({ typeUrl }) => !typeUrl.endsWith('.Secret'));
 
 for (const variant of ['sotw', 'delta'] as const) {
   describe(`broken resources over ${variant}`, () => {
