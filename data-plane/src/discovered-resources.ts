@@ -10,6 +10,8 @@ export interface DiscoveredResources {
     /** Wall clock. */
     readonly updatedAtMs: number;
   }[];
+  /** Names that are asked for and did not come yet. */
+  readonly missing: readonly string[];
   /** What was last refused, in order of names. */
   readonly refused: readonly RefusedResource[];
 }

@@ -48,7 +48,12 @@ const FIRST_CERTIFICATE_MS = 500;
 /** Where Istio's proxies get their certificates from. */
 const SDS_CLUSTER = 'sds-grpc';
 
-const NOTHING_DISCOVERED: DiscoveredResources = { versionInfo: '', held: [], refused: [] };
+const NOTHING_DISCOVERED: DiscoveredResources = {
+  versionInfo: '',
+  held: [],
+  missing: [],
+  refused: [],
+};
 
 /**
  * Owns every lifetime of a proxy: warms, serves, drains.
@@ -373,6 +378,9 @@ export class Server {
         clusters,
         listeners,
         discovered: (typeUrl) => this.#xds?.resources(typeUrl) ?? NOTHING_DISCOVERED,
+        localSecrets: () => this.#tls?.localSecrets() ?? [],
+        certificates: () => this.#tls?.transports?.certificates() ?? [],
+        nowMs: () => this.#clock.nowMs(),
         bootstrap: () => source.bootstrap,
         startedAtMs: this.#startedAtMs,
         identity: () => this.#identity?.state,

@@ -79,6 +79,7 @@ const DISCOVERED: Readonly<Record<string, DiscoveredResources>> = {
         updatedAtMs: 1_000,
       },
     ],
+    missing: [],
     refused: [
       {
         name: 'a',
@@ -114,7 +115,11 @@ describe('the admin server', () => {
         refreshStats: () => undefined,
         clusters: { status: () => [CLUSTER] },
         listeners: { status: () => LISTENERS },
-        discovered: (typeUrl) => DISCOVERED[typeUrl] ?? { versionInfo: '', held: [], refused: [] },
+        discovered: (typeUrl) =>
+          DISCOVERED[typeUrl] ?? { versionInfo: '', held: [], missing: [], refused: [] },
+        localSecrets: () => [],
+        certificates: () => [],
+        nowMs: () => Date.now(),
         bootstrap: () => envoy.config.bootstrap.v3.Bootstrap.create({ node: { id: 'written' } }),
         startedAtMs: 0,
         identity: () => undefined,
@@ -236,7 +241,13 @@ describe('the admin server', () => {
     const { configs } = JSON.parse((await ask('/config_dump')).body) as { configs: { '@type': string }[] };
     assert.deepEqual(
       configs.map((config) => config['@type'].replace('type.googleapis.com/envoy.admin.v3.', '')),
-      ['BootstrapConfigDump', 'ClustersConfigDump', 'ListenersConfigDump', 'RoutesConfigDump'],
+      [
+        'BootstrapConfigDump',
+        'ClustersConfigDump',
+        'ListenersConfigDump',
+        'RoutesConfigDump',
+        'SecretsConfigDump',
+      ],
     );
     assert.deepEqual(configs[0], {
       '@type': 'type.googleapis.com/envoy.admin.v3.BootstrapConfigDump',
@@ -266,7 +277,7 @@ describe('the admin server', () => {
       ],
     });
     const withEndpoints = JSON.parse((await ask('/config_dump?include_eds')).body) as { configs: unknown[] };
-    assert.equal(withEndpoints.configs.length, 5);
+    assert.equal(withEndpoints.configs.length, 6);
   });
 
   it('dumps one field of one kind, with a mask', async () => {

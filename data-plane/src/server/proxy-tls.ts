@@ -1,11 +1,17 @@
 import type { Clock, Logger, Random } from '@heddle/common';
 import type { ClusterConfig, ListenerConfig, SecretConfig } from '@heddle/engine';
-import type { envoy } from '@heddle/xds-protos';
+import { envoy } from '@heddle/xds-protos';
 import type { AdsTarget } from '../bootstrap/bootstrap-config.js';
+import type { DiscoveredResources } from '../discovered-resources.js';
 import type { StatsStore } from '../stats/stats-store.js';
 import type { SecretConfigSource } from '../tls/configured-secrets.js';
 import type { DataSources } from '../tls/data-sources.js';
-import type { SecretSource } from '../tls/secret-source.js';
+import type { Secret } from '../tls/secret.js';
+import {
+  WORKLOAD_CERTIFICATE_SECRET,
+  WORKLOAD_TRUST_SECRET,
+  type SecretSource,
+} from '../tls/secret-source.js';
 import type { TlsTransports } from '../tls/transport.js';
 import type { SdsClient } from '../xds/sds-client.js';
 
@@ -63,6 +69,22 @@ export class ProxyTls {
     if (this.#loaded !== undefined || !configs.some(usesTls)) return;
     this.#loading ??= this.#load();
     await this.#loading;
+  }
+
+  /** What `/config_dump` shows of secrets that come neither from the bootstrap nor from the control plane. Keys are left out. */
+  localSecrets(): readonly DiscoveredResources[] {
+    const agents = [...this.#sdsClients.values()].map((client) => client.resources());
+    const { inProcess } = this.#options;
+    if (inProcess === undefined) return agents;
+    const names = [WORKLOAD_CERTIFICATE_SECRET, WORKLOAD_TRUST_SECRET];
+    return [
+      ownSecrets(
+        inProcess,
+        names.filter((name) => inProcess.claims(name)),
+        this.#options.clock,
+      ),
+      ...agents,
+    ];
   }
 
   close(): void {
@@ -147,6 +169,35 @@ type ConfigWatcher = Parameters<SecretConfigSource['watch']>[1];
 
 function watching(watcher: ConfigWatcher): Parameters<SdsClient['watch']>[1] {
   return { onUpdate: (config) => watcher.onUpdate(config), onAbsent: () => watcher.onRemoved() };
+}
+
+/** The secrets of this process as SDS would send them, without their keys. */
+function ownSecrets(source: SecretSource, names: readonly string[], clock: Clock): DiscoveredResources {
+  const found = new Map<string, Secret>();
+  for (const name of names) {
+    source.watch(name, { onSecret: (secret) => found.set(name, secret), onRemoved: () => undefined }).close();
+  }
+  return {
+    versionInfo: '',
+    held: [...found].map(([name, secret]) => ({
+      name,
+      version: '',
+      bytes: envoy.extensions.transport_sockets.tls.v3.Secret.encode({
+        name,
+        ...(secret.kind === 'certificate'
+          ? {
+              tlsCertificate: {
+                certificateChain: { inlineString: secret.chainPem },
+                privateKey: { inlineString: '[redacted]' },
+              },
+            }
+          : { validationContext: { trustedCa: { inlineString: secret.rootsPem } } }),
+      }).finish(),
+      updatedAtMs: clock.nowMs(),
+    })),
+    missing: names.filter((name) => !found.has(name)),
+    refused: [],
+  };
 }
 
 function fixedSecrets(secrets: readonly SecretConfig[]): SecretConfigSource {

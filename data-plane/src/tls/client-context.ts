@@ -30,14 +30,13 @@ export class ClientContext {
   readonly secureContext: SecureContext;
   readonly verifiesChain: boolean;
   readonly local: LeafCertificate | undefined;
+  readonly material: TlsMaterial;
   readonly #sessions: RecentMap<string, KeptSession>;
 
   /** Errors: throws, OpenSSL's errors among others, where it could not connect with what it is given. */
-  constructor(
-    parameters: TlsParametersConfig,
-    { certificates, trust }: TlsMaterial,
-    onSessionEvicted: () => void,
-  ) {
+  constructor(parameters: TlsParametersConfig, material: TlsMaterial, onSessionEvicted: () => void) {
+    const { certificates, trust } = material;
+    this.material = material;
     this.secureContext = nodeTls().createSecureContext(contextOptions(parameters, certificates, trust));
     this.verifiesChain = trust !== undefined && trust.rootsPem !== '';
     const chainPem = certificates[0]?.chainPem;

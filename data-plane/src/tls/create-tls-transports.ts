@@ -50,5 +50,10 @@ export function createTlsTransports(options: TlsTransportsOptions): TlsTransport
       ),
     upstream: (config, { statTags }) =>
       new UpstreamTls(config, new TlsStats(stats, 'cluster', statTags), shared),
+    certificates: () =>
+      [...shared.serverContexts.all(), ...shared.clientContexts.all()].map(({ material }) => ({
+        chainsPem: material.certificates.map(({ chainPem }) => chainPem),
+        rootsPem: material.trust?.rootsPem ?? '',
+      })),
   };
 }

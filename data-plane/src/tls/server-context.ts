@@ -39,6 +39,7 @@ export class ServerContext {
   readonly policy: PeerPolicy;
   /** What clients may agree on, in our order. */
   readonly alpnProtocols: readonly string[];
+  readonly material: TlsMaterial;
   readonly #certificates: readonly LeafCertificate[];
   readonly #options: TlsOptions;
   readonly #handshakes = new Map<string, Handshake>();
@@ -50,6 +51,7 @@ export class ServerContext {
   /** Errors: throws, OpenSSL's errors among others, where it could not serve with what it is given. */
   constructor(config: DownstreamTlsConfig, material: TlsMaterial, alpnProtocols: readonly string[]) {
     const { certificates, trust } = material;
+    this.material = material;
     checkNamesHaveRoots(trust);
     if (config.requireClientCertificate && !verifiesAnything(trust)) {
       throw new Error('clients need a certificate, and there is nothing to verify it with');

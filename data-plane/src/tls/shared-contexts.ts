@@ -5,8 +5,9 @@
 export class SharedContexts<T> {
   readonly #entries = new Map<string, { readonly context: T; users: number }>();
 
-  get size(): number {
-    return this.#entries.size;
+  /** Those in use. */
+  all(): readonly T[] {
+    return [...this.#entries.values()].map(({ context }) => context);
   }
 
   /** The context of this key, made when it is the first. It is to be released as often as it was taken. */

@@ -55,6 +55,12 @@ export interface UpstreamTransport {
 /** The event of a socket whose peer is accepted. */
 export const VERIFIED_EVENT = 'verified';
 
+/** What one context shows of itself and whom it trusts, as PEM. */
+export interface ContextCertificates {
+  readonly chainsPem: readonly string[];
+  readonly rootsPem: string;
+}
+
 /** Makes transport sockets of TLS. Its implementation is loaded when the first is wanted. */
 export interface TlsTransports {
   /** What keeps a context from ever working here; its resource is refused then. */
@@ -70,4 +76,6 @@ export interface TlsTransports {
     },
   ): DownstreamTransport;
   upstream(config: UpstreamTlsConfig, options: { readonly statTags: Tags }): UpstreamTransport;
+  /** Of every context in use, for whoever shows them. */
+  certificates(): readonly ContextCertificates[];
 }

@@ -2,6 +2,7 @@ import { Backoff, type Clock, type Logger, type Random, type Timer } from '@hedd
 import type { SecretConfig } from '@heddle/engine';
 import type { envoy } from '@heddle/xds-protos';
 import type { ResourceSubscription, ResourceWatcher } from '../config-source.js';
+import type { DiscoveredResources } from '../discovered-resources.js';
 import type { Counter, StatsStore } from '../stats/stats-store.js';
 import type {
   AdsStream,
@@ -75,8 +76,14 @@ export class SdsClient {
   }
 
   /** What is held and what was refused. */
-  get type(): Pick<DiscoveredType<SecretConfig>, 'resources' | 'lastVersion'> {
-    return this.#type;
+  resources(): DiscoveredResources {
+    const { resources, lastVersion } = this.#type;
+    return {
+      versionInfo: lastVersion,
+      held: resources.held(),
+      missing: this.#watches.names().filter((name) => resources.get(name) === undefined),
+      refused: resources.refused(),
+    };
   }
 
   close(): void {

@@ -203,6 +203,7 @@ export class XdsClient implements ConfigSource {
     return {
       versionInfo: type?.lastVersion ?? '',
       held: type?.resources.held() ?? [],
+      missing: (type?.names() ?? []).filter((name) => type?.resources.get(name) === undefined),
       refused: type?.resources.refused() ?? [],
     };
   }

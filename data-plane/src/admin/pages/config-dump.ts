@@ -2,6 +2,7 @@ import { envoy, packAny, toJson, typeUrls, unpackAny, type JsonValue } from '@he
 import type { DiscoveredResources } from '../../discovered-resources.js';
 import { json, text, type AdminPage } from '../admin-page.js';
 import { nameFilter } from '../name-filter.js';
+import { redactSecrets } from '../redact-secrets.js';
 
 type Bootstrap = envoy.config.bootstrap.v3.Bootstrap;
 type Listener = envoy.config.listener.v3.Listener;
@@ -15,12 +16,14 @@ export interface ConfigDumpSources {
   /** Wall clock. */
   readonly startedAtMs: number;
   readonly discovered: (typeUrl: string) => DiscoveredResources;
+  /** Secrets that come from beside the proxy: its own identity, and agents. */
+  readonly localSecrets: () => readonly DiscoveredResources[];
   /** Whether a cluster, or a listener, of this name waits for something. */
   readonly isWarming: (kind: 'cluster' | 'listener', name: string) => boolean;
 }
 
 const admin = envoy.admin.v3;
-const { ACKED, NACKED } = admin.ClientResourceStatus;
+const { ACKED, NACKED, REQUESTED } = admin.ClientResourceStatus;
 /** A longer mask is a mistake. */
 const MAX_MASK = 4096;
 
@@ -73,8 +76,10 @@ function makeDumps(
     ...(includeEds ? [packAny(admin.EndpointsConfigDump, endpoints(sources, lastUpdated, matches))] : []),
     packAny(admin.ListenersConfigDump, listeners(sources, lastUpdated, matches)),
     packAny(admin.RoutesConfigDump, routes(sources, lastUpdated, matches)),
+    packAny(admin.SecretsConfigDump, secrets(sources, lastUpdated, matches)),
   ];
-  return (toJson(admin.ConfigDump, { configs: dumps }) as { configs: JsonValue[] }).configs;
+  const json = toJson(admin.ConfigDump, { configs: dumps }) as { configs: JsonValue[] };
+  return json.configs.map(redactSecrets);
 }
 
 function clusters(
@@ -194,6 +199,37 @@ function endpoints(
   };
 }
 
+function secrets(
+  sources: ConfigDumpSources,
+  lastUpdated: ProtoTimestamp,
+  matches: (name: string) => boolean,
+): envoy.admin.v3.ISecretsConfigDump {
+  const all = [sources.discovered(typeUrls.secret), ...sources.localSecrets()];
+  return {
+    staticSecrets: (sources.bootstrap().staticResources?.secrets ?? [])
+      .filter((secret) => matches(secret.name))
+      .map((secret) => ({
+        name: secret.name,
+        lastUpdated,
+        secret: packAny(envoy.extensions.transport_sockets.tls.v3.Secret, secret),
+      })),
+    dynamicActiveSecrets: all.flatMap((discovered) =>
+      dynamicStates(discovered, matches, typeUrls.secret).map(({ name, held, any, lastUpdated, status }) => ({
+        name,
+        ...(held === undefined ? {} : { versionInfo: held.version, secret: any, lastUpdated }),
+        clientStatus: status.clientStatus,
+        // Without what was refused: bytes that cannot be read may hold a key.
+        ...(status.errorState === undefined
+          ? {}
+          : { errorState: { ...status.errorState, failedConfiguration: null } }),
+      })),
+    ),
+    dynamicWarmingSecrets: all.flatMap(({ missing }) =>
+      missing.filter(matches).map((name) => ({ name, clientStatus: REQUESTED })),
+    ),
+  };
+}
+
 type ProtoTimestamp = { readonly seconds: number; readonly nanos: number };
 
 interface DynamicState {
@@ -285,6 +321,9 @@ const FIELD_TYPES: ReadonlyMap<string, string> = new Map([
   ['dynamic_listeners', 'envoy.admin.v3.ListenersConfigDump.DynamicListener'],
   ['static_route_configs', 'envoy.admin.v3.RoutesConfigDump.StaticRouteConfig'],
   ['dynamic_route_configs', 'envoy.admin.v3.RoutesConfigDump.DynamicRouteConfig'],
+  ['static_secrets', 'envoy.admin.v3.SecretsConfigDump.StaticSecret'],
+  ['dynamic_active_secrets', 'envoy.admin.v3.SecretsConfigDump.DynamicSecret'],
+  ['dynamic_warming_secrets', 'envoy.admin.v3.SecretsConfigDump.DynamicSecret'],
   ['static_endpoint_configs', 'envoy.admin.v3.EndpointsConfigDump.StaticEndpointConfig'],
   ['dynamic_endpoint_configs', 'envoy.admin.v3.EndpointsConfigDump.DynamicEndpointConfig'],
 ]);

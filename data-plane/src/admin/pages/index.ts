@@ -5,6 +5,8 @@ import type { LabelledMetrics } from '../../stats/istio/labelled-metrics.js';
 import type { StatsStore } from '../../stats/stats-store.js';
 import type { DiscoveredResources } from '../../discovered-resources.js';
 import type { AdminPage } from '../admin-page.js';
+import type { ContextCertificates } from '../../tls/transport.js';
+import { certsPage } from './certs.js';
 import { clustersPage } from './clusters.js';
 import { configDumpPage } from './config-dump.js';
 import { identityPage, type ShownIdentity } from './identity.js';
@@ -20,6 +22,9 @@ export interface AdminPagesOptions {
   readonly clusters: Pick<ClusterManager, 'status'>;
   readonly listeners: Pick<ListenerManager, 'status'>;
   readonly discovered: (typeUrl: string) => DiscoveredResources;
+  readonly localSecrets: () => readonly DiscoveredResources[];
+  readonly certificates: () => readonly ContextCertificates[];
+  readonly nowMs: () => number;
   readonly bootstrap: () => envoy.config.bootstrap.v3.Bootstrap;
   /** Wall clock. */
   readonly startedAtMs: number;
@@ -40,6 +45,7 @@ export function createAdminPages(options: AdminPagesOptions): readonly AdminPage
       node: options.server.node,
       startedAtMs: options.startedAtMs,
       discovered: options.discovered,
+      localSecrets: options.localSecrets,
       isWarming: (kind, name) =>
         kind === 'cluster'
           ? clusters.status().some((one) => one.config.name === name && one.state === 'warming')
@@ -47,6 +53,7 @@ export function createAdminPages(options: AdminPagesOptions): readonly AdminPage
     }),
     ...statsPages(options.stats, options.labelledMetrics, options.refreshStats),
     identityPage(options.identity),
+    certsPage(options.certificates, options.nowMs),
     ...serverPages(options.server),
   ];
 }
