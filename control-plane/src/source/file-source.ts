@@ -4,6 +4,7 @@ import { join, relative } from 'node:path';
 import type { MeshResource } from '../model/mesh-resource.js';
 import { problemAt, type SourceProblem } from '../model/source-problem.js';
 import { parseMeshFile, type ParsedMeshFile } from './parse-mesh-file.js';
+import { standInProblem } from './stand-in.js';
 
 /** The state of a source after a change, whole. */
 export interface SourceChange {
@@ -65,6 +66,8 @@ interface KnownFile {
   readonly resources: readonly MeshResource[];
   /** Those of them that are no longer written so in the file. */
   readonly kept: ReadonlySet<MeshResource>;
+  /** Whether all of it could be read at some time: then what is in force from it is a good version. */
+  readonly wasReadable: boolean;
   readonly problems: readonly SourceProblem[];
 }
 
@@ -207,7 +210,7 @@ class FolderSource implements FileSource {
         return { stamp, ...keepAll(before), problems: [problem] };
       }
       const source = await readFile(path, 'utf8');
-      return { stamp, ...keepLastGood(parseMeshFile(source, shownName(path)), before?.resources ?? []) };
+      return { stamp, ...keepLastGood(parseMeshFile(source, shownName(path)), before) };
     } catch (error) {
       if (isAbsence(error)) return undefined;
       const problem = fileProblem(path, `cannot be read: ${messageOf(error)}`);
@@ -290,12 +293,19 @@ class FolderSource implements FileSource {
 }
 
 /** What a file gives after it was read again: its good resources, and of the others what was good before. */
-function keepLastGood(parsed: ParsedMeshFile, before: readonly MeshResource[]): Omit<KnownFile, 'stamp'> {
+function keepLastGood(parsed: ParsedMeshFile, before: KnownFile | undefined): Omit<KnownFile, 'stamp'> {
   const good = new Set(parsed.resources.map(({ key }) => key));
-  const kept = before.filter(({ key }) => !good.has(key) && (parsed.unreadable || parsed.refused.has(key)));
+  const lastGood = (before?.resources ?? []).filter(({ standsIn }) => standsIn !== true);
+  const kept = lastGood.filter(({ key }) => !good.has(key) && (parsed.unreadable || parsed.refused.has(key)));
+  const wasReadable = before?.wasReadable === true;
+  const standIns = parsed.standIns.filter(({ insteadOf }) =>
+    insteadOf === undefined
+      ? !wasReadable
+      : !good.has(insteadOf) && !lastGood.some(({ key }) => key === insteadOf),
+  );
   const seen = new Set<string>();
   const unique: MeshResource[] = [];
-  const problems = [...parsed.problems];
+  const problems = [...parsed.problems, ...standIns.map(standInProblem)];
   for (const resource of parsed.resources) {
     if (seen.has(resource.key)) {
       const first = unique.find(({ key }) => key === resource.key);
@@ -305,12 +315,18 @@ function keepLastGood(parsed: ParsedMeshFile, before: readonly MeshResource[]): 
     seen.add(resource.key);
     unique.push(resource);
   }
-  return { resources: [...unique, ...kept], kept: new Set(kept), problems };
+  const all = [...kept, ...standIns.map(({ resource }) => resource)];
+  return {
+    resources: [...unique, ...all],
+    kept: new Set(all),
+    wasReadable: wasReadable || !parsed.unreadable,
+    problems,
+  };
 }
 
-function keepAll(before: KnownFile | undefined): Pick<KnownFile, 'resources' | 'kept'> {
+function keepAll(before: KnownFile | undefined): Pick<KnownFile, 'resources' | 'kept' | 'wasReadable'> {
   const resources = before?.resources ?? [];
-  return { resources, kept: new Set(resources) };
+  return { resources, kept: new Set(resources), wasReadable: before?.wasReadable === true };
 }
 
 function duplicateOf(second: MeshResource, first: MeshResource): SourceProblem {

@@ -26,6 +26,7 @@ import { checkResource } from './check-resource.js';
 import { readSecret } from './read-secret.js';
 import { schemas } from './schema/index.js';
 import { SecretLines } from './secret-lines.js';
+import { securityKindOf, standInFor, standInsForText, type StandIn } from './stand-in.js';
 import { validateValue } from './validate-resource.js';
 
 /** What a file's text says. */
@@ -38,6 +39,8 @@ export interface ParsedMeshFile {
    */
   readonly refused: ReadonlySet<string>;
   readonly unreadable: boolean;
+  /** For security policies among what was refused or could not be read; in force while there is no good version of them. */
+  readonly standIns: readonly StandIn[];
 }
 
 /** How many documents, and resources in `kind: List`, one file may hold. */
@@ -62,6 +65,7 @@ export function parseMeshFile(source: string, file: string): ParsedMeshFile {
     // The parser is not ours: whatever it throws is this file's problem alone.
     reader.fail(`cannot be read: ${error instanceof Error ? error.message : String(error)}`);
   }
+  reader.standInForUnread();
   return reader;
 }
 
@@ -69,6 +73,7 @@ class DocumentReader implements ParsedMeshFile {
   readonly resources: MeshResource[] = [];
   readonly problems: SourceProblem[] = [];
   readonly refused = new Set<string>();
+  readonly standIns: StandIn[] = [];
   unreadable = false;
 
   readonly #file: string;
@@ -76,6 +81,8 @@ class DocumentReader implements ParsedMeshFile {
   readonly #lines: LineCounter;
   readonly #secrets: SecretLines;
   #count = 0;
+  /** Where documents begin that could be read, whatever became of them. */
+  readonly #readAt: number[] = [];
 
   constructor(file: string, source: string) {
     this.#file = file;
@@ -115,6 +122,21 @@ class DocumentReader implements ParsedMeshFile {
     for (const document of documents) this.#readDocument(document);
   }
 
+  /** A security policy may be in what could not be read. */
+  standInForUnread(): void {
+    if (!this.unreadable) return;
+    const starts = [0, ...[...this.#source.matchAll(/^---(?=\s|$)/gm)].map(({ index }) => index)];
+    for (const [i, start] of starts.entries()) {
+      const end = starts[i + 1] ?? this.#source.length;
+      if (this.#readAt.some((at) => at >= start && at < end)) continue;
+      // Only line breaks that the parser came to are known to it.
+      const line = (this.#source.slice(0, start).match(/\n/g)?.length ?? 0) + 1;
+      const origin = { file: this.#file, line, column: 1, lineText: () => undefined };
+      const text = this.#source.slice(start, end);
+      this.standIns.push(...standInsForText(text, { ...origin, locate: () => ({ line, column: 1 }) }));
+    }
+  }
+
   #readDocument(document: Document.Parsed): void {
     // One mistake in the writing upsets what follows: the first error is the one to mend.
     const [error] = document.errors;
@@ -146,6 +168,7 @@ class DocumentReader implements ParsedMeshFile {
         `aliases that repeat at most ${maxAliases} collections`,
       );
     }
+    this.#readAt.push(document.contents?.range[0] ?? 0);
     if (value === null || value === undefined) return;
     this.#readValue(value, this.#originOf(document, []), []);
   }
@@ -173,6 +196,8 @@ class DocumentReader implements ParsedMeshFile {
     if (meshKind === undefined) {
       // Which resource this was meant to be is not known, so nothing of this file may be taken for removed.
       this.unreadable = true;
+      const suggested = typeof kind === 'string' ? closestName(kind, kindNames) : undefined;
+      this.#standIn(securityKindOf(kind, apiVersion, suggested), value, origin);
       return;
     }
     const metadata = isObject(value['metadata']) ? value['metadata'] : {};
@@ -203,6 +228,7 @@ class DocumentReader implements ParsedMeshFile {
     if (found.some(isError)) {
       if (name === undefined) this.unreadable = true;
       else this.refused.add(resource.key);
+      this.#standIn(securityKindOf(meshKind, undefined, undefined), value, origin);
       return;
     }
     const contentHash = hashOf([
@@ -213,6 +239,15 @@ class DocumentReader implements ParsedMeshFile {
       secret === undefined ? spec : [value['type'], value['data'], value['stringData']],
     ]);
     this.resources.push({ ...resource, contentHash });
+  }
+
+  #standIn(
+    kind: ReturnType<typeof securityKindOf>,
+    value: Readonly<Record<string, unknown>>,
+    origin: ResourceOrigin,
+  ): void {
+    const standIn = kind === undefined ? undefined : standInFor(kind, value, origin);
+    if (standIn !== undefined) this.standIns.push(standIn);
   }
 
   #kindOf(value: Readonly<Record<string, unknown>>, origin: ResourceOrigin): MeshKind | undefined {
@@ -233,11 +268,10 @@ class DocumentReader implements ParsedMeshFile {
     const exact = versions.find((entry) => entry.apiVersion === apiVersion);
     if (exact !== undefined) return exact.meshKind;
     if (versions.length === 0) {
-      const names = [...new Set(kindsAndVersions.map((entry) => entry.kind))];
       this.#problem(origin, ['kind'], {
         message: `kind cannot be ${JSON.stringify(kind) ?? ''}`.slice(0, 200),
-        expected: `one of ${names.join(', ')}`,
-        suggestion: typeof kind === 'string' ? closestName(kind, names) : undefined,
+        expected: `one of ${kindNames.join(', ')}`,
+        suggestion: typeof kind === 'string' ? closestName(kind, kindNames) : undefined,
       });
       return undefined;
     }
@@ -315,6 +349,8 @@ const kindsAndVersions = (Object.keys(meshKinds) as MeshKind[]).flatMap((meshKin
     kind: meshKind === 'KubernetesGateway' ? 'Gateway' : (meshKind as string),
   })),
 );
+
+const kindNames = [...new Set(kindsAndVersions.map((entry) => entry.kind))];
 
 /** What tools write beside them (the last applied text, say) would make every resource look changed. */
 function annotationsOf(written: unknown): Readonly<Record<string, string>> {

@@ -62,6 +62,22 @@ describe('an AuthorizationPolicy', () => {
     assert.equal(filter?.shadowRulesStatPrefix, 'istio_dry_run_allow_');
   });
 
+  it('that was never valid denies by a name of its own, requests and connections', () => {
+    const { standIns } = parseMeshFile(policy('{ rule: [{}] }'), 'input.yaml');
+    const standIn = standIns[0]?.resource;
+    assert.ok(standIn);
+    const place = placeOf(buildModel(new Map([[standIn.key, standIn]])).model);
+    const [filter, ...others] = rbacsOfFilters(requestPolicyFilters(place));
+    assert.deepEqual(others, []);
+    assert.equal(filter?.rules?.action, 'deny');
+    assert.deepEqual(
+      filter.rules.policies.map(({ name }) => name),
+      ['ns[default]-policy[p]-invalid'],
+    );
+    assert.equal(decide(compileRbac(filter.rules), factsOf({})).allowed, false);
+    assert.equal(connectionPolicyFilters(place).length, 1);
+  });
+
   it('names its rules as Istio does', () => {
     const yaml = policy('{ rules: [{ to: [{ operation: { methods: [PUT] } }] }, {}] }', 'p', 'default');
     assert.equal(decisionsOn(yaml, {})[0]?.policyName, 'ns[default]-policy[p]-rule[1]');
@@ -293,7 +309,11 @@ function placeOf(model: MeshModel): GuardedPort {
 }
 
 function requestConfigs(yaml: string, settings: object = {}): RbacFilterConfig[] {
-  return requestPolicyFilters(placeOf(build(yaml, settings).model)).map(({ typedConfig }) => {
+  return rbacsOfFilters(requestPolicyFilters(placeOf(build(yaml, settings).model)));
+}
+
+function rbacsOfFilters(filters: ReturnType<typeof requestPolicyFilters>): RbacFilterConfig[] {
+  return filters.map(({ typedConfig }) => {
     const parsed = rbacFilter.parse(typedConfig?.value as Uint8Array, 'rbac');
     assert.ok(parsed.ok, JSON.stringify(parsed));
     return parsed.value as RbacFilterConfig;

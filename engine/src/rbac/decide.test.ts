@@ -38,6 +38,11 @@ describe('policies', () => {
     const config = rbac('deny', { 'ns[shop]-policy[no-writes]-rule[2]': { kind: 'any' } });
     const { reason } = decide(compileRbac(config), requestFacts());
     assert.equal(reason, 'rule 2 of the AuthorizationPolicy shop/no-writes denies this');
+    const invalid = rbac('deny', { 'ns[shop]-policy[no-writes]-invalid': { kind: 'any' } });
+    assert.equal(
+      decide(compileRbac(invalid), requestFacts()).reason,
+      'the security policy shop/no-writes, which is not valid and never was, denies this',
+    );
   });
 
   it('need both a permission and a principal', () => {

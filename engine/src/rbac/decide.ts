@@ -91,11 +91,12 @@ function reasonOf(action: RbacConfig['action'], policyName: string): string {
   return `${describePolicy(policyName)} ${verb} this`;
 }
 
-/** `ns[default]-policy[only-admins]-rule[0]`, as Istio names them. */
-const ISTIO_NAME = /^ns\[(.*)\]-policy\[(.*)\]-rule\[(\d+)\]$/;
+/** `ns[default]-policy[only-admins]-rule[0]`, as Istio names them; `invalid` is ours, of what stands in for a policy. */
+const ISTIO_NAME = /^ns\[(.*)\]-policy\[(.*)\]-(?:rule\[(\d+)\]|invalid)$/;
 
 function describePolicy(name: string): string {
   const [, namespace, policy, rule] = ISTIO_NAME.exec(name) ?? [];
-  if (namespace === undefined || policy === undefined || rule === undefined) return `the policy ${name}`;
-  return `rule ${rule} of the AuthorizationPolicy ${namespace}/${policy}`;
+  if (namespace === undefined || policy === undefined) return `the policy ${name}`;
+  if (rule !== undefined) return `rule ${rule} of the AuthorizationPolicy ${namespace}/${policy}`;
+  return `the security policy ${namespace}/${policy}, which is not valid and never was,`;
 }
