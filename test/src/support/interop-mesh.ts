@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { proxyBootstrap, type ProxyBootstrapOptions } from '@heddle/cli';
-import { silentLogger, systemClock } from '@heddle/common';
+import { silentLogger, systemClock, systemRandom } from '@heddle/common';
 import { ControlPlane } from '@heddle/control-plane';
 import { eventually } from './eventually.js';
 import { freePort } from './free-port.js';
@@ -19,7 +19,7 @@ export interface MeshProxy {
 /** A heddled in this process over a folder of its own, and the proxies that it configures. */
 export class InteropMesh {
   readonly #folder: string;
-  readonly #plane: ControlPlane;
+  #plane: ControlPlane;
   readonly #proxies: MeshProxy[] = [];
   #ports = { xdsPort: 0, apiPort: 0 };
 
@@ -34,10 +34,14 @@ export class InteropMesh {
 
   private constructor(folder: string) {
     this.#folder = folder;
-    this.#plane = new ControlPlane({
-      folders: [join(folder, 'mesh')],
+    this.#plane = this.#createPlane(0);
+  }
+
+  #createPlane(xdsPort: number): ControlPlane {
+    return new ControlPlane({
+      folders: [join(this.#folder, 'mesh')],
       appliedFolder: undefined,
-      xdsAddress: '127.0.0.1:0',
+      xdsAddress: `127.0.0.1:${xdsPort}`,
       apiHost: '127.0.0.1',
       apiPort: 0,
       apiAllowedHosts: [],
@@ -45,7 +49,28 @@ export class InteropMesh {
       version: 'test',
       clock: systemClock,
       log: silentLogger,
+      keySets: { allowLoopback: true, folder: join(this.#folder, 'jwks'), random: systemRandom },
     });
+  }
+
+  /** Another heddled at the same place, with what the first left on disk. Resolves when every proxy is connected to it. */
+  async restartPlane(): Promise<void> {
+    await this.#plane.close();
+    this.#plane = this.#createPlane(this.#ports.xdsPort);
+    this.#ports = await this.#plane.start();
+    await eventually(
+      async () => {
+        const { body } = await httpCall(this.#ports.apiPort, '/api/v1/proxies');
+        return (JSON.parse(body) as { proxies: unknown[] }).proxies.length === this.#proxies.length;
+      },
+      () => `the proxies did not come back\n${this.output}`,
+      20_000,
+    );
+  }
+
+  /** What all proxies wrote, for failure messages. */
+  get output(): string {
+    return this.#proxies.map(({ program }) => program.output).join('\n');
   }
 
   /** Renamed into place, as editors do. */
@@ -97,7 +122,7 @@ export class InteropMesh {
         const { converged, proxies } = JSON.parse(body) as { converged: boolean; proxies: number };
         return converged && proxies === this.#proxies.length;
       },
-      () => `not synced\n${this.#proxies.map(({ program }) => program.output).join('\n')}`,
+      () => `not synced\n${this.output}`,
     );
   }
 
@@ -110,6 +135,10 @@ export class InteropMesh {
 
   async problems(): Promise<string> {
     return (await httpCall(this.#ports.apiPort, '/api/v1/problems')).body;
+  }
+
+  async metrics(): Promise<string> {
+    return (await httpCall(this.#ports.apiPort, '/metrics')).body;
   }
 
   async close(): Promise<void> {
