@@ -26,6 +26,8 @@ export async function startControlPlane(
     readonly folder?: string;
     /** An authority with a root of its own, or the one in `caFolder`. */
     readonly identity?: Partial<IdentityOptions>;
+    /** Whether keys may be fetched from this machine. Default true. */
+    readonly keysFromLoopback?: boolean;
     readonly clock?: Clock;
     readonly log?: Logger;
   } = {},
@@ -47,7 +49,11 @@ export async function startControlPlane(
     version: 'test',
     clock: options.clock ?? systemClock,
     log: options.log ?? silentLogger,
-    keySets: { allowLoopback: true, folder: join(folder, '.jwks'), random: systemRandom },
+    keySets: {
+      allowLoopback: options.keysFromLoopback ?? true,
+      folder: join(folder, '.jwks'),
+      random: systemRandom,
+    },
     identity:
       options.identity === undefined
         ? undefined
