@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import { HEDDLE_VERSION } from '@heddle/control-plane';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { registerCa } from './commands/ca/register-ca.js';
 import { runAnalyze } from './commands/analyze.js';
 import { runDemo } from './commands/demo.js';
 import { runProxyStatus } from './commands/proxy-status.js';
@@ -78,6 +79,13 @@ program
     // An interrupted story still waits for answers that nobody needs any more.
     process.exit(code);
   });
+
+registerCa(program, {
+  terminal,
+  environment: process.env,
+  parsePort,
+  resolvePath: fromWhereTyped,
+});
 
 await program.parseAsync();
 

@@ -1,5 +1,6 @@
 import { request } from 'node:http';
 import type { SourceProblem } from '@heddle/control-plane';
+import type { ReportedAuthority, ReportedHolder } from './ca-reports.js';
 
 /** Whether every proxy has what it was sent, as heddled's API says. */
 export interface Convergence {
@@ -80,8 +81,32 @@ export class HeddledClient {
   }
 
   /** Makes a join token worthless. Errors: as `text`. */
-  async revokeToken({ id, expires }: Pick<IssuedToken, 'id' | 'expires'>): Promise<void> {
-    await this.text('DELETE', `/api/v1/ca/tokens/${id}?expires=${encodeURIComponent(expires)}`);
+  async revokeToken({ id, expires = '' }: { readonly id: string; readonly expires?: string }): Promise<void> {
+    await this.text(
+      'DELETE',
+      `/api/v1/ca/tokens/${encodeURIComponent(id)}?expires=${encodeURIComponent(expires)}`,
+    );
+  }
+
+  /** The certificate authority. Errors: as `text`. */
+  authority(): Promise<ReportedAuthority> {
+    return this.get('/api/v1/ca');
+  }
+
+  /** Proxies and agents that have an identity. Errors: as `text`. */
+  async holders(): Promise<readonly ReportedHolder[]> {
+    return (await this.get<{ workloads: readonly ReportedHolder[] }>('/api/v1/ca/workloads')).workloads;
+  }
+
+  /** One step of a root rotation. Errors: as `text`. */
+  async rotate(step: 'begin' | 'switch' | 'finish', force = false): Promise<ReportedAuthority> {
+    const path = `/api/v1/ca/rotation/${step}${force ? '?force=true' : ''}`;
+    return JSON.parse(await this.text('POST', path)) as ReportedAuthority;
+  }
+
+  /** When heddled started, ISO 8601. Errors: as `text`. */
+  async startedAt(): Promise<string> {
+    return (await this.get<{ startedAt: string }>('/api/v1/status')).startedAt;
   }
 
   convergence(): Promise<Convergence> {

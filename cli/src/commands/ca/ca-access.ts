@@ -1,0 +1,42 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { HeddledClient } from '../../launcher/heddled-client.js';
+
+export interface CaAccessOptions {
+  /** Of `heddle up`: port and token of its heddled are found there. */
+  readonly stateFolder: string;
+  /** Of another heddled. */
+  readonly apiPort: number | undefined;
+  readonly tokenFile: string | undefined;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
+/**
+ * The API of the heddled that a command is for: the one that is named, or that of the `heddle up` of a state folder.
+ *
+ * Errors: throws where there is none, with what to do.
+ */
+export function caClient(options: CaAccessOptions): {
+  readonly client: HeddledClient;
+  readonly apiPort: number;
+} {
+  const { apiPort, tokenFile, environment } = options;
+  const given = tokenFile === undefined ? environment['HEDDLE_TOKEN'] : readToken(tokenFile);
+  if (apiPort !== undefined) return { client: new HeddledClient(apiPort, given ?? ''), apiPort };
+  const file = join(options.stateFolder, 'heddled.json');
+  let found: { readonly apiPort: number; readonly token: string };
+  try {
+    found = JSON.parse(readFileSync(file, 'utf8')) as typeof found;
+  } catch {
+    throw new Error(
+      `no heddled is known in ${options.stateFolder}; --state-dir names that of a running "heddle up", --api-port and --token-file another heddled`,
+    );
+  }
+  return { client: new HeddledClient(found.apiPort, given ?? found.token), apiPort: found.apiPort };
+}
+
+function readToken(file: string): string {
+  const token = readFileSync(file, 'utf8').trim();
+  if (token === '') throw new Error(`${file} is empty`);
+  return token;
+}
