@@ -4,6 +4,8 @@ import { HEDDLE_VERSION } from '@heddle/control-plane';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { registerCa } from './commands/ca/register-ca.js';
 import { runAnalyze } from './commands/analyze.js';
+import { registerAgent } from './commands/register-agent.js';
+import { registerBootstrap } from './commands/register-bootstrap.js';
 import { runDemo } from './commands/demo.js';
 import { runProxyStatus } from './commands/proxy-status.js';
 import { runUp } from './commands/up.js';
@@ -87,6 +89,9 @@ registerCa(program, {
   resolvePath: fromWhereTyped,
 });
 
+registerAgent(program, { terminal, resolvePath: absolute });
+registerBootstrap(program, { terminal, parsePort, resolvePath: absolute });
+
 await program.parseAsync();
 
 function collect(value: string, before: readonly string[] | undefined): string[] {
@@ -97,6 +102,10 @@ function collect(value: string, before: readonly string[] | undefined): string[]
 function fromWhereTyped(path: string): string {
   const { npm_lifecycle_event: script, INIT_CWD: typedIn } = process.env;
   return script === 'heddle' && typedIn !== undefined ? resolve(typedIn, path) : path;
+}
+
+function absolute(path: string): string {
+  return resolve(fromWhereTyped(path));
 }
 
 function outputOption(choices: readonly string[]): Option {

@@ -1,6 +1,9 @@
 import { controlPlaneId, formatWorkloadId } from '@heddle/certs/spiffe-id';
 import { CLUSTER_ID } from '@heddle/control-plane';
 
+/** Where Istio's proxies get their certificates from. */
+const SDS_CLUSTER = 'sds-grpc';
+
 /** One port of the application: its own number, by which policies know it, and those that it was given here. */
 export interface InboundPort {
   readonly name: string;
@@ -36,11 +39,14 @@ export interface ProxyBootstrapOptions {
   readonly labels: Readonly<Record<string, string>>;
   readonly serviceAccount: string;
   readonly adminPort: number;
-  readonly xdsPort: number;
+  /** On loopback; not needed with an agent. */
+  readonly xdsPort?: number;
   readonly accessLog: string;
   readonly explicit: ExplicitPlan;
   /** undefined: the proxy proves nothing, and `xdsPort` is plain text. With an identity it is TLS. */
   readonly identity?: ProxyIdentityPlan | undefined;
+  /** The Unix socket of an agent, which has the identity: it serves certificates and passes xDS on. */
+  readonly agentSocket?: string;
   /** Which variant of the protocol is spoken. Default delta, which sends only what changed. */
   readonly variant?: 'sotw' | 'delta';
 }
@@ -67,6 +73,7 @@ export function proxyBootstrap(options: ProxyBootstrapOptions): unknown {
         HEDDLE_EXPLICIT: options.explicit,
         HEDDLE_ACCESS_LOG: options.accessLog,
         ...(options.identity === undefined ? {} : identityMetadata(options.identity, options)),
+        ...(options.agentSocket === undefined ? {} : { HEDDLE_MTLS: 'true' }),
       },
     },
     admin: { address: socketAddress(options.adminPort) },
@@ -80,27 +87,32 @@ export function proxyBootstrap(options: ProxyBootstrapOptions): unknown {
       lds_config: ads,
     },
     static_resources: {
-      clusters: [
-        {
-          name: 'heddled',
-          type: 'STATIC',
-          connect_timeout: '1s',
-          ...(options.identity === undefined
-            ? {}
-            : { transport_socket: controlPlaneTls(options.identity.trustDomain) }),
-          typed_extension_protocol_options: {
-            'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
-              '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
-              explicit_http_config: { http2_protocol_options: {} },
-            },
-          },
-          load_assignment: {
-            cluster_name: 'heddled',
-            endpoints: [{ lb_endpoints: [{ endpoint: { address: socketAddress(options.xdsPort) } }] }],
-          },
-        },
-      ],
+      clusters: staticClusters(options),
     },
+  };
+}
+
+function staticClusters({ identity, agentSocket, xdsPort = 0 }: ProxyBootstrapOptions): readonly unknown[] {
+  if (agentSocket === undefined) {
+    const socket = identity === undefined ? {} : { transport_socket: controlPlaneTls(identity.trustDomain) };
+    return [{ ...grpcCluster('heddled', socketAddress(xdsPort)), ...socket }];
+  }
+  const pipe = { pipe: { path: agentSocket } };
+  return [grpcCluster('heddled', pipe), grpcCluster(SDS_CLUSTER, pipe)];
+}
+
+function grpcCluster(name: string, address: unknown): object {
+  return {
+    name,
+    type: 'STATIC',
+    connect_timeout: '1s',
+    typed_extension_protocol_options: {
+      'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+        '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
+        explicit_http_config: { http2_protocol_options: {} },
+      },
+    },
+    load_assignment: { cluster_name: name, endpoints: [{ lb_endpoints: [{ endpoint: { address } }] }] },
   };
 }
 
@@ -121,7 +133,7 @@ function identityMetadata(
  * TLS to heddled with the workload's own certificate. heddled is known by its SPIFFE ID.
  * Source: envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext.
  */
-export function controlPlaneTls(trustDomain: string): unknown {
+function controlPlaneTls(trustDomain: string): unknown {
   const sds = (name: string): unknown => ({
     name,
     sds_config: {
@@ -129,7 +141,7 @@ export function controlPlaneTls(trustDomain: string): unknown {
       api_config_source: {
         api_type: 'GRPC',
         transport_api_version: 'V3',
-        grpc_services: [{ envoy_grpc: { cluster_name: 'sds-grpc' } }],
+        grpc_services: [{ envoy_grpc: { cluster_name: SDS_CLUSTER } }],
       },
     },
   });

@@ -51,15 +51,19 @@ export class AdsClient {
 
   /** Without TLS and without a proof of who it is, unless given. */
   constructor(
-    port: number,
+    port: number | `unix:${string}`,
     variant: Variant,
     options: { readonly credentials?: ChannelCredentials; readonly metadata?: Metadata } = {},
   ) {
     this.#variant = variant;
-    this.#client = new Client(`127.0.0.1:${port}`, options.credentials ?? credentials.createInsecure(), {
-      'grpc.use_local_subchannel_pool': 1,
-      'grpc.max_receive_message_length': -1,
-    });
+    this.#client = new Client(
+      typeof port === 'string' ? port : `127.0.0.1:${port}`,
+      options.credentials ?? credentials.createInsecure(),
+      {
+        'grpc.use_local_subchannel_pool': 1,
+        'grpc.max_receive_message_length': -1,
+      },
+    );
     const method =
       variant === 'sotw' ? adsService.StreamAggregatedResources : adsService.DeltaAggregatedResources;
     this.#stream = this.#client.makeBidiStreamRequest(
