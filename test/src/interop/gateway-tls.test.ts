@@ -58,6 +58,11 @@ for (const subject of [realEnvoy()]) {
         },
       });
       await mesh.synced();
+      // What is acknowledged may still warm: a listener serves when it has all its certificates.
+      await eventually(
+        async () => (await call('shop.example.com')).serial === serialOf(first),
+        () => `the gateway does not serve\n${proxy.program.output}`,
+      );
     });
     after(async () => {
       await mesh?.close();
