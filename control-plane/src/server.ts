@@ -17,6 +17,7 @@ import { bindPlaintext, createGrpcServer } from './grpc/grpc-server.js';
 import { emptyMeshState, nextMeshState, type MeshState } from './mesh-state.js';
 import { diffModels } from './model/diff-models.js';
 import { KnownWorkloads } from './model/known-workloads.js';
+import type { MeshModel } from './model/mesh-model.js';
 import { defaultMeshSettings, type MeshSettings } from './model/mesh-settings.js';
 import { wantedKeySources } from './model/request-authentication.js';
 import { encodeLoadAssignments, encodeResources } from './snapshot/encode-resources.js';
@@ -111,6 +112,8 @@ export class ControlPlane {
   readonly #keySets: KeySetStore;
   #lastChange: SourceChange | undefined;
   #state: MeshState = emptyMeshState();
+  /** The same objects for as long as the model is the same, for what was translated with them stays. */
+  #withoutSecrets: { readonly of: MeshModel; readonly model: MeshModel } | undefined;
   #known: { readonly of: MeshState; readonly workloads: KnownWorkloads } | undefined;
 
   /** Errors: those of the authority's folder. */
@@ -126,7 +129,7 @@ export class ControlPlane {
         ? undefined
         : new CertificateAuthority({ ...identity, folder: identity.caFolder, clock, log: log.child('ca') });
     this.#cache = new SnapshotCache<ProxyView>({
-      translate: (view) => encodeResources(translateProxy(this.#state.model, view)),
+      translate: (view) => encodeResources(translateProxy(this.#modelFor(view), view)),
       keyOf: viewKey,
       onTranslationFailure: (view, cause) =>
         log.error('translation failed; the last good configuration stays', {
@@ -241,7 +244,18 @@ export class ControlPlane {
       const problem = this.#known.workloads.whyForeign(found.view);
       if (problem !== undefined) return { problem, isForeign: true };
     }
+    if (caller === undefined && this.#ca !== undefined) return { view: { ...found.view, isUnproven: true } };
     return { view: found.view };
+  }
+
+  /** What there is for proxies of this view to see. */
+  #modelFor(view: ProxyView): MeshModel {
+    const { model } = this.#state;
+    if (view.isUnproven !== true || model.secrets.size === 0) return model;
+    if (this.#withoutSecrets?.of !== model) {
+      this.#withoutSecrets = { of: model, model: { ...model, secrets: new Map() } };
+    }
+    return this.#withoutSecrets.model;
   }
 
   #onChange(change: SourceChange): void {

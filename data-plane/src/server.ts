@@ -383,7 +383,7 @@ export class Server {
         nowMs: () => this.#clock.nowMs(),
         bootstrap: () => source.bootstrap,
         startedAtMs: this.#startedAtMs,
-        identity: () => this.#identity?.state,
+        identity: { state: () => this.#identity?.state, renew: () => this.#identity?.renewNow() },
         isAddedByApi: (name) => this.#xds?.holds(typeUrls.cluster, name) ?? false,
         server: {
           log,

@@ -123,6 +123,11 @@ export class WorkloadIdentity {
     if (this.certificate !== undefined) this.#stream.open();
   }
 
+  /** Asks for another certificate now, whatever the schedule says. */
+  renewNow(): void {
+    this.#rotator.renewNow();
+  }
+
   stop(): void {
     this.#soon?.cancel();
     this.#rotator.stop();

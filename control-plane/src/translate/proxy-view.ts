@@ -35,10 +35,12 @@ export interface ProxyView {
    */
   readonly systemRootsPath: string;
   /**
-   * The SPIFFE ID that the proxy has proven, and that namespace and service account agree with; absent: it was not asked,
-   * and all of this is only what it says. Whoever gives away secrets asks for it.
+   * The SPIFFE ID that the proxy has proven, and that namespace and service account agree with; absent: all of this is only
+   * what it says.
    */
   readonly identity?: string;
+  /** It might have proven who it is, and did not: it gets no Secret, whatever it says that it is. */
+  readonly isUnproven?: true;
 }
 
 /**

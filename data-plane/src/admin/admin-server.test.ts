@@ -122,7 +122,7 @@ describe('the admin server', () => {
         nowMs: () => Date.now(),
         bootstrap: () => envoy.config.bootstrap.v3.Bootstrap.create({ node: { id: 'written' } }),
         startedAtMs: 0,
-        identity: () => undefined,
+        identity: { state: () => undefined, renew: () => undefined },
         isAddedByApi: () => true,
         server: {
           log,

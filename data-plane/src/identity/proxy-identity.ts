@@ -52,6 +52,11 @@ export class ProxyIdentity {
     this.#identity.stop();
   }
 
+  /** Asks for another certificate now. */
+  renewNow(): void {
+    this.#identity.renewNow();
+  }
+
   /** Resolves when there is a certificate or the first attempt has failed, and `timeoutMs` later at the latest. */
   settled(timeoutMs: number): Promise<void> {
     return this.#identity.settled(timeoutMs);

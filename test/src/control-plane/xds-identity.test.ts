@@ -3,6 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import { Metadata, status } from '@grpc/grpc-js';
 import { requireSpiffeId } from '@heddle/certs';
 import { createCertificateRequest, generateWorkloadKeyPair } from '@heddle/certs/workload';
+import { forgeCertificate } from '@heddle/certs/testing';
 import { systemClock } from '@heddle/common';
 import { typeUrls, type envoy } from '@heddle/xds-protos';
 import { AdsClient } from './ads-client.js';
@@ -159,6 +160,30 @@ describe('xDS for proxies with an identity', () => {
 });
 
 describe('permissive xDS in plain text', () => {
+  it('gives a Secret to the gateway that has proven who it is, and not to one that only says so', async () => {
+    const { certificatePem, keyPem } = forgeCertificate({ names: [] });
+    const plane = await startControlPlane(
+      { ...mesh, 'gateway.yaml': gatewayYaml(certificatePem, keyPem) },
+      { identity: { plaintext: 'permissive' } },
+    );
+    const { token } = await joinToken(plane.apiPort, 'default', 'edge');
+    const { credentials, metadata } = proofFor(plane, { token });
+    const proven = new AdsClient(plane.xdsTlsPort, 'delta', { credentials, metadata });
+    const unproven = new AdsClient(plane.xdsPort, 'delta');
+    const node = nodeOf({ role: 'router', name: 'edge', serviceAccount: 'edge', labels: { istio: 'edge' } });
+    for (const client of [proven, unproven]) {
+      client.start(node);
+      client.send({ typeUrl: typeUrls.secret, resourceNamesSubscribe: ['kubernetes://edge-cert'] });
+      await client.until(() => client.answers.some(({ typeUrl }) => typeUrl === typeUrls.secret));
+    }
+    const told = ({ answers }: AdsClient): readonly string[] =>
+      answers.flatMap(({ typeUrl, resources }) => (typeUrl === typeUrls.secret ? [...resources.keys()] : []));
+    assert.deepEqual(told(proven), ['kubernetes://edge-cert']);
+    assert.deepEqual(told(unproven), []);
+    for (const client of [proven, unproven]) client.close();
+    await plane.close();
+  });
+
   it('serves who brings no token as what it says, and refuses a bad token all the same', async () => {
     const plane = await startControlPlane(mesh, { identity: { plaintext: 'permissive' } });
     const open = new AdsClient(plane.xdsPort, 'delta');
@@ -183,6 +208,26 @@ describe('permissive xDS in plain text', () => {
     await plane.close();
   });
 });
+
+function gatewayYaml(certificatePem: string, keyPem: string): string {
+  const base64 = (text: string): string => Buffer.from(text).toString('base64');
+  return `apiVersion: v1
+kind: Secret
+metadata: { name: edge-cert }
+type: kubernetes.io/tls
+data: { tls.crt: ${base64(certificatePem)}, tls.key: ${base64(keyPem)} }
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: { name: edge }
+spec:
+  selector: { istio: edge }
+  servers:
+    - port: { number: 8443, name: https, protocol: HTTPS }
+      tls: { mode: SIMPLE, credentialName: edge-cert }
+      hosts: ['*']
+`;
+}
 
 function nodeOf(claim: {
   readonly role?: 'sidecar' | 'router';

@@ -9,7 +9,7 @@ import type { ContextCertificates } from '../../tls/transport.js';
 import { certsPage } from './certs.js';
 import { clustersPage } from './clusters.js';
 import { configDumpPage } from './config-dump.js';
-import { identityPage, type ShownIdentity } from './identity.js';
+import { identityPages, type IdentityPagesOptions } from './identity.js';
 import { listenersPage } from './listeners.js';
 import { serverPages, type ServerPagesOptions } from './server.js';
 import { statsPages } from './stats.js';
@@ -29,8 +29,7 @@ export interface AdminPagesOptions {
   /** Wall clock. */
   readonly startedAtMs: number;
   readonly isAddedByApi: (clusterName: string) => boolean;
-  /** undefined: the proxy has none. */
-  readonly identity: () => ShownIdentity | undefined;
+  readonly identity: IdentityPagesOptions;
   readonly server: ServerPagesOptions;
 }
 
@@ -52,7 +51,7 @@ export function createAdminPages(options: AdminPagesOptions): readonly AdminPage
           : listeners.status().some((one) => one.name === name && one.state === 'warming'),
     }),
     ...statsPages(options.stats, options.labelledMetrics, options.refreshStats),
-    identityPage(options.identity),
+    ...identityPages(options.identity),
     certsPage(options.certificates, options.nowMs),
     ...serverPages(options.server),
   ];
