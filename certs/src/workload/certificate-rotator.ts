@@ -28,7 +28,7 @@ export interface CertificateRotatorOptions {
   readonly trustBundle?: TrustBundle;
   readonly logger?: Logger;
   readonly window?: Partial<RenewalWindow>;
-  /** Between attempts: full jitter. Default from 1 s up to 60 s, and never longer than an eighth of the time left. */
+  /** Between attempts: full jitter. Default from 1 s up to 60 s, never longer than an eighth of the time left, nor than 15 s where none is. */
   readonly retry?: { readonly baseMs?: number; readonly maxMs?: number; readonly minMs?: number };
   /** How long one attempt may take. Default 10 s. */
   readonly signTimeoutMs?: number;
@@ -59,6 +59,9 @@ export interface CertificateRotationState {
   readonly consecutiveFailures: number;
   readonly lastError: string | undefined;
 }
+
+/** The longest pause while there is no certificate that anybody would take. */
+const WITHOUT_CERTIFICATE_MAX_MS = 15_000;
 
 /** What is known of the certificate in use, beside itself. */
 interface InUse {
@@ -310,7 +313,9 @@ export class CertificateRotator {
   #retryDelayMs(): number {
     const drawnMs = this.#backoff.nextDelayMs();
     const leftMs = (this.#inUse?.certificate.notAfterMs ?? 0) - this.#options.clock.nowMs();
-    // While there is a certificate to save, several attempts must fit into what is left of it.
-    return leftMs > 0 ? Math.max(this.#retryMinMs, Math.min(drawnMs, leftMs / 8)) : drawnMs;
+    // While there is a certificate to save, several attempts must fit into what is left of it; without one nothing works.
+    return leftMs > 0
+      ? Math.max(this.#retryMinMs, Math.min(drawnMs, leftMs / 8))
+      : Math.min(drawnMs, WITHOUT_CERTIFICATE_MAX_MS);
   }
 }

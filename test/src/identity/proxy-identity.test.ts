@@ -53,6 +53,7 @@ describe('heddle-proxy with an identity', () => {
   const start = async (
     token: string | undefined,
     variant: 'sotw' | 'delta' = 'delta',
+    certificateTtl?: string,
   ): Promise<{ folder: string; adminPort: number; program: RunningProgram }> => {
     const folder = mkdtempSync(join(base, 'proxy-'));
     const tokenFile = join(folder, 'token');
@@ -83,6 +84,8 @@ describe('heddle-proxy with an identity', () => {
         tokenFile,
       },
     });
+    const { metadata } = (bootstrap as { node: { metadata: Record<string, unknown> } }).node;
+    if (certificateTtl !== undefined) metadata['HEDDLE_CERT_TTL'] = certificateTtl;
     writeFileSync(join(folder, 'bootstrap.json'), JSON.stringify(bootstrap));
     const program = heddleProxy().start(join(folder, 'bootstrap.json'), join(folder, 'state'));
     programs.push(program);
@@ -150,6 +153,34 @@ describe('heddle-proxy with an identity', () => {
     assert.deepEqual(after_.certificate, before_.certificate);
     assert.deepEqual(after_.roots, before_.roots);
     assert.notEqual(plane.folder, folder);
+  });
+
+  it('raises the alarm while heddled is away at renewal, until the end, and is well again when it is back', async () => {
+    const { token } = await joinToken(plane.apiPort, 'default', 'web');
+    const { adminPort, program } = await start(token, 'delta', '10s');
+    await eventually(
+      () => isReady(adminPort),
+      () => program.output,
+    );
+    const { xdsTlsPort } = plane;
+    await plane.close();
+    const alarms = new Set<string>();
+    await eventually(
+      async () => {
+        alarms.add((await identityOf(adminPort)).alarm);
+        return alarms.has('expired');
+      },
+      () => [...alarms].join(),
+      30_000,
+    );
+    assert.deepEqual([...alarms], ['none', 'notice', 'warning', 'critical', 'expired']);
+    assert.match(program.output, /"level":"error".*"certificate renewal failed"/);
+    plane = await startControlPlane(mesh, { identity: { caFolder, tlsPort: xdsTlsPort } });
+    await eventually(
+      async () => (await identityOf(adminPort)).alarm === 'none',
+      () => program.output,
+      30_000,
+    );
   });
 
   it('is not ready with the token of another identity, and says why', async () => {
