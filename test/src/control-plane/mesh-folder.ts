@@ -93,6 +93,15 @@ spec:
 `;
 }
 
+/** An application that runs as a service account of its own name. */
+export function workload(name: string): string {
+  return `apiVersion: heddle.dev/v1alpha1
+kind: Workload
+metadata: { name: ${name} }
+spec: { command: [x], serviceAccount: ${name}, labels: { app: ${name} } }
+`;
+}
+
 /** What runs behind it. */
 export function workloads(name: string, addresses: readonly string[]): string {
   return addresses

@@ -12,6 +12,7 @@ import {
   clusterName,
   service,
   startControlPlane,
+  workload,
   workloads,
   type RunningControlPlane,
 } from './mesh-folder.js';
@@ -19,11 +20,7 @@ import {
 const mesh = {
   'a.yaml': service('a'),
   'a-run.yaml': workloads('a', ['10.0.0.1']),
-  'web.yaml': `apiVersion: heddle.dev/v1alpha1
-kind: Workload
-metadata: { name: web }
-spec: { command: [x], serviceAccount: web, labels: { app: web } }
-`,
+  'web.yaml': workload('web'),
 };
 
 describe('xDS for proxies with an identity', () => {

@@ -8,6 +8,7 @@ import { callApi, joinToken } from '../control-plane/ca-client.js';
 import {
   service,
   startControlPlane,
+  workload,
   workloads,
   type RunningControlPlane,
 } from '../control-plane/mesh-folder.js';
@@ -20,11 +21,7 @@ import type { RunningProgram } from '../support/running-program.js';
 const mesh = {
   'a.yaml': service('a'),
   'a-run.yaml': workloads('a', ['10.0.0.1']),
-  'web.yaml': `apiVersion: heddle.dev/v1alpha1
-kind: Workload
-metadata: { name: web }
-spec: { command: [x], serviceAccount: web, labels: { app: web } }
-`,
+  'web.yaml': workload('web'),
 };
 
 interface Shown {

@@ -1,30 +1,9 @@
+import type { WorkloadIdentityState } from '@heddle/certs/client';
 import { json, text, type AdminPage, type AdminResponse } from '../admin-page.js';
-
-/** What the page shows of an identity. Times are ms since the epoch. */
-export interface ShownIdentity {
-  readonly spiffeId: string;
-  readonly phase: string;
-  readonly alarm: string;
-  readonly certificate:
-    | {
-        readonly serialHex: string;
-        readonly notBeforeMs: number;
-        readonly notAfterMs: number;
-        readonly renewAtMs: number;
-      }
-    | undefined;
-  readonly issued: number;
-  readonly attempts: number;
-  readonly failures: number;
-  readonly consecutiveFailures: number;
-  readonly lastError: string | undefined;
-  readonly roots: readonly { readonly fingerprint: string; readonly notAfterMs: number }[];
-  readonly hearsOfRoots: boolean;
-}
 
 export interface IdentityPagesOptions {
   /** undefined: the proxy has none. */
-  readonly state: () => ShownIdentity | undefined;
+  readonly state: () => WorkloadIdentityState | undefined;
   readonly renew: () => void;
 }
 
@@ -53,7 +32,7 @@ function nobody(): AdminResponse {
   return text('this proxy has no identity: start it with --ca-address\n', 404);
 }
 
-function show(shown: ShownIdentity | undefined): AdminResponse {
+function show(shown: WorkloadIdentityState | undefined): AdminResponse {
   if (shown === undefined) return nobody();
   const { certificate, roots, spiffeId, phase, alarm, lastError, ...counts } = shown;
   return json({
