@@ -39,6 +39,9 @@ export interface WorkloadIdentityOptions {
   readonly rotationSpreadMs?: number;
 }
 
+/** A refused certificate is replaced at once, but not more often than this. */
+const REFUSAL_PAUSE_MS = 60_000;
+
 /** What an admin page and metrics show. */
 export interface WorkloadIdentityState extends CertificateRotationState {
   readonly roots: readonly { readonly fingerprint: string; readonly notAfterMs: number }[];
@@ -63,6 +66,7 @@ export class WorkloadIdentity {
   readonly #stream: TrustStream;
   #rootsFileText: string;
   #certificateRefused = false;
+  #refusedAtMs = -Infinity;
   #soon: Timer | undefined;
 
   constructor(options: WorkloadIdentityOptions) {
@@ -176,6 +180,10 @@ export class WorkloadIdentity {
   noteRefusal(): void {
     if (this.#options.tokenFile === undefined || this.#usableCertificate() === undefined) return;
     this.#certificateRefused = true;
+    const nowMs = this.#options.clock.monotonicMs();
+    // A new one that is refused as well does not become better by being renewed at once.
+    if (nowMs - this.#refusedAtMs < REFUSAL_PAUSE_MS) return;
+    this.#refusedAtMs = nowMs;
     // Not within whatever just failed: that may be the renewal.
     queueMicrotask(() => this.#rotator.renewNow());
   }

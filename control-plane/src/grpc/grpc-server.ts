@@ -8,6 +8,9 @@ export function createGrpcServer(): Server {
     'grpc.http2.min_time_between_pings_ms': 5_000,
     'grpc.keepalive_permit_without_calls': 1,
     'grpc.max_receive_message_length': 16 * 1024 * 1024,
+    'grpc.max_concurrent_streams': 256,
+    // Of those on which nothing is asked, whoever they are from.
+    'grpc.max_connection_idle_ms': 300_000,
   });
 }
 
