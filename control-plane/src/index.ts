@@ -9,7 +9,7 @@ export { HEDDLE_VERSION } from './version.js';
 export { type MeshState } from './mesh-state.js';
 export { buildModel } from './model/build-model.js';
 export { CLUSTER_ID } from './model/cluster-id.js';
-export { workloadNameLabel } from './model/build-services.js';
+export { tlsModeLabel, workloadNameLabel } from './model/build-services.js';
 export type {
   Endpoint,
   GatewayConfig,

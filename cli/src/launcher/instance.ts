@@ -1,6 +1,6 @@
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { workloadNameLabel, type Workload } from '@heddle/control-plane';
+import { tlsModeLabel, workloadNameLabel, type Workload } from '@heddle/control-plane';
 import { stringify } from 'yaml';
 import { SupervisedProcess } from '@heddle/supervisor';
 import { applicationEnvironment, type ReachableService } from './application-environment.js';
@@ -240,7 +240,8 @@ export class Instance {
         metadata: {
           name: this.name,
           namespace: workload.namespace,
-          labels: { ...workload.labels, [workloadNameLabel]: workload.name },
+          // Every sidecar that is launched has an identity.
+          labels: { ...workload.labels, [workloadNameLabel]: workload.name, [tlsModeLabel]: 'istio' },
           annotations: {
             'heddle.dev/application-ports': this.#inbound
               .map(({ name, port }) => `${name}=${port}`)

@@ -12,12 +12,13 @@ import { eventually } from '../support/eventually.js';
 import { freePort } from '../support/free-port.js';
 import { httpCall } from '../support/http-call.js';
 import { InteropMesh, type MeshProxy } from '../support/interop-mesh.js';
-import { realEnvoy, type ProxySubject } from '../support/proxy-subjects.js';
+import { heddleProxy, realEnvoy, type ProxySubject } from '../support/proxy-subjects.js';
 import { WorkloadAgent } from '../support/workload-agent.js';
 
 const root = forgeRoot();
 const identityOf = (account: string): string => `spiffe://cluster.local/ns/default/sa/${account}`;
-const pairs: readonly (readonly [ProxySubject, ProxySubject])[] = [[realEnvoy(), realEnvoy()]];
+const subjects: readonly ProxySubject[] = [heddleProxy(), realEnvoy()];
+const pairs = subjects.flatMap((calling) => subjects.map((called) => [calling, called] as const));
 
 /** A caller and a service, each with its sidecar and an agent that has its certificate. */
 for (const [calling, called] of pairs) {
