@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { proxyBootstrap, type ProxyBootstrapOptions } from '@heddle/cli';
@@ -131,6 +131,12 @@ export class InteropMesh {
     const { body } = await httpCall(this.#ports.apiPort, '/api/v1/proxies');
     const { proxies } = JSON.parse(body) as { proxies: { types: { nack?: string }[] }[] };
     return proxies.flatMap(({ types }) => types.flatMap(({ nack }) => nack ?? []));
+  }
+
+  /** The last line of a proxy's access log, as written so far. */
+  async lastLogLine(name: string): Promise<Readonly<Record<string, unknown>>> {
+    const text = await readFile(join(this.#folder, `${name}.log`), 'utf8').catch(() => '');
+    return JSON.parse(text.trimEnd().split('\n').at(-1) || '{}') as Record<string, unknown>;
   }
 
   async problems(): Promise<string> {
