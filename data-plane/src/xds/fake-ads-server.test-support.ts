@@ -1,4 +1,4 @@
-import { adsService, type envoy } from '@heddle/xds-protos';
+import { adsService, sdsService, type envoy } from '@heddle/xds-protos';
 import { Server, ServerCredentials, type ServerDuplexStream } from '@grpc/grpc-js';
 import type { AdsVariant } from './ads-transport.js';
 
@@ -73,12 +73,16 @@ export class FakeAdsServer {
       StreamAggregatedResources: (call: ServerDuplexStream<AnyRequest, object>) => this.#accept('sotw', call),
       DeltaAggregatedResources: (call: ServerDuplexStream<AnyRequest, object>) => this.#accept('delta', call),
     });
+    this.#server.addService(sdsService, {
+      StreamSecrets: (call: ServerDuplexStream<AnyRequest, object>) => this.#accept('sotw', call),
+      DeltaSecrets: (call: ServerDuplexStream<AnyRequest, object>) => this.#accept('delta', call),
+    });
   }
 
-  static async start(port = 0): Promise<FakeAdsServer> {
+  static async start(port = 0, address = `127.0.0.1:${port}`): Promise<FakeAdsServer> {
     const fake = new FakeAdsServer();
     fake.port = await new Promise<number>((resolve, reject) => {
-      fake.#server.bindAsync(`127.0.0.1:${port}`, ServerCredentials.createInsecure(), (error, bound) =>
+      fake.#server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) =>
         error === null ? resolve(bound) : reject(error),
       );
     });
