@@ -15,7 +15,10 @@ export type {
   UpstreamProtocolConfig,
 } from './config/cluster-config.js';
 export type { EndpointConfig, EndpointsConfig, LocalityEndpointsConfig } from './config/endpoints-config.js';
-export type { HttpConnectionManagerConfig } from './config/http-connection-manager-config.js';
+export type {
+  ClientCertificateConfig,
+  HttpConnectionManagerConfig,
+} from './config/http-connection-manager-config.js';
 export type { HttpFilterConfig } from './config/http-filter-config.js';
 export { HiddenText } from './config/hidden-text.js';
 export type {

@@ -3,6 +3,7 @@ import { HeaderMap, type HttpConnectionManagerConfig } from '@heddle/engine';
 import { ServerCodecHttp1 } from '../codec/http1/server-codec.js';
 import type { RequestReceiver, ResponseSender, ServerConnectionCallbacks } from '../codec/stream.js';
 import { ActiveStream, type ActiveStreamOwner } from './active-stream.js';
+import { clientCertificateText } from './client-certificate-header.js';
 import { ConnectionManagerRuntime, type ConnectionManagerOptions } from './connection-manager-runtime.js';
 import { RefusedConnection, type ConnectionRefusal } from './refused-connection.js';
 import { StreamState, type ConnectionInfo } from './stream-state.js';
@@ -59,7 +60,8 @@ class HttpConnection implements ServerConnectionCallbacks, ActiveStreamOwner {
     early: Buffer | undefined,
   ) {
     this.#runtime = runtime;
-    this.#info = info;
+    const text = clientCertificateText(info.tls, runtime.config.clientCertificate);
+    this.#info = text === '' ? info : { ...info, clientCertificateText: text };
     const { stats } = runtime;
     stats.cxTotal.inc();
     stats.cxActive.inc();

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import type { HeaderMap, HttpConnectionManagerConfig, RequestHead } from '@heddle/engine';
+import { forwardClientCertificate } from './client-certificate-header.js';
 import { EDGE_HEADERS, INTERNAL_HEADERS } from './header-names.js';
 import { LOCAL_REPLY, redirect, type LocalReply } from './local-reply.js';
 import { normalizePath } from './path-normalization.js';
@@ -88,8 +89,7 @@ export function prepareRequestHeaders(
     if (!headers.has('x-forwarded-proto')) headers.append('x-forwarded-proto', scheme);
     headers.remove('x-envoy-internal');
   }
-  // Nothing but a certificate of this very connection may speak for the client.
-  headers.remove('x-forwarded-client-cert');
+  forwardClientCertificate(head, connectionInfo, config.clientCertificate);
   if (hasEnvoyHeader(headers)) {
     for (let i = 0; i < INTERNAL_HEADERS.length; i++) headers.remove(INTERNAL_HEADERS[i] as string);
   }

@@ -28,6 +28,8 @@ export interface ConnectionInfo {
   readonly requestedServerName: string;
   /** undefined when the client speaks plain text to us. */
   readonly tls: TlsInfo | undefined;
+  /** What x-forwarded-client-cert says of the client, made by the connection manager where it says anything. */
+  readonly clientCertificateText?: string;
   readonly originalDestination: AddressConfig | undefined;
   /** What filters of connections found out, by their names; undefined while there is nothing. */
   dynamicMetadata: Map<string, DynamicMetadata> | undefined;

@@ -55,6 +55,16 @@ export interface HttpConnectionManagerConfig {
   readonly enableTrailers: boolean;
   readonly preserveHeaderCase: boolean;
 
+  /** What is done with x-forwarded-client-cert. Left out: it is removed. */
+  readonly clientCertificate?: ClientCertificateConfig | undefined;
+
   /** Upgrade tokens that may be tunnelled (`websocket`), lower case. */
   readonly upgradeTypes: readonly string[];
+}
+
+/** Source: forward_client_cert_details and set_current_client_cert_details of the connection manager. */
+export interface ClientCertificateConfig {
+  readonly forward: 'sanitize' | 'forward-only' | 'append-forward' | 'sanitize-set' | 'always-forward-only';
+  /** What is told beside the hash, in this order. */
+  readonly details: readonly ('cert' | 'subject' | 'uri' | 'dns')[];
 }

@@ -154,6 +154,19 @@ const startTime: OperatorCompiler = (argument) => {
   return (info) => compiled.format(info.startTimeMs);
 };
 
+/** A time of a certificate; `%DOWNSTREAM_PEER_CERT_V_START(%b %d %H:%M:%S %Y %Z)%` takes a format as START_TIME does. */
+function certificateTime(read: (info: StreamInfo) => number | undefined): OperatorCompiler {
+  return (argument) => {
+    const compiled =
+      argument === undefined || argument === '' ? { format: formatIsoTime } : compileTimeFormat(argument);
+    if ('problem' in compiled) return compiled;
+    return (info) => {
+      const timeMs = read(info);
+      return timeMs === undefined ? undefined : compiled.format(timeMs);
+    };
+  };
+}
+
 /** The trace id of a W3C `traceparent`, or undefined when it is not well formed. */
 export function traceIdOf(traceparent: string | undefined): string | undefined {
   if (traceparent === undefined || traceparent.length < 55) return undefined;
@@ -241,6 +254,11 @@ const OPERATORS: ReadonlyMap<string, OperatorCompiler> = new Map<string, Operato
   ['RESPONSE_HEADERS_BYTES', plain((info) => info.response?.headers.byteSize ?? 0)],
   ['RESPONSE_TRAILERS_BYTES', plain((info) => info.responseTrailers?.byteSize ?? 0)],
   ...TLS_OPERATORS.map(([name, read]) => [name, plain(read)] as const),
+  ['DOWNSTREAM_PEER_CERT_V_START', certificateTime((info) => info.downstreamTls?.peer?.notBeforeMs)],
+  ['DOWNSTREAM_PEER_CERT_V_END', certificateTime((info) => info.downstreamTls?.peer?.notAfterMs)],
+  ['UPSTREAM_PEER_CERT_V_START', certificateTime((info) => info.upstreamTls?.peer?.notBeforeMs)],
+  ['UPSTREAM_PEER_CERT_V_END', certificateTime((info) => info.upstreamTls?.peer?.notAfterMs)],
+  ['DOWNSTREAM_TRANSPORT_FAILURE_REASON', plain((info) => info.downstreamTransportFailureReason)],
   ['GRPC_STATUS', grpcStatus],
   ['GRPC_STATUS_NUMBER', plain(grpcStatusOf)],
   ['DYNAMIC_METADATA', compileDynamicMetadata],
@@ -258,10 +276,7 @@ const OPERATORS: ReadonlyMap<string, OperatorCompiler> = new Map<string, Operato
 /** Operators of Envoy about things that no stream here has yet: they are understood and say nothing. */
 const WITHOUT_DATA: ReadonlySet<string> = new Set([
   'ACCESS_LOG_TYPE',
-  'DOWNSTREAM_TRANSPORT_FAILURE_REASON',
   'DOWNSTREAM_PEER_FINGERPRINT_1',
-  'DOWNSTREAM_PEER_CERT_V_START',
-  'DOWNSTREAM_PEER_CERT_V_END',
   'DOWNSTREAM_TLS_SESSION_ID',
   'UPSTREAM_TLS_SESSION_ID',
   'UPSTREAM_CONNECTION_ID',

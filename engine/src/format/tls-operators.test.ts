@@ -14,6 +14,9 @@ describe('operators about TLS', () => {
     assert.equal(read('UPSTREAM_TLS_CIPHER', info), 'TLS_AES_128_GCM_SHA256');
     assert.equal(read('DOWNSTREAM_PEER_SERIAL', info), '0a');
     assert.equal(read('DOWNSTREAM_PEER_CERT', info), 'PEM%0A');
+    assert.equal(read('DOWNSTREAM_PEER_CERT_V_START', info), '1970-01-01T00:00:00.000Z');
+    assert.equal(read('UPSTREAM_PEER_CERT_V_END', info, '%Y'), '1970');
+    assert.equal(read('DOWNSTREAM_TRANSPORT_FAILURE_REASON', info), undefined);
   });
 
   it('say nothing of plain text, and of what a certificate does not have', () => {
@@ -25,8 +28,12 @@ describe('operators about TLS', () => {
   });
 });
 
-function read(name: string, info: ReturnType<typeof emptyStreamInfo>): string | number | undefined {
-  const compiled = compileOperator(name, undefined, undefined, {});
+function read(
+  name: string,
+  info: ReturnType<typeof emptyStreamInfo>,
+  argument?: string,
+): string | number | undefined {
+  const compiled = compileOperator(name, argument, undefined, {});
   if ('problem' in compiled) throw new Error(compiled.problem);
   assert.equal(compiled.hasData, true);
   return compiled.read(info);

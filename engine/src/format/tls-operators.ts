@@ -25,6 +25,7 @@ function operatorsOf(side: string, tlsOf: (info: StreamInfo) => TlsInfo | undefi
     [`${side}_PEER_FINGERPRINT_256`, peer(({ sha256Hex }) => sha256Hex)],
     [`${side}_PEER_CERT`, peer((certificate) => encodeURIComponent(certificate.pem()))],
     [`${side}_LOCAL_URI_SAN`, (info) => tlsOf(info)?.local?.uriSans.join(',') || undefined],
+    [`${side}_LOCAL_DNS_SAN`, (info) => tlsOf(info)?.local?.dnsSans.join(',') || undefined],
     [`${side}_LOCAL_SUBJECT`, (info) => tlsOf(info)?.local?.subject || undefined],
     [`${side}_TLS_VERSION`, (info) => tlsOf(info)?.version],
     [`${side}_TLS_CIPHER`, (info) => tlsOf(info)?.cipherSuite],

@@ -41,6 +41,8 @@ export interface StreamInfo {
   readonly upstreamHost: string;
   readonly upstreamLocalAddress: string;
   readonly upstreamTransportFailureReason: string;
+  /** Why TLS with the client failed; left out when it did not. */
+  readonly downstreamTransportFailureReason?: string;
   readonly downstreamRemoteAddress: string;
   readonly downstreamDirectRemoteAddress: string;
   readonly downstreamLocalAddress: string;

@@ -48,6 +48,7 @@ export function translateHttpConnectionManager(
       `${path}.http_protocol_options.header_key_format`,
       findings,
     ),
+    clientCertificate: translateClientCertificate(manager, path, findings),
     upgradeTypes: translateUpgrades(manager, `${path}.upgrade_configs`, findings),
   };
 }
@@ -255,6 +256,39 @@ function translateNormalization(
   };
 }
 
+const FORWARD_CLIENT_CERTIFICATE = [
+  'sanitize',
+  'forward-only',
+  'append-forward',
+  'sanitize-set',
+  'always-forward-only',
+] as const;
+
+function translateClientCertificate(
+  manager: Manager,
+  path: string,
+  findings: Findings,
+): HttpConnectionManagerConfig['clientCertificate'] {
+  const forward = enumName(
+    FORWARD_CLIENT_CERTIFICATE,
+    manager.forwardClientCertDetails,
+    `${path}.forward_client_cert_details`,
+    findings,
+  );
+  if (forward === 'sanitize') return undefined;
+  const details = manager.setCurrentClientCertDetails;
+  return {
+    forward,
+    // Envoy's order, whatever the configuration's is.
+    details: [
+      ...(details?.cert === true ? (['cert'] as const) : []),
+      ...(details?.subject?.value === true ? (['subject'] as const) : []),
+      ...(details?.uri === true ? (['uri'] as const) : []),
+      ...(details?.dns === true ? (['dns'] as const) : []),
+    ],
+  };
+}
+
 function translateUpgrades(manager: Manager, path: string, findings: Findings): readonly string[] {
   const seen = new Set<string>();
   return manager.upgradeConfigs.flatMap((upgrade, i) => {
@@ -270,7 +304,6 @@ function translateUpgrades(manager: Manager, path: string, findings: Findings): 
 }
 
 const UUID = 'envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig';
-const ALWAYS_FORWARD_ONLY = 4;
 
 function reportUnsupported(manager: Manager, path: string, findings: Findings): void {
   const problem = (field: string, isSet: boolean): void =>
@@ -290,8 +323,7 @@ function reportUnsupported(manager: Manager, path: string, findings: Findings): 
     'request_id_extension.typed_config',
     manager.requestIdExtension !== null && idType !== '' && idType !== UUID,
   );
-  // On connections without a client certificate, all the other values mean what is done anyway: the header is removed.
-  problem('forward_client_cert_details', manager.forwardClientCertDetails === ALWAYS_FORWARD_ONLY);
+  warning('set_current_client_cert_details.chain', manager.setCurrentClientCertDetails?.chain === true);
   warning('tracing', manager.tracing !== null);
   warning('internal_address_config', manager.internalAddressConfig !== null);
   warning('local_reply_config', manager.localReplyConfig !== null);
