@@ -314,7 +314,7 @@ function describeMesh(secured: boolean): void {
       },
     });
     const file = join(folder, `${workloadName}.json`);
-    await writeFile(file, JSON.stringify(secured ? speakingMutualTls(bootstrap) : bootstrap));
+    await writeFile(file, JSON.stringify(bootstrap));
     const program = new RunningProgram(process.execPath, [PROXY, '-c', file, '--max-series', '20']);
     await eventually(
       async () => (await httpCall(adminPort, '/ready')).status === 200,
@@ -334,12 +334,6 @@ function describeMesh(secured: boolean): void {
       tokenFile,
     };
   }
-}
-
-/** As `heddle up` starts its proxies, they have an identity and are not told to speak TLS with it. */
-function speakingMutualTls(bootstrap: unknown): unknown {
-  const { node, ...rest } = bootstrap as { readonly node: { readonly metadata: object } };
-  return { ...rest, node: { ...node, metadata: { ...node.metadata, HEDDLE_MTLS: true } } };
 }
 
 async function scrape({ adminPort }: RunningProxy): Promise<readonly PrometheusSample[]> {
