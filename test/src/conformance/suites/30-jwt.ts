@@ -26,12 +26,13 @@ function rowA(title: string, jwt: string): ConformanceRow {
   return row(title, '/a', bearer(jwt));
 }
 
-/** What is passed on of the token is another with each run. */
-function statusRow(title: string, target: string, options: RequestOptions): ConformanceRow {
+/** What is passed on of the token is another with each run, and its times count from the moment in which it is sent. */
+function statusRow(title: string, target: string, payload: (nowSeconds: number) => unknown): ConformanceRow {
   return {
     title,
     observe: async (proxy) => {
-      const { status } = await proxy.exchange(target, options);
+      const jwt = token(payload(Math.floor(Date.now() / 1000)));
+      const { status } = await proxy.exchange(target, bearer(jwt));
       proxy.received();
       return status;
     },
@@ -146,10 +147,11 @@ const claims: readonly ConformanceRow[] = [
   rowA('no token of that issuer', GOOD_B),
   rowA('no issuer', token({ ...A, iss: undefined })),
   rowA('expired', token({ ...A, exp: NOW - 120 })),
+  statusRow('expired within the skew', '/a', (now) => ({ ...A, exp: now - 20 })),
   rowA('no exp', token({ ...A, exp: undefined })),
   rowA('an exp of zero', token({ ...A, exp: 0 })),
   rowA('not yet valid', token({ ...A, nbf: NOW + 3600 })),
-  statusRow('not yet valid within the skew', '/a', bearer(token({ ...A, nbf: NOW + 30 }))),
+  statusRow('not yet valid within the skew', '/a', (now) => ({ ...A, nbf: now + 30 })),
   rowA('another audience', token({ ...A, aud: 'other' })),
   rowA('no audience', token({ ...A, aud: undefined })),
   rowA('one of several audiences', token({ ...A, aud: ['x', 'aud-a'] })),
