@@ -2,6 +2,7 @@ import type { HeldSockets } from '@heddle/supervisor/held-sockets';
 import { createLogger, describeError, isMeshError, type Logger } from '@heddle/common';
 import { parseCommandLine, USAGE } from './bootstrap/command-line.js';
 import { loadBootstrap, type BootstrapConfig } from './bootstrap.js';
+import { tuneCompiler } from './compiler-flags.js';
 import { collectAfterLoading } from './heap-size.js';
 import { Server } from './server.js';
 import { PRODUCT_NAME, VERSION } from './version.js';
@@ -50,6 +51,7 @@ export async function runProxy(
 }
 
 async function serve(config: BootstrapConfig, supervisor: HeldSockets | undefined): Promise<void> {
+  tuneCompiler();
   const log = createLogger({ component: 'proxy', level: config.logLevel });
   crashOnBrokenInvariants(log);
   let ending = false;
