@@ -9,6 +9,8 @@ import type { AdminServer } from './admin/admin-server.js';
 import type { BootstrapConfig } from './bootstrap.js';
 import { staticTarget } from './bootstrap/ads-config.js';
 import { createClusterManager, type ApplyProblem, type ClusterManager } from './cluster/cluster-manager.js';
+import { BatchClock } from './codec/http1/batch-clock.js';
+import { writeBatch } from './codec/http1/write-batch.js';
 import type { DiscoveredResources } from './discovered-resources.js';
 import type { ProxyIdentity } from './identity/proxy-identity.js';
 import { createListenerManager, type ListenerManager } from './listener/listener-manager.js';
@@ -90,7 +92,7 @@ export class Server {
   constructor(options: ServerOptions, onQuit: () => void = () => undefined) {
     this.#config = options.config;
     this.#log = options.log;
-    this.#clock = options.clock ?? systemClock;
+    this.#clock = options.clock ?? new BatchClock(systemClock, writeBatch);
     this.#random = options.random ?? systemRandom;
     this.#heldSockets = options.heldSockets;
     this.#onQuit = onQuit;

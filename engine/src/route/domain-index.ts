@@ -34,10 +34,15 @@ export class DomainIndex {
    * a star stands for at least one character; letters compare without case.
    */
   find(authority: string, ignorePort: boolean): number {
-    let host = authority.toLowerCase();
-    if (ignorePort) host = stripPort(host);
-    const exact = this.#exact.get(host);
+    let host = ignorePort ? stripPort(authority) : authority;
+    let exact = this.#exact.get(host);
     if (exact !== undefined) return exact;
+    const lower = host.toLowerCase();
+    if (lower !== host) {
+      host = lower;
+      exact = this.#exact.get(host);
+      if (exact !== undefined) return exact;
+    }
     for (const length of this.#suffixLengths) {
       if (length >= host.length) continue;
       const found = this.#suffixes.get(length)?.get(host.slice(-length));

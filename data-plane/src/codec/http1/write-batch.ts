@@ -12,6 +12,7 @@ export interface Flushable {
  */
 export class WriteBatch {
   #depth = 0;
+  #turns = 0;
   /** The first `#count` are waiting; the rest is room for others. */
   readonly #dirty: (Flushable | undefined)[] = [];
   #count = 0;
@@ -22,11 +23,16 @@ export class WriteBatch {
   };
 
   enter(): void {
-    this.#depth++;
+    if (this.#depth++ === 0) this.#turns++;
   }
 
   leave(): void {
     if (--this.#depth === 0 && this.#count > 0) this.#flush();
+  }
+
+  /** Tells one batch from the others; 0 outside. */
+  get turn(): number {
+    return this.#depth === 0 ? 0 : this.#turns;
   }
 
   /** `holder` will be flushed at the end of the batch; it adds itself once. */
