@@ -16,6 +16,12 @@ export type {
 } from './config/cluster-config.js';
 export type { EndpointConfig, EndpointsConfig, LocalityEndpointsConfig } from './config/endpoints-config.js';
 export type {
+  HealthCheckConfig,
+  HttpProbeConfig,
+  StatusRange,
+  TcpProbeConfig,
+} from './config/health-check-config.js';
+export type {
   ClientCertificateConfig,
   HttpConnectionManagerConfig,
 } from './config/http-connection-manager-config.js';

@@ -161,7 +161,7 @@ export class ClusterManagerImpl implements ClusterManager {
           if (inherits && cluster.endpoints === undefined && current.cluster.endpoints !== undefined) {
             cluster.setEndpoints(current.cluster.endpoints);
           }
-          warmUp();
+          cluster.whenChecked(warmUp);
         },
       },
       { ...this.#options, resolver: this.#resolver, configSource: this.#options.configSource, stats },

@@ -11,12 +11,15 @@ import {
 } from '@heddle/engine';
 import type { ConnectionPool } from '../codec/stream.js';
 import type { ClusterStats } from './cluster-stats.js';
-import { HEALTH_FLAG } from './health-flag.js';
 import type { ClusterTransports } from './cluster-transports.js';
+import { HealthCheckStats } from './health-check/health-check-stats.js';
+import { HealthChecker } from './health-check/health-checker.js';
+import { CHECKED_FLAGS, HEALTH_FLAG } from './health-flag.js';
 import { Host, type Locality } from './host.js';
 import type { HostCounterPages } from './host-counters.js';
 import { OutlierDetector } from './outlier/outlier-detector.js';
 import { OutlierStats } from './outlier/outlier-stats.js';
+import { connectEventOf, openSocket } from './open-socket.js';
 import type { PoolFactory, PoolProtocol } from './pool-factory.js';
 import type { ResourceManager } from './resource-manager.js';
 import type { StatsStore } from '../stats/stats-store.js';
@@ -58,6 +61,8 @@ export class Cluster {
   readonly outlier: OutlierDetector | undefined;
   /** undefined: plain text is spoken to every host. */
   readonly transports: ClusterTransports | undefined;
+  /** undefined: nobody asks hosts whether they serve. */
+  readonly healthChecker: HealthChecker | undefined;
   readonly #context: ClusterContext;
   readonly #hosts: Map<string, Host>;
   #balancer: LoadBalancer<Host>;
@@ -82,6 +87,7 @@ export class Cluster {
     this.transports = transports;
     this.#balancer = this.#createBalancer();
     this.outlier = this.#createOutlierDetector();
+    this.healthChecker = this.#createHealthChecker();
   }
 
   get name(): string {
@@ -150,15 +156,27 @@ export class Cluster {
       changed = true;
       this.#remove(key, host);
     }
+    const { healthChecker } = this;
+    if (healthChecker !== undefined) {
+      this.#whenConnectable(() => healthChecker.setHosts(this.#hosts.values()));
+    }
     this.#balancer.update(localities);
     if (changed || this.stats.membershipTotal.value !== this.#hosts.size) this.stats.membershipChange.inc();
     this.#countMembers();
   }
 
+  /** Calls back once, when every host's health is known; inside the call where nobody asks for it. */
+  whenChecked(callback: () => void): void {
+    const { healthChecker } = this;
+    if (healthChecker === undefined) callback();
+    else this.#whenConnectable(() => healthChecker.whenChecked(callback));
+  }
+
   /** Requests come from now on: what watches the hosts begins. */
   start(): void {
     if (this.outlier !== undefined) this.outlier.start();
-    else this.#clearFlag(HEALTH_FLAG.failedOutlierCheck);
+    else this.#clearFlags(HEALTH_FLAG.failedOutlierCheck);
+    if (this.healthChecker === undefined) this.#clearFlags(CHECKED_FLAGS);
   }
 
   /** Hands the hosts to the newer version of this cluster, which keeps their pools; this one stops being used. */
@@ -189,6 +207,7 @@ export class Cluster {
     this.#closed = true;
     this.#cleanup?.cancel();
     this.outlier?.stop();
+    this.healthChecker?.stop();
   }
 
   #createOutlierDetector(): OutlierDetector | undefined {
@@ -207,18 +226,46 @@ export class Cluster {
     });
   }
 
+  #createHealthChecker(): HealthChecker | undefined {
+    const { healthCheck, name } = this.config;
+    if (healthCheck === undefined) return undefined;
+    const { clock, random, log, statsStore } = this.#context;
+    const speaks = healthCheck.probe.kind === 'http' ? 'http' : 'any';
+    return new HealthChecker({
+      config: healthCheck,
+      clusterName: name,
+      stats: new HealthCheckStats(statsStore, this.stats.tags),
+      clock,
+      random,
+      log,
+      connect: (host, address) => ({
+        socket: openSocket(this.config, host, speaks, undefined, address),
+        readyEvent: connectEventOf(host),
+      }),
+      hasTraffic: () => this.stats.cxTotal.value > 0,
+      onChange: () => this.#onHealthChange(),
+      onPassed: (host) => this.outlier?.onHealthCheckPassed(host),
+    });
+  }
+
+  /** Before their certificates are there, hosts cannot be asked. */
+  #whenConnectable(callback: () => void): void {
+    if (this.transports === undefined) callback();
+    else this.transports.onWarm(callback);
+  }
+
   /** Some host's health is another than before. */
   #onHealthChange(): void {
     this.#balancer.hostsChanged();
     this.#countMembers();
   }
 
-  /** An older version of this cluster set it; nobody here would clear it. */
-  #clearFlag(flag: number): void {
+  /** An older version of this cluster set them; nobody here would clear them. */
+  #clearFlags(flags: number): void {
     let changed = false;
     for (const host of this.#hosts.values()) {
-      if (!host.hasFlag(flag)) continue;
-      host.setFlag(flag, false);
+      if (!host.hasFlag(flags)) continue;
+      host.setFlag(flags, false);
       changed = true;
     }
     if (changed) this.#onHealthChange();
@@ -242,7 +289,12 @@ export class Cluster {
       this.#chooseTransport(existing);
       return existing;
     }
-    return this.#add(endpoint.address, endpoint, locality, priority);
+    const host = this.#add(endpoint.address, endpoint, locality, priority);
+    // Whoever is asked is not taken for healthy before it has answered.
+    if (this.healthChecker !== undefined && endpoint.healthCheck?.disabled !== true) {
+      host.setFlag(HEALTH_FLAG.failedActiveHc, true);
+    }
+    return host;
   }
 
   #add(

@@ -5,15 +5,20 @@ export const HEALTH_FLAG = Object.freeze({
   failedEdsHealth: 4,
   degradedActiveHc: 8,
   degradedEdsHealth: 16,
-  /** It has not been checked yet, and counts as unhealthy until it is. */
-  pendingActiveHc: 32,
-  activeHcTimeout: 64,
+  activeHcTimeout: 32,
   /** It asked by a header of an answer to be left out. */
-  excludedViaImmediateHcFail: 128,
+  excludedViaImmediateHcFail: 64,
 } as const);
 
 const UNHEALTHY = HEALTH_FLAG.failedActiveHc | HEALTH_FLAG.failedOutlierCheck | HEALTH_FLAG.failedEdsHealth;
 const DEGRADED = HEALTH_FLAG.degradedActiveHc | HEALTH_FLAG.degradedEdsHealth;
+
+/** Those that active health checks set. */
+export const CHECKED_FLAGS =
+  HEALTH_FLAG.failedActiveHc |
+  HEALTH_FLAG.degradedActiveHc |
+  HEALTH_FLAG.activeHcTimeout |
+  HEALTH_FLAG.excludedViaImmediateHcFail;
 
 /** What the flags come to. */
 export function healthOf(flags: number): 'healthy' | 'degraded' | 'unhealthy' {
@@ -27,7 +32,6 @@ const WORDS: readonly (readonly [flag: number, word: string])[] = [
   [HEALTH_FLAG.failedEdsHealth, '/failed_eds_health'],
   [HEALTH_FLAG.degradedActiveHc, '/degraded_active_hc'],
   [HEALTH_FLAG.degradedEdsHealth, '/degraded_eds_health'],
-  [HEALTH_FLAG.pendingActiveHc, '/pending_active_hc'],
   [HEALTH_FLAG.excludedViaImmediateHcFail, '/excluded_via_immediate_hc_fail'],
   [HEALTH_FLAG.activeHcTimeout, '/active_hc_timeout'],
 ];

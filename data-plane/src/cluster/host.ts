@@ -33,6 +33,7 @@ export class Host implements LbHost {
   /** What the flags come to. */
   health: HostHealth = 'healthy';
   metadata: EndpointConfig['metadata'];
+  healthCheck: EndpointConfig['healthCheck'];
   /** What the control plane calls the workload there; empty: nothing. Source: Istio's endpoint metadata `istio.workload`. */
   workload: string;
   /** undefined: plain text is spoken to it. */
@@ -59,6 +60,7 @@ export class Host implements LbHost {
     this.weight = Math.max(1, endpoint.weight);
     this.configuredHealth = endpoint.health;
     this.metadata = endpoint.metadata;
+    this.healthCheck = endpoint.healthCheck;
     this.workload = workloadOf(endpoint.metadata);
     this.counters = counters;
     this.#setEdsHealth(endpoint.health);
@@ -102,6 +104,7 @@ export class Host implements LbHost {
     this.configuredHealth = endpoint.health;
     this.#setEdsHealth(endpoint.health);
     this.metadata = endpoint.metadata;
+    this.healthCheck = endpoint.healthCheck;
     this.workload = workloadOf(endpoint.metadata);
   }
 

@@ -1,19 +1,20 @@
 import { connect as connectPlainly, type NetConnectOpts, type Socket } from 'node:net';
-import type { ClusterConfig } from '@heddle/engine';
+import type { AddressConfig, ClusterConfig } from '@heddle/engine';
 import { VERIFIED_EVENT } from '../tls/transport.js';
 import type { Host } from './host.js';
 
 /**
  * Starts connecting to a host as its cluster does: with the socket options, and the transport socket of the host. Plain sockets may be
- * connected by `connectSocket` of the codecs.
+ * connected by `connectSocket` of the codecs. `address`: where to, if not where requests go.
  */
 export function openSocket(
   config: ClusterConfig,
   host: Host,
   protocols: 'http' | 'any',
   connect: (options: NetConnectOpts) => Socket = connectPlainly,
+  address: AddressConfig = host.address,
 ): Socket {
-  const { address, addressText, transport } = host;
+  const { addressText, transport } = host;
   const { bindAddress, tcpKeepalive } = config;
   if (transport !== undefined) {
     const keepAliveIdleMs = tcpKeepalive.enabled ? tcpKeepalive.idleMs : undefined;

@@ -254,6 +254,7 @@ export function clusterConfig(
       maxConcurrentStreams: 100,
     },
     circuitBreakers: { default: thresholds, high: thresholds },
+    healthCheck: undefined,
     outlierDetection: undefined,
     panicThresholdPercent: 50,
     transportSocket: { kind: 'raw' },

@@ -1,5 +1,6 @@
 import type { AddressConfig } from './address.js';
 import type { EndpointsConfig } from './endpoints-config.js';
+import type { HealthCheckConfig } from './health-check-config.js';
 import type { OutlierDetectionConfig } from './outlier-detection-config.js';
 import type { UpstreamTlsConfig } from './tls-config.js';
 import type { RawBufferConfig, TransportSocketMatchConfig } from './transport-socket-config.js';
@@ -28,6 +29,8 @@ export interface ClusterConfig {
     readonly default: CircuitBreakerThresholds;
     readonly high: CircuitBreakerThresholds;
   };
+  /** undefined: nobody asks hosts whether they serve. */
+  readonly healthCheck: HealthCheckConfig | undefined;
   /** undefined: no host is ejected for what requests met there. */
   readonly outlierDetection: OutlierDetectionConfig | undefined;
   /** Percent 0..100 below which health is ignored. Envoy's default is 50. */

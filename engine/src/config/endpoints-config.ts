@@ -27,6 +27,18 @@ export interface EndpointConfig {
   readonly health: 'unknown' | 'healthy' | 'unhealthy' | 'draining' | 'timeout' | 'degraded';
   /** At least 1. */
   readonly weight: number;
+  /** Where and whether the host is checked, if that is not where requests go. */
+  readonly healthCheck?: EndpointHealthCheckConfig;
   /** `filter_metadata` as plain JSON, by namespace. */
   readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+/** Source: envoy.config.endpoint.v3.Endpoint.HealthCheckConfig. */
+export interface EndpointHealthCheckConfig {
+  /** 0: the endpoint's own. */
+  readonly port: number;
+  /** Empty: what the check says. */
+  readonly hostname: string;
+  readonly address: AddressConfig | undefined;
+  readonly disabled: boolean;
 }

@@ -1,5 +1,10 @@
 import type { envoy } from '@heddle/xds-protos';
-import type { EndpointConfig, EndpointsConfig, LocalityEndpointsConfig } from '../config/endpoints-config.js';
+import type {
+  EndpointConfig,
+  EndpointHealthCheckConfig,
+  EndpointsConfig,
+  LocalityEndpointsConfig,
+} from '../config/endpoints-config.js';
 import type { Translated } from '../config/problem.js';
 import { translateAddress } from './address.js';
 import { Findings, join } from './findings.js';
@@ -118,7 +123,28 @@ function translateEndpoint(
     hostname: endpoint?.hostname ?? '',
     health: health ?? 'unhealthy',
     weight: wrappedNumber(source.loadBalancingWeight, 1, `${path}.load_balancing_weight`, findings, 1),
+    ...(endpoint?.healthCheckConfig == null
+      ? {}
+      : { healthCheck: translateHealthCheckPlace(endpoint.healthCheckConfig, path, findings) }),
     metadata: source.metadata === null ? NO_METADATA : translateMetadata(source.metadata),
+  };
+}
+
+function translateHealthCheckPlace(
+  place: envoy.config.endpoint.v3.Endpoint.HealthCheckConfig,
+  path: string,
+  findings: Findings,
+): EndpointHealthCheckConfig {
+  const at = `${path}.endpoint.health_check_config`;
+  if (place.portValue > 65_535) findings.problem(`${at}.port_value`, `must be at most 65535`);
+  return {
+    port: place.portValue,
+    hostname: place.hostname,
+    address:
+      place.address === null
+        ? undefined
+        : translateAddress(place.address, 'ip-only', `${at}.address`, findings),
+    disabled: place.disableActiveHealthCheck,
   };
 }
 

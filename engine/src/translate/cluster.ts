@@ -8,6 +8,7 @@ import { translateEndpoints } from './cluster-load-assignment.js';
 import { translateConfigSource } from './config-source.js';
 import { Findings } from './findings.js';
 import { translateIstioCluster } from './istio-cluster.js';
+import { translateHealthChecks } from './health-check.js';
 import { translateLoadBalancing } from './load-balancing-policy.js';
 import {
   deepFreeze,
@@ -66,6 +67,7 @@ export function translateCluster(cluster: Cluster): Translated<ClusterConfig> {
     ),
     protocol: translateUpstreamProtocol(cluster, findings),
     circuitBreakers: translateCircuitBreakers(cluster.circuitBreakers, findings),
+    healthCheck: translateHealthChecks(cluster.healthChecks, 'health_checks', findings),
     outlierDetection: translateOutlierDetection(cluster.outlierDetection, 'outlier_detection', findings),
     panicThresholdPercent: translatePanicThreshold(cluster, findings),
     transportSocket: translateUpstreamSocket(cluster.transportSocket, 'transport_socket', findings),
@@ -300,7 +302,6 @@ function reportUnsupported(cluster: Cluster, findings: Findings): void {
   problem('lb_subset_config', (cluster.lbSubsetConfig?.subsetSelectors.length ?? 0) > 0);
   problem('filters', cluster.filters.length > 0);
   problem('upstream_config', cluster.upstreamConfig !== null);
-  warning('health_checks', cluster.healthChecks.length > 0);
   warning('lrs_server', cluster.lrsServer !== null);
   warning('preconnect_policy', cluster.preconnectPolicy !== null);
   warning('connection_pool_per_downstream_connection', cluster.connectionPoolPerDownstreamConnection);

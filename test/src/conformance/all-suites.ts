@@ -22,6 +22,7 @@ import { listeners } from './suites/20-listeners.js';
 import { malformed } from './suites/21-malformed.js';
 import { retries } from './suites/22-retries.js';
 import { outlierDetection } from './suites/23-outlier-detection.js';
+import { healthChecks } from './suites/24-health-checks.js';
 import { jwt } from './suites/30-jwt.js';
 import { rbacHttp } from './suites/31-rbac-http.js';
 import { rbacTcp } from './suites/32-rbac-tcp.js';
@@ -51,6 +52,7 @@ export const ALL_SUITES: readonly ConformanceSuite[] = [
   malformed,
   retries,
   outlierDetection,
+  healthChecks,
   jwt,
   rbacHttp,
   rbacTcp,

@@ -26,6 +26,9 @@ export class RecordingUpstream {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   readonly #replies: UpstreamReply[] = [];
+  /** By request target. */
+  readonly #standing = new Map<string, UpstreamReply>();
+  #recordedStanding: RecordedRequest[] = [];
   #recorded: RecordedRequest[] = [];
   #connections = 0;
 
@@ -61,6 +64,18 @@ export class RecordingUpstream {
     this.#replies.push(...replies);
   }
 
+  /** Requests for this target are answered so until it is said otherwise; they are recorded apart. */
+  keepAnswering(target: string, reply: UpstreamReply): void {
+    this.#standing.set(target, reply);
+  }
+
+  /** Requests since the last call for targets of `keepAnswering`. */
+  takeStanding(): readonly RecordedRequest[] {
+    const taken = this.#recordedStanding;
+    this.#recordedStanding = [];
+    return taken;
+  }
+
   /** Requests since the last call; forgets planned replies too, so that rows do not touch each other. */
   takeRecorded(): readonly RecordedRequest[] {
     const taken = this.#recorded;
@@ -85,14 +100,19 @@ export class RecordingUpstream {
     socket.on('error', () => {});
     socket.on('end', () => socket.end());
     let reply: UpstreamReply | undefined;
+    let standing: UpstreamReply | undefined;
     const reader = new Http1Reader({
       kind: 'request',
       onHead: (head) => {
-        reply = this.#replies.shift() ?? { bytes: 'default' };
+        standing = this.#standing.get(head.startLine.split(' ')[1] ?? '');
+        reply = standing ?? this.#replies.shift() ?? { bytes: 'default' };
         if (reply.at === 'head') void this.#answer(socket, reader, reply, head.startLine);
       },
       onMessage: (message) => {
-        this.#recorded.push({ ...message, upstream: this.name });
+        (standing === undefined ? this.#recorded : this.#recordedStanding).push({
+          ...message,
+          upstream: this.name,
+        });
         if (reply !== undefined && reply.at !== 'head') {
           void this.#answer(socket, reader, reply, message.startLine);
         }

@@ -158,7 +158,6 @@ function healthStatusMessage(host: HostStatus): envoy.admin.v3.IHostHealthStatus
     failedActiveHealthCheck: has(HEALTH_FLAG.failedActiveHc),
     failedOutlierCheck: has(HEALTH_FLAG.failedOutlierCheck),
     failedActiveDegradedCheck: has(HEALTH_FLAG.degradedActiveHc),
-    pendingActiveHc: has(HEALTH_FLAG.pendingActiveHc),
     excludedViaImmediateHcFail: has(HEALTH_FLAG.excludedViaImmediateHcFail),
     activeHcTimeout: has(HEALTH_FLAG.activeHcTimeout),
     edsHealthStatus: healthNumber(host.health),

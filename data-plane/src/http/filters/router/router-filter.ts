@@ -172,6 +172,10 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
   onUpstreamHeaders(request: UpstreamRequest, head: ResponseHead, endStream: boolean): void {
     const { outlier } = request.cluster;
     if (outlier !== undefined) outlier.onResponse(request.host, this.#judgedStatus(head));
+    const { healthChecker } = request.cluster;
+    if (healthChecker !== undefined && head.headers.has('x-envoy-immediate-health-check-fail')) {
+      healthChecker.onPassiveFailure(request.host);
+    }
     if (this.#retry !== undefined && this.#retriesResponse(request, head, endStream)) return;
     const { info } = this.#stream;
     const match = this.#match as RouteMatch;
