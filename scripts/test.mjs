@@ -77,10 +77,16 @@ function nameOf(file) {
   return file.replace('/dist/', '/src/').replace(/\.js$/, '.ts');
 }
 
+/** Lines of what a failed test says that are shown once more at the end. */
+const REASON_LINES = 12;
+
 /** Collects from the TAP stream what one wants to see at its end. */
 class TapSummary {
   tests;
+  /** With the first lines of the reason. */
   #failed = [];
+  /** Of the failed test that the stream is at, while its reason is being read. */
+  #reason;
   #skipped = [];
   #rest = '';
 
@@ -89,7 +95,8 @@ class TapSummary {
     this.#rest = lines.pop();
     for (const line of lines) {
       const failed = /^\s*not ok \d+ - (?<title>.*?)(?<skipped> # (?:SKIP|TODO).*)?$/.exec(line);
-      if (failed && !failed.groups.skipped) this.#failed.push(failed.groups.title);
+      if (failed && !failed.groups.skipped) this.#failed.push({ title: failed.groups.title, reason: [] });
+      this.#readReason(line);
       const skipped = /^\s*ok \d+ - (?<title>.*?) # SKIP ?(?<reason>.*)$/.exec(line);
       if (skipped)
         this.#skipped.push(`${skipped.groups.title}: ${skipped.groups.reason || 'no reason given'}`);
@@ -98,10 +105,24 @@ class TapSummary {
     }
   }
 
+  #readReason(line) {
+    const begun = /^\s*error: (?:\|-|'(?<text>.*)')$/.exec(line);
+    if (begun) {
+      this.#reason = this.#failed.at(-1)?.reason;
+      // A suite fails because of its tests: they say why.
+      if (begun.groups.text && !/^\d+ subtests? failed$/.test(begun.groups.text))
+        this.#reason?.push(begun.groups.text);
+    } else if (/^\s*(?:code|name|stack|expected|actual|\.\.\.)/.test(line)) this.#reason = undefined;
+    else if (this.#reason && this.#reason.length < REASON_LINES) this.#reason.push(line.trim());
+  }
+
   print(fileCount) {
     process.stdout.write(`\n${this.tests} tests in ${fileCount} files\n`);
     for (const entry of this.#skipped) process.stdout.write(`skipped: ${entry}\n`);
-    for (const title of this.#failed) process.stdout.write(`FAILED: ${title}\n`);
+    for (const { title, reason } of this.#failed) {
+      process.stdout.write(`FAILED: ${title}\n`);
+      for (const line of reason) process.stdout.write(`        ${line}\n`);
+    }
   }
 }
 

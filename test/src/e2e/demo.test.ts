@@ -17,9 +17,11 @@ describe('heddle demo', () => {
     async () => {
       const demo = new RunningProgram(process.execPath, [heddle, 'demo', '--check']);
       const { code } = await demo.ended();
-      assert.equal(code, 0, demo.output);
-      assert.equal(demo.output.match(/^ok /gm)?.length, STEPS + 1, demo.output);
-      assert.doesNotMatch(demo.output, /FAILED/);
+      // What failed comes first: reports cut long texts.
+      const report = `${demo.output.match(/^FAILED.*(?:\n {2,}.*)*/gm)?.join('\n') ?? ''}\n${demo.output}`;
+      assert.equal(code, 0, report);
+      assert.equal(demo.output.match(/^ok /gm)?.length, STEPS + 1, report);
+      assert.doesNotMatch(demo.output, /FAILED/, report);
     },
   );
 
