@@ -12,6 +12,7 @@ export type {
   DnsConfig,
   IstioClusterConfig,
   LbPolicyConfig,
+  SlowStartConfig,
   UpstreamProtocolConfig,
 } from './config/cluster-config.js';
 export type { EndpointConfig, EndpointsConfig, LocalityEndpointsConfig } from './config/endpoints-config.js';
@@ -50,6 +51,7 @@ export type {
   ForwardAction,
   HeaderChange,
   HeaderChanges,
+  HashPolicyConfig,
   HeaderMatchConfig,
   NonForwardingAction,
   PerFilterConfig,
@@ -125,6 +127,9 @@ export {
   type PriorityHealth,
   type PriorityLoad,
 } from './load-balancer/priority-load.js';
+
+export { requestHash, type HashSource, type RequestHash } from './hash/request-hash.js';
+export { combineHashes, hashModulo, xxHash64, type Hash64 } from './hash/xx-hash64.js';
 
 export { resetIntervalMs } from './retry/reset-interval.js';
 export { parseRetryOn, RETRY_ON, type RetryCondition } from './retry/retry-condition.js';

@@ -6,6 +6,7 @@ import {
   type ClusterConfig,
   type EndpointConfig,
   type EndpointsConfig,
+  type Hash64,
   type LbLocality,
   type LoadBalancer,
 } from '@heddle/engine';
@@ -111,11 +112,15 @@ export class Cluster {
 
   /**
    * The host for the next request; undefined when none may be used. `originalDestination` is where an intercepted connection was
-   * going; only ORIGINAL_DST clusters look at it.
+   * going; only ORIGINAL_DST clusters look at it. `hash` and `attempt`: see `LoadBalancer.pick`.
    */
-  pickHost(originalDestination: AddressConfig | undefined): Host | undefined {
+  pickHost(
+    originalDestination: AddressConfig | undefined,
+    hash?: Hash64,
+    attempt?: number,
+  ): Host | undefined {
     if (this.config.discovery.kind === 'original-dst') return this.#originalDstHost(originalDestination);
-    return this.#balancer.pick();
+    return this.#balancer.pick(hash, attempt);
   }
 
   /** The pool for a host, made when first needed. */
@@ -275,6 +280,7 @@ export class Cluster {
     return createLoadBalancer<Host>({
       policy: this.config.lbPolicy,
       random: this.#context.random,
+      nowMs: () => this.#context.clock.monotonicMs(),
       overprovisioningFactorPercent: this.#overprovisioning,
       panicThresholdPercent: this.config.panicThresholdPercent,
       localityWeighted: this.config.localityWeighted ?? false,
@@ -306,6 +312,7 @@ export class Cluster {
     const counters = this.#context.hostCounters.take();
     const host = new Host(address, { ...endpoint, address }, locality, priority, counters);
     host.transport = this.transports?.of(host.metadata);
+    host.startSlowly(this.#context.clock.monotonicMs());
     this.#hosts.set(host.addressText, host);
     return host;
   }

@@ -70,6 +70,22 @@ export class Host implements LbHost {
     return this.counters.page[this.counters.first + HOST_COUNTER.rqActive] as number;
   }
 
+  get healthySinceMs(): number {
+    return this.counter(HOST_COUNTER.healthySinceMs);
+  }
+
+  /** It gets its share of requests bit by bit from now on, where its cluster starts hosts slowly. */
+  startSlowly(nowMs: number): void {
+    this.counters.page[this.counters.first + HOST_COUNTER.healthySinceMs] = nowMs;
+  }
+
+  /** Source: Envoy: the `hash_key` of its metadata, else its name where that is wanted, else its address. */
+  hashKey(byHostname: boolean): string {
+    const { hash_key: key } = (this.metadata['envoy.lb'] ?? {}) as { readonly hash_key?: unknown };
+    if (typeof key === 'string' && key !== '') return key;
+    return byHostname ? this.hostname : this.addressText;
+  }
+
   count(counter: number, amount = 1): void {
     (this.counters.page[this.counters.first + counter] as number) += amount;
   }

@@ -104,6 +104,15 @@ export abstract class StreamState implements StreamInfo {
     return this.connectionInfo.originalDestination;
   }
 
+  /** The client's own address, as far as that is known. */
+  get clientIp(): string {
+    return this.trustedClientIp === '' ? this.connectionInfo.remoteIp : this.trustedClientIp;
+  }
+
+  get connectionKey(): string {
+    return this.connectionInfo.remoteAddress + this.connectionInfo.localAddress;
+  }
+
   addFlag(flag: ResponseFlag): void {
     if (this.#flags === undefined) this.#flags = [flag];
     else if (!this.#flags.includes(flag)) this.#flags.push(flag);

@@ -50,6 +50,7 @@ export function forwardRoute(
       priority: 'default',
       upgradeTypes: [],
       retry: undefined,
+      hashPolicies: [],
       retryBufferLimitBytes: Infinity,
       ...action,
     },

@@ -63,10 +63,32 @@ export interface DnsConfig {
 }
 
 export type LbPolicyConfig =
-  | { readonly kind: 'round-robin' }
+  | { readonly kind: 'round-robin'; readonly slowStart?: SlowStartConfig | undefined }
   | { readonly kind: 'random' }
-  | { readonly kind: 'least-request'; readonly choiceCount: number; readonly activeRequestBias: number }
+  | {
+      readonly kind: 'least-request';
+      readonly choiceCount: number;
+      readonly activeRequestBias: number;
+      readonly slowStart?: SlowStartConfig | undefined;
+    }
+  | {
+      readonly kind: 'ring-hash';
+      readonly minimumRingSize: number;
+      readonly maximumRingSize: number;
+      /** Hosts are placed by their names, not by their addresses. */
+      readonly byHostname: boolean;
+    }
+  | { readonly kind: 'maglev'; readonly tableSize: number; readonly byHostname: boolean }
   | { readonly kind: 'cluster-provided' };
+
+/** How hosts that are new, or healthy again, get their share bit by bit. Source: Envoy's SlowStartConfig. */
+export interface SlowStartConfig {
+  readonly windowMs: number;
+  /** 1: in proportion to time; more: faster at first. */
+  readonly aggression: number;
+  /** No less of its weight than this, 0..1. */
+  readonly minWeightRatio: number;
+}
 
 /** Source: envoy.extensions.upstreams.http.v3.HttpProtocolOptions and its older places in Cluster. */
 export interface UpstreamProtocolConfig {

@@ -127,6 +127,8 @@ export interface ForwardAction {
   readonly priority: 'default' | 'high';
   readonly upgradeTypes: readonly { readonly type: string; readonly enabled: boolean }[];
   readonly retry: RetryConfig | undefined;
+  /** What hashing policies of load balancing choose a host by. */
+  readonly hashPolicies: readonly HashPolicyConfig[];
   /** How much of a request is kept for another attempt; the smaller of this and the listener's bound holds. */
   readonly retryBufferLimitBytes: number;
 }
@@ -161,6 +163,26 @@ export interface ResetHeaderConfig {
   readonly name: string;
   readonly format: 'seconds' | 'unix-timestamp';
 }
+
+/** Source: envoy.config.route.v3.RouteAction.HashPolicy. `terminal`: with a hash so far, the rest is not looked at. */
+export type HashPolicyConfig =
+  | {
+      readonly kind: 'header';
+      readonly name: string;
+      readonly regexRewrite: { readonly regex: LinearRegex; readonly substitution: string } | undefined;
+      readonly terminal: boolean;
+    }
+  | {
+      readonly kind: 'cookie';
+      readonly name: string;
+      /** A cookie that is missing is given out for so long, 0: until the client forgets it; undefined: it is not. */
+      readonly ttlMs: number | undefined;
+      readonly path: string;
+      readonly attributes: readonly (readonly [name: string, value: string])[];
+      readonly terminal: boolean;
+    }
+  | { readonly kind: 'source-ip'; readonly terminal: boolean }
+  | { readonly kind: 'query'; readonly name: string; readonly terminal: boolean };
 
 export type RouteTarget =
   | { readonly kind: 'cluster'; readonly name: string }

@@ -1,34 +1,99 @@
 import type { Random } from '@heddle/common';
-import type { LbPolicyConfig } from '../config/cluster-config.js';
+import type { LbPolicyConfig, SlowStartConfig } from '../config/cluster-config.js';
+import type { Hash64 } from '../hash/xx-hash64.js';
 import { EdfScheduler } from './edf-scheduler.js';
 import type { LbHost } from './lb-host.js';
 
 /** Picks among a fixed list of hosts; undefined when the list is empty. */
 export interface HostPicker<H extends LbHost> {
-  pick(random: Random): H | undefined;
+  /** `hash` and `attempt` (0: the first draw for this attempt of a request) matter to hashing policies alone. */
+  pick(random: Random, hash?: Hash64, attempt?: number): H | undefined;
 }
+
+/** Policies that look at no hash. */
+export type PlainPolicy = Exclude<LbPolicyConfig, { kind: 'ring-hash' | 'maglev' }>;
 
 /** The picker of a policy over hosts that are all usable. Made anew when the list changes. */
 export function createHostPicker<H extends LbHost>(
-  policy: LbPolicyConfig,
+  policy: PlainPolicy,
   hosts: readonly H[],
   random: Random,
+  nowMs: () => number,
 ): HostPicker<H> {
   switch (policy.kind) {
     case 'round-robin':
-      return equalWeights(hosts) ? new RotatingPicker(hosts, random) : new WeightedPicker(hosts, 0, random);
-    case 'least-request':
-      return equalWeights(hosts)
-        ? new LeastRequestPicker(hosts, policy.choiceCount)
-        : new WeightedPicker(hosts, policy.activeRequestBias, random);
+      return weighing(policy, 0, hosts, random, nowMs, () => new RotatingPicker(hosts, random));
+    case 'least-request': {
+      const { choiceCount, activeRequestBias } = policy;
+      const plain = (): HostPicker<H> => new LeastRequestPicker(hosts, choiceCount);
+      return weighing(policy, activeRequestBias, hosts, random, nowMs, plain);
+    }
     case 'random':
     case 'cluster-provided':
       return new RandomPicker(hosts);
   }
 }
 
+/** The plain picker where all weights are equal and no host starts slowly; else one that weighs. */
+function weighing<H extends LbHost>(
+  { slowStart }: { readonly slowStart?: SlowStartConfig | undefined },
+  bias: number,
+  hosts: readonly H[],
+  random: Random,
+  nowMs: () => number,
+  plain: () => HostPicker<H>,
+): HostPicker<H> {
+  const usual = equalWeights(hosts) ? plain() : new WeightedPicker(hosts, random, weightBy(bias));
+  if (slowStart === undefined) return usual;
+  const latestMs = hosts.reduce((latest, { healthySinceMs }) => Math.max(latest, healthySinceMs), 0);
+  const isOverMs = latestMs + slowStart.windowMs;
+  if (latestMs === 0 || nowMs() >= isOverMs) return usual;
+  const usualWeight = weightBy(bias);
+  const slow = new WeightedPicker(
+    hosts,
+    random,
+    (host: H) => usualWeight(host) * startedRatio(slowStart, host, nowMs()),
+  );
+  return new StartingPicker(slow, usual, isOverMs, nowMs);
+}
+
 function equalWeights(hosts: readonly LbHost[]): boolean {
   return hosts.every((host) => host.weight === hosts[0]?.weight);
+}
+
+/**
+ * How much of its weight a host has that became healthy a while ago.
+ *
+ * Source: Envoy, "Slow start mode".
+ */
+export function startedRatio(slowStart: SlowStartConfig, host: LbHost, nowMs: number): number {
+  const { windowMs, aggression, minWeightRatio } = slowStart;
+  if (host.healthySinceMs === 0) return 1;
+  const passedMs = Math.max(1, nowMs - host.healthySinceMs);
+  if (passedMs >= windowMs) return 1;
+  const ratio = passedMs / windowMs;
+  return Math.max(minWeightRatio, aggression === 1 ? ratio : ratio ** (1 / aggression));
+}
+
+/** One picker until a moment, another after it. */
+class StartingPicker<H extends LbHost> implements HostPicker<H> {
+  readonly #slow: HostPicker<H>;
+  readonly #usual: HostPicker<H>;
+  readonly #isOverMs: number;
+  readonly #nowMs: () => number;
+  #isOver = false;
+
+  constructor(slow: HostPicker<H>, usual: HostPicker<H>, isOverMs: number, nowMs: () => number) {
+    this.#slow = slow;
+    this.#usual = usual;
+    this.#isOverMs = isOverMs;
+    this.#nowMs = nowMs;
+  }
+
+  pick(random: Random): H | undefined {
+    if (!this.#isOver) this.#isOver = this.#nowMs() >= this.#isOverMs;
+    return (this.#isOver ? this.#usual : this.#slow).pick(random);
+  }
 }
 
 /** Takes the hosts in turn, from a random start. */
@@ -82,32 +147,31 @@ class LeastRequestPicker<H extends LbHost> implements HostPicker<H> {
   }
 }
 
-/** In proportion to weight, which active requests lower when `bias` is above 0: weight / (active + 1)^bias. */
+/** In proportion to weights that may change from pick to pick. */
 class WeightedPicker<H extends LbHost> implements HostPicker<H> {
   readonly #hosts: readonly H[];
-  readonly #bias: number;
+  readonly #weightOf: (host: H) => number;
   readonly #scheduler: EdfScheduler;
 
-  constructor(hosts: readonly H[], bias: number, random: Random) {
+  constructor(hosts: readonly H[], random: Random, weightOf: (host: H) => number) {
     this.#hosts = hosts;
-    this.#bias = bias;
-    this.#scheduler = new EdfScheduler(
-      hosts.map((host) => effectiveWeight(host, bias)),
-      random,
-    );
+    this.#weightOf = weightOf;
+    this.#scheduler = new EdfScheduler(hosts.map(weightOf), random);
   }
 
   pick(): H | undefined {
     const host = this.#hosts[this.#scheduler.peek()];
     if (host === undefined) return undefined;
-    this.#scheduler.reschedule(effectiveWeight(host, this.#bias));
+    this.#scheduler.reschedule(this.#weightOf(host));
     return host;
   }
 }
 
-function effectiveWeight(host: LbHost, bias: number): number {
-  const weight = Math.max(1, host.weight);
-  if (bias === 0) return weight;
-  const load = host.activeRequests + 1;
-  return weight / (bias === 1 ? load : load ** bias);
+/** A host's weight, which active requests lower when `bias` is above 0: weight / (active + 1)^bias. */
+function weightBy(bias: number): (host: LbHost) => number {
+  if (bias === 0) return (host) => Math.max(1, host.weight);
+  return (host) => {
+    const load = host.activeRequests + 1;
+    return Math.max(1, host.weight) / (bias === 1 ? load : load ** bias);
+  };
 }

@@ -4,13 +4,17 @@ import type { EndpointConfig } from '../config/endpoints-config.js';
  * What a load balancer needs to know of a host. The data plane's own host objects have these properties and more.
  *
  * Shape: `health` may change at any time (active checks, outlier ejection); tell the balancer by `hostsChanged`.
- * `activeRequests` is read at each pick.
+ * `activeRequests` and `healthySinceMs` are read at each pick.
  */
 export interface LbHost {
   /** At least 1. */
   readonly weight: number;
   readonly activeRequests: number;
   readonly health: HostHealth;
+  /** Monotonic ms since which it has been a healthy member; 0: for long. */
+  readonly healthySinceMs: number;
+  /** By what it is placed among others when requests are assigned by hash. */
+  hashKey(byHostname: boolean): string;
 }
 
 export type HostHealth = 'healthy' | 'degraded' | 'unhealthy';

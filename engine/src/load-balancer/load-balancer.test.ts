@@ -3,8 +3,10 @@ import { describe, it } from 'node:test';
 import { createSeededRandom } from '@heddle/common';
 import fc from 'fast-check';
 import type { LbPolicyConfig } from '../config/cluster-config.js';
+import { xxHash64 } from '../hash/xx-hash64.js';
+import { startedRatio } from './host-picker.js';
 import type { HostHealth, LbLocality } from './lb-host.js';
-import { createLoadBalancer, type LoadBalancerOptions } from './load-balancer.js';
+import { createLoadBalancer, type LoadBalancer, type LoadBalancerOptions } from './load-balancer.js';
 import { computePriorityLoad } from './priority-load.js';
 
 const LEAST_REQUEST: LbPolicyConfig = { kind: 'least-request', choiceCount: 2, activeRequestBias: 1 };
@@ -136,17 +138,96 @@ describe('weighted localities', () => {
   });
 });
 
+describe('slow start', () => {
+  const STARTING: LbPolicyConfig = {
+    kind: 'round-robin',
+    slowStart: { windowMs: 10_000, aggression: 1, minWeightRatio: 0.1 },
+  };
+
+  it('gives a new host its share bit by bit, and all of it after the window', () => {
+    const pair = [host(), host()];
+    let nowMs = 1000;
+    pair[1]!.healthySinceMs = 1000;
+    const balancer = balancerOf(STARTING, [locality(pair)], { nowMs: () => nowMs });
+    const share = (): number => (count(balancer, 1000).get(pair[1]!) ?? 0) / 1000;
+    assert.ok(Math.abs(share() - 0.1 / 1.1) < 0.02);
+    nowMs = 6000;
+    assert.ok(Math.abs(share() - 0.5 / 1.5) < 0.02);
+    nowMs = 11_000;
+    assert.ok(Math.abs(share() - 0.5) < 0.02);
+  });
+
+  it('follows its curve', () => {
+    const slowStart = { windowMs: 100, aggression: 2, minWeightRatio: 0.1 };
+    const one = { ...host(), healthySinceMs: 50 };
+    assert.equal(startedRatio(slowStart, one, 50), 0.1);
+    assert.equal(startedRatio(slowStart, one, 75), 0.5);
+    assert.equal(startedRatio(slowStart, one, 150), 1);
+    assert.equal(startedRatio(slowStart, host(), 0), 1);
+  });
+});
+
+describe('hashing policies', () => {
+  const POLICIES: readonly LbPolicyConfig[] = [
+    { kind: 'ring-hash', minimumRingSize: 1024, maximumRingSize: 8192, byHostname: false },
+    { kind: 'maglev', tableSize: 65_537, byHostname: false },
+  ];
+  const keys = Array.from({ length: 2000 }, (_, i) => xxHash64(`key-${i}`));
+  const chosen = (balancer: LoadBalancer<TestHost>): readonly (TestHost | undefined)[] =>
+    keys.map((key) => balancer.pick(key));
+
+  for (const policy of POLICIES) {
+    it(`of ${policy.kind} keep a key at its host when others leave, and share by weight`, () => {
+      const all = [host(1), host(2), host(1), host(4)];
+      const before = chosen(balancerOf(policy, [locality(all)]));
+      const after = chosen(balancerOf(policy, [locality(all.slice(1))], {}, 2));
+      const moved = before.filter((one, i) => one !== all[0] && one !== after[i]).length;
+      assert.ok(moved < 200, String(moved));
+      const share = before.filter((one) => one === all[3]).length / keys.length;
+      assert.ok(Math.abs(share - 0.5) < 0.1, String(share));
+    });
+
+    it(`of ${policy.kind} find another host for a retry, any without a hash, and none among none`, () => {
+      const balancer = balancerOf(policy, [locality([host(), host(), host()])]);
+      const key = keys[0]!;
+      const others = Array.from({ length: 20 }, (_, attempt) => balancer.pick(key, attempt));
+      assert.ok(new Set(others).size > 1);
+      assert.equal(count(balancer, 300).size, 3);
+      assert.equal(balancerOf(policy, []).pick(key), undefined);
+    });
+  }
+
+  it('send what they send to other priorities by hash too', () => {
+    const first = [host(1, 'unhealthy'), host()];
+    const balancer = balancerOf(POLICIES[0]!, [locality(first, 0), locality([host()], 1)]);
+    assert.deepEqual(chosen(balancer), chosen(balancer));
+    const share = chosen(balancer).filter((one) => one === first[1]).length / keys.length;
+    assert.ok(Math.abs(share - 0.7) < 0.05, String(share));
+  });
+});
+
 interface TestHost {
   weight: number;
   activeRequests: number;
   health: HostHealth;
+  healthySinceMs: number;
+  name: string;
+  hashKey(byHostname: boolean): string;
 }
 
-const host = (weight = 1, health: HostHealth = 'healthy'): TestHost => ({
-  weight,
-  activeRequests: 0,
-  health,
-});
+let hosts = 0;
+
+const host = (weight = 1, health: HostHealth = 'healthy'): TestHost => {
+  const name = `host-${++hosts}`;
+  return {
+    weight,
+    activeRequests: 0,
+    health,
+    healthySinceMs: 0,
+    name,
+    hashKey: (byHostname) => (byHostname ? name : `10.0.0.${name.slice(5)}:80`),
+  };
+};
 
 const locality = (hosts: TestHost[], priority = 0, weight = 1): LbLocality<TestHost> => ({
   priority,

@@ -1,6 +1,8 @@
 import type { Random } from '@heddle/common';
 import type { LbPolicyConfig } from '../config/cluster-config.js';
+import { hashModulo, type Hash64 } from '../hash/xx-hash64.js';
 import { EdfScheduler } from './edf-scheduler.js';
+import { MaglevPicker, RingHashPicker, type SharedHost } from './hash-picker.js';
 import { createHostPicker, type HostPicker } from './host-picker.js';
 import type { LbHost, LbLocality } from './lb-host.js';
 import { computePriorityLoad } from './priority-load.js';
@@ -11,8 +13,11 @@ export interface LoadBalancer<H extends LbHost> {
   update(localities: readonly LbLocality<H>[]): void;
   /** To be called when the health of hosts changed: the next pick counts them anew. */
   hostsChanged(): void;
-  /** The host for the next request; undefined when there is none that may be used (answer: 503, `UH`). */
-  pick(): H | undefined;
+  /**
+   * The host for the next request; undefined when there is none that may be used (answer: 503, `UH`). `hash` is what hashing
+   * policies choose by, `attempt` how many hosts were drawn for this attempt of the request before.
+   */
+  pick(hash?: Hash64, attempt?: number): H | undefined;
   /** Whether some priority sends to unhealthy hosts because too few are healthy. */
   readonly inPanic: boolean;
 }
@@ -20,6 +25,8 @@ export interface LoadBalancer<H extends LbHost> {
 export interface LoadBalancerOptions {
   readonly policy: LbPolicyConfig;
   readonly random: Random;
+  /** Monotonic; for policies with slow start. */
+  readonly nowMs?: () => number;
   /** Envoy's default is 140. */
   readonly overprovisioningFactorPercent?: number;
   /** Envoy's default is 50; 0 turns panic off. */
@@ -66,13 +73,16 @@ class PriorityLoadBalancer<H extends LbHost> implements LoadBalancer<H> {
     this.#shares = undefined;
   }
 
-  pick(): H | undefined {
+  pick(hash?: Hash64, attempt?: number): H | undefined {
     const shares = (this.#shares ??= this.#build());
     const { random } = this.#options;
-    const share = shares.length === 1 ? shares[0] : shareAt(shares, random() * 100);
+    const share =
+      shares.length === 1
+        ? shares[0]
+        : shareAt(shares, hash === undefined ? random() * 100 : hashModulo(hash, 100));
     if (share === undefined) return undefined;
     if (share.inPanic) this.#options.onPanic?.();
-    return share.picker.pick(random);
+    return share.picker.pick(random, hash, attempt);
   }
 
   #build(): readonly Share<H>[] {
@@ -105,20 +115,43 @@ class PriorityLoadBalancer<H extends LbHost> implements LoadBalancer<H> {
   }
 
   #pickerOf(localities: readonly LbLocality<H>[], usable: (host: H) => boolean): HostPicker<H> {
-    const { policy, random } = this.#options;
+    const { policy, random, nowMs = () => 0 } = this.#options;
+    if (policy.kind === 'ring-hash') return new RingHashPicker(this.#sharesOf(localities, usable), policy);
+    if (policy.kind === 'maglev') return new MaglevPicker(this.#sharesOf(localities, usable), policy);
     if (this.#options.localityWeighted !== true) {
       const hosts = localities.flatMap((locality) => locality.hosts.filter(usable));
-      return createHostPicker(policy, hosts, random);
+      return createHostPicker(policy, hosts, random, nowMs);
     }
-    const overprovisioning = (this.#options.overprovisioningFactorPercent ?? 140) / 100;
     const weighted = localities.flatMap((locality) => {
       const hosts = locality.hosts.filter(usable);
-      const available = Math.min(1, (overprovisioning * hosts.length) / Math.max(1, locality.hosts.length));
-      const weight = locality.weight * available;
-      return weight > 0 ? [{ weight, picker: createHostPicker(policy, hosts, random) }] : [];
+      const weight = this.#localityWeight(locality, hosts.length);
+      return weight > 0 ? [{ weight, picker: createHostPicker(policy, hosts, random, nowMs) }] : [];
     });
     return new LocalityPicker(weighted, random);
   }
+
+  /** A locality's weight as far as enough of its hosts are usable. */
+  #localityWeight(locality: LbLocality<H>, usable: number): number {
+    const overprovisioning = (this.#options.overprovisioningFactorPercent ?? 140) / 100;
+    return locality.weight * Math.min(1, (overprovisioning * usable) / Math.max(1, locality.hosts.length));
+  }
+
+  /** The hosts with their shares of all requests: by their weights, or by those of their localities first. */
+  #sharesOf(localities: readonly LbLocality<H>[], usable: (host: H) => boolean): readonly SharedHost<H>[] {
+    const groups = localities.map((locality) => locality.hosts.filter(usable));
+    if (this.#options.localityWeighted !== true) return sharedByWeight(groups.flat(), 1);
+    const weights = localities.map((locality, i) => this.#localityWeight(locality, (groups[i] ?? []).length));
+    const total = weights.reduce((sum, weight) => sum + weight, 0);
+    return groups.flatMap((hosts, i) => {
+      const weight = weights[i] as number;
+      return weight > 0 ? sharedByWeight(hosts, weight / total) : [];
+    });
+  }
+}
+
+function sharedByWeight<H extends LbHost>(hosts: readonly H[], share: number): readonly SharedHost<H>[] {
+  const total = hosts.reduce((sum, host) => sum + host.weight, 0);
+  return hosts.map((host) => ({ host, share: (share * host.weight) / total }));
 }
 
 function shareAt<H extends LbHost>(shares: readonly Share<H>[], point: number): Share<H> | undefined {

@@ -308,10 +308,6 @@ function reportUnsupported(cluster: Cluster, findings: Findings): void {
   warning('close_connections_on_host_health_failure', cluster.closeConnectionsOnHostHealthFailure);
   const common = cluster.commonLbConfig;
   warning('common_lb_config.zone_aware_lb_config', common !== null && common.zoneAwareLbConfig !== null);
-  warning(
-    'common_lb_config.consistent_hashing_lb_config',
-    common !== null && common.consistentHashingLbConfig !== null,
-  );
   warning('common_lb_config.override_host_status', common !== null && common.overrideHostStatus !== null);
   durationMs(cluster.cleanupInterval, 5000, 'cleanup_interval', findings);
 }

@@ -1,6 +1,7 @@
 import type { envoy } from '@heddle/xds-protos';
 import type { ForwardAction, RetryConfig } from '../config/route-config.js';
 import type { Findings } from './findings.js';
+import { translateHashPolicies } from './hash-policy.js';
 import { checkHeaderName, hasControls, translateSubstitution } from './matchers.js';
 import { durationMs, enumName } from './proto-values.js';
 import { translateRetryPolicy } from './retry-policy.js';
@@ -68,6 +69,7 @@ export function translateRouteAction(
       action.retryPolicy === null
         ? ofHost.retry
         : translateRetryPolicy(action.retryPolicy, `${path}.retry_policy`, findings),
+    hashPolicies: translateHashPolicies(action.hashPolicy, `${path}.hash_policy`, findings),
     retryBufferLimitBytes: ofHost.bufferLimitBytes ?? Infinity,
   };
 }
@@ -125,7 +127,6 @@ function reportUnsupported(action: Action, path: string, findings: Findings): vo
   warning('metadata_match', action.metadataMatch !== null);
   warning('early_data_policy', action.earlyDataPolicy !== null);
   warning('rate_limits', action.rateLimits.length > 0);
-  warning('hash_policy', action.hashPolicy.length > 0);
   warning('cors', action.cors !== null);
   warning('max_grpc_timeout', action.maxGrpcTimeout !== null);
   warning('grpc_timeout_offset', action.grpcTimeoutOffset !== null);

@@ -23,6 +23,7 @@ import { malformed } from './suites/21-malformed.js';
 import { retries } from './suites/22-retries.js';
 import { outlierDetection } from './suites/23-outlier-detection.js';
 import { healthChecks } from './suites/24-health-checks.js';
+import { hashing } from './suites/25-hashing.js';
 import { jwt } from './suites/30-jwt.js';
 import { rbacHttp } from './suites/31-rbac-http.js';
 import { rbacTcp } from './suites/32-rbac-tcp.js';
@@ -53,6 +54,7 @@ export const ALL_SUITES: readonly ConformanceSuite[] = [
   retries,
   outlierDetection,
   healthChecks,
+  hashing,
   jwt,
   rbacHttp,
   rbacTcp,

@@ -116,6 +116,7 @@ function routeEntry(host: number, path: RouteMatchConfig['path']): RouteEntryCon
       priority: 'default',
       upgradeTypes: [],
       retry: undefined,
+      hashPolicies: [],
       retryBufferLimitBytes: Infinity,
     },
     requestHeaders: NO_CHANGES,

@@ -113,6 +113,7 @@ export class HealthSession {
       const inARow = ((page[first + HOST_COUNTER.checksPassed] as number) += 1);
       if (this.#isFirst || inARow >= this.#owner.options.config.healthyThreshold) {
         host.setFlag(HEALTH_FLAG.failedActiveHc, false);
+        host.startSlowly(this.#owner.options.clock.monotonicMs());
         host.setFlag(HEALTH_FLAG.activeHcTimeout, false);
         host.setFlag(HEALTH_FLAG.excludedViaImmediateHcFail, false);
         transition = Transition.Changed;

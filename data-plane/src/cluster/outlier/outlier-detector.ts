@@ -179,8 +179,9 @@ export class OutlierDetector {
   }
 
   #uneject(host: Host): void {
-    const { clusterName, log, stats } = this.#options;
+    const { clock, clusterName, log, stats } = this.#options;
     host.setFlag(HEALTH_FLAG.failedOutlierCheck, false);
+    host.startSlowly(clock.monotonicMs());
     const { page, first } = host.counters;
     // A few new failures must not be enough.
     page[first + HOST_COUNTER.consecutive5xx] = 0;

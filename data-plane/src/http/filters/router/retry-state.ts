@@ -5,6 +5,7 @@ import {
   wouldRetryResponse,
   type AddressConfig,
   type AttemptFailure,
+  type Hash64,
   type HeaderMap,
   type ResponseHead,
   type RetryConfig,
@@ -104,17 +105,21 @@ export class RetryState {
   }
 
   /** The host for the next attempt: one that was not tried, when a few draws find one. */
-  pickHost(cluster: Cluster, destination: AddressConfig | undefined): Host | undefined {
-    let host = cluster.pickHost(destination);
+  pickHost(
+    cluster: Cluster,
+    destination: AddressConfig | undefined,
+    hash: Hash64 | undefined,
+  ): Host | undefined {
+    let host = cluster.pickHost(destination, hash);
     if (!this.#policy.avoidPreviousHosts) return host;
     if (this.#firstHost === undefined) {
       this.#firstHost = host;
       return host;
     }
     const later = (this.#laterHosts ??= []);
-    for (let draw = this.#policy.hostSelectionRetryMaxAttempts; draw > 0; draw--) {
+    for (let draw = 1; draw <= this.#policy.hostSelectionRetryMaxAttempts; draw++) {
       if (host === undefined || (host !== this.#firstHost && !later.includes(host))) break;
-      host = cluster.pickHost(destination);
+      host = cluster.pickHost(destination, hash, draw);
     }
     if (host !== undefined) later.push(host);
     return host;

@@ -1,10 +1,12 @@
 import {
   applyHeaderChanges,
   isRetriable,
+  requestHash,
   redirectLocation,
   retryPolicyOf,
   type AttemptFailure,
   type ForwardAction,
+  type RequestHash,
   type HeaderMap,
   type RequestHead,
   type ResponseHead,
@@ -69,6 +71,8 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
   #head: RequestHead | undefined = undefined;
   #cluster: Cluster | undefined = undefined;
   #upstream: UpstreamRequest | undefined = undefined;
+  /** Set where the route's requests are assigned by hash. */
+  #hash: RequestHash | undefined = undefined;
   /** Set while another attempt may follow, which is never so without a retry policy. */
   #retry: RetryState | undefined = undefined;
   /** Of the request and of one attempt; 0: without a bound. */
@@ -198,6 +202,9 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
     info.responseCode = head.status;
     if (!this.#shared.suppressEnvoyHeaders) {
       headers.set('x-envoy-upstream-service-time', String(Math.round(serviceMs)));
+    }
+    if (this.#hash !== undefined) {
+      for (const cookie of this.#hash.setCookies) headers.append('set-cookie', cookie);
     }
     if (match.virtualHost.includeAttemptCountInResponse) {
       headers.set('x-envoy-attempt-count', String(info.attemptCount));
@@ -329,6 +336,7 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
       return;
     }
     this.#cluster = cluster;
+    if (action.hashPolicies.length > 0) this.#hash = requestHash(action.hashPolicies, head, info);
     this.#prepareRequest(match, action, head);
     this.#startUpstream(cluster, false);
     if (endStream && !this.#destroyed) this.#onRequestEnd();
@@ -370,8 +378,8 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
     const retry = this.#retry;
     const host =
       retry === undefined
-        ? cluster.pickHost(info.originalDestination)
-        : retry.pickHost(cluster, info.originalDestination);
+        ? cluster.pickHost(info.originalDestination, this.#hash?.hash)
+        : retry.pickHost(cluster, info.originalDestination, this.#hash?.hash);
     if (host === undefined) {
       cluster.stats.cxNoneHealthy.inc();
       cluster.stats.countStatus(503);
