@@ -397,7 +397,7 @@ export class ActiveStream extends StreamState implements RequestReceiver, Filter
     for (const [name, value] of reply.headers) headers.append(name, value);
     const isConfigured = reply.details === 'direct_response';
     this.responseCode = reply.status;
-    if (this.isGrpc || reply.grpcStatus !== undefined) {
+    if (this.isGrpc) {
       headers.append('content-type', 'application/grpc');
       headers.append('grpc-status', String(reply.grpcStatus ?? grpcStatusOf(reply.status)));
       if (reply.body !== '') headers.append('grpc-message', encodeGrpcMessage(reply.body));

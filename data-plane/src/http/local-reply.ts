@@ -13,7 +13,7 @@ export interface LocalReply {
   readonly details: string;
   readonly reason: string;
   readonly body: string;
-  /** Answers as gRPC with this status; otherwise only gRPC requests are answered so, with a status that fits `status`. */
+  /** What a request of gRPC is answered; left out: what fits `status`. */
   readonly grpcStatus?: number;
   /** Fields beside those that every local reply has. */
   readonly headers: readonly (readonly [name: string, value: string])[];

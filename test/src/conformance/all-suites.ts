@@ -24,6 +24,7 @@ import { retries } from './suites/22-retries.js';
 import { outlierDetection } from './suites/23-outlier-detection.js';
 import { healthChecks } from './suites/24-health-checks.js';
 import { hashing } from './suites/25-hashing.js';
+import { faults } from './suites/26-faults.js';
 import { jwt } from './suites/30-jwt.js';
 import { rbacHttp } from './suites/31-rbac-http.js';
 import { rbacTcp } from './suites/32-rbac-tcp.js';
@@ -55,6 +56,7 @@ export const ALL_SUITES: readonly ConformanceSuite[] = [
   outlierDetection,
   healthChecks,
   hashing,
+  faults,
   jwt,
   rbacHttp,
   rbacTcp,

@@ -1,14 +1,9 @@
-import { readFile } from 'node:fs/promises';
-import { eventually } from '../../support/eventually.js';
 import type { UpstreamReply } from '../../support/recording-upstream.js';
+import { accessLog, answer, attempts, counters } from '../attempts.js';
 import type { ConformanceSuite } from '../conformance-suite.js';
 import type { Observation, RequestOptions, RowContext } from '../row-context.js';
 
 type Row = ConformanceSuite['rows'][number];
-
-const answer = (status: number, ...fields: string[]): UpstreamReply => ({
-  bytes: [`HTTP/1.1 ${status} Scripted`, ...fields, 'Content-Length: 3', '', 'no\n'].join('\r\n'),
-});
 
 /** What an upstream does, by the last part of the path. */
 const BEHAVIOURS: Readonly<Record<string, UpstreamReply>> = {
@@ -56,26 +51,6 @@ const MATRIX: readonly (readonly [condition: string, behaviours: readonly string
   ['resource-exhausted', ON_GRPC],
   ['unavailable', [...ON_GRPC, 'resets']],
 ];
-
-/** The status, and where each attempt went. The rest is in the access log at the end. */
-async function attempts(
-  proxy: RowContext,
-  target: string,
-  options: RequestOptions = {},
-): Promise<Observation> {
-  const { exchange, status, body } = await proxy.exchange(target, options);
-  const went = [...proxy.upstreams.values()].flatMap((upstream) =>
-    upstream
-      .takeRecorded()
-      .map(({ body: sent }) => (sent.length === 0 ? upstream.name : `${upstream.name} ${String(sent)}`)),
-  );
-  return {
-    status,
-    body: proxy.normalised(body),
-    attempts: went,
-    ...(exchange.closed ? { closed: true } : {}),
-  };
-}
 
 function scripted(proxy: RowContext, name: string, ...behaviours: readonly string[]): void {
   proxy.upstream(name).replyWith(...behaviours.map((behaviour) => BEHAVIOURS[behaviour] ?? {}));
@@ -216,33 +191,10 @@ export const retries: ConformanceSuite = {
         return proxy.request('/counted/failed', { host: 'counted.example' });
       },
     },
-    {
-      title: 'what each of these is in the access log',
-      observe: async (proxy) => {
-        const marker = '/no-such-route-at-the-end';
-        await proxy.exchange(marker);
-        let text = '';
-        await eventually(
-          async () => (text = await readFile(proxy.logFile, 'utf8')).includes(marker),
-          () => `no line of the last request in ${text}`,
-        );
-        return text
-          .trim()
-          .split('\n')
-          .map((line) => proxy.normalised(line));
-      },
-    },
-    { title: 'what is counted', observe: counted },
+    { title: 'what each of these is in the access log', observe: accessLog },
+    { title: 'what is counted', observe: (proxy) => counters(proxy, COUNTED) },
   ],
 };
 
 const COUNTED =
   /^cluster\.\w+\.(retry\.\S+|upstream_rq_(retry\w*|per_try\w*|timeout|cancelled|completed|total|[1-5]\w+)|retry_or_shadow_abandoned|circuit_breakers\.default\.rq_retry_open): [1-9]/;
-
-async function counted(proxy: RowContext): Promise<Observation> {
-  const text = await (await fetch(`http://127.0.0.1:${proxy.port('ADMIN')}/stats`)).text();
-  return text
-    .split('\n')
-    .filter((line) => COUNTED.test(line))
-    .sort();
-}

@@ -1,11 +1,8 @@
 import { eventually } from '../../support/eventually.js';
 import type { UpstreamReply } from '../../support/recording-upstream.js';
+import { answer } from '../attempts.js';
 import type { ConformanceSuite } from '../conformance-suite.js';
 import type { Observation, RequestOptions, RowContext } from '../row-context.js';
-
-const answer = (status: number, ...fields: string[]): UpstreamReply => ({
-  bytes: [`HTTP/1.1 ${status} Scripted`, ...fields, 'Content-Length: 3', '', 'no\n'].join('\r\n'),
-});
 
 /** How many of the requests each upstream got, and how many ended with which status. */
 async function spread(
