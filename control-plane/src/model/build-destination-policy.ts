@@ -8,6 +8,7 @@ import type {
   LoadBalancerPolicy,
   OutlierPolicy,
   TrafficPolicy,
+  WarmupPolicy,
 } from './mesh-model.js';
 import type { MeshResource } from './mesh-resource.js';
 import type { ClientTlsSpec, DestinationRuleSpec, TrafficPolicySpec } from './resource-specs.js';
@@ -73,25 +74,42 @@ function balancerOf(spec: TrafficPolicySpec['loadBalancer']): LoadBalancerPolicy
                   name: hash.httpCookie.name,
                   path: hash.httpCookie.path ?? '',
                   ttlMs: durationOf(hash.httpCookie.ttl),
+                  attributes: (hash.httpCookie.attributes ?? []).map(({ name, value = '' }) => ({
+                    name,
+                    value,
+                  })),
                 }
               : { kind: 'source-ip' },
       minimumRingSize: size,
       tableSize: hash.maglev?.tableSize,
     };
   }
+  const warmup = warmupOf(spec);
   switch (spec?.simple) {
     case 'ROUND_ROBIN':
-      return { kind: 'round-robin' };
+      return { kind: 'round-robin', ...warmup };
     case 'LEAST_REQUEST':
     case 'LEAST_CONN':
-      return { kind: 'least-request' };
+      return { kind: 'least-request', ...warmup };
     case 'RANDOM':
       return { kind: 'random' };
     case 'PASSTHROUGH':
       return { kind: 'passthrough' };
     default:
-      return undefined;
+      return warmup === undefined ? undefined : { kind: 'least-request', ...warmup };
   }
+}
+
+function warmupOf(spec: TrafficPolicySpec['loadBalancer']): { readonly warmup: WarmupPolicy } | undefined {
+  const { warmup } = spec ?? {};
+  const windowMs = durationOf(warmup?.duration ?? spec?.warmupDurationSecs);
+  if (windowMs === undefined || windowMs === 0) return undefined;
+  return {
+    warmup: {
+      windowMs,
+      ...withoutAbsent({ minimumPercent: warmup?.minimumPercent, aggression: warmup?.aggression }),
+    },
+  };
 }
 
 function poolOf(spec: TrafficPolicySpec['connectionPool']): ConnectionPoolPolicy | undefined {

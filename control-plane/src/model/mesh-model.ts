@@ -253,13 +253,21 @@ export interface ClientTls {
 }
 
 export type LoadBalancerPolicy =
-  | { readonly kind: 'round-robin' | 'least-request' | 'random' | 'passthrough' }
+  | { readonly kind: 'random' | 'passthrough' }
+  | { readonly kind: 'round-robin' | 'least-request'; readonly warmup?: WarmupPolicy }
   | {
       readonly kind: 'ring-hash' | 'maglev';
       readonly key: HashKey;
       readonly minimumRingSize: number | undefined;
       readonly tableSize: number | undefined;
     };
+
+/** How hosts that are new get their share bit by bit. */
+export interface WarmupPolicy {
+  readonly windowMs: number;
+  readonly minimumPercent?: number;
+  readonly aggression?: number;
+}
 
 export type HashKey =
   | { readonly kind: 'header' | 'query'; readonly name: string }
@@ -268,6 +276,7 @@ export type HashKey =
       readonly name: string;
       readonly path: string;
       readonly ttlMs: number | undefined;
+      readonly attributes: readonly { readonly name: string; readonly value: string }[];
     }
   | { readonly kind: 'source-ip' };
 

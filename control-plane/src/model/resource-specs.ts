@@ -134,12 +134,23 @@ export interface TrafficPolicySpec {
     readonly simple?: string;
     readonly consistentHash?: {
       readonly httpHeaderName?: string;
-      readonly httpCookie?: { readonly name: string; readonly path?: string; readonly ttl?: string };
+      readonly httpCookie?: {
+        readonly name: string;
+        readonly path?: string;
+        readonly ttl?: string;
+        readonly attributes?: readonly { readonly name: string; readonly value?: string }[];
+      };
       readonly useSourceIp?: boolean;
       readonly httpQueryParameterName?: string;
       readonly ringHash?: { readonly minimumRingSize?: number };
       readonly maglev?: { readonly tableSize?: number };
       readonly minimumRingSize?: number;
+    };
+    readonly warmupDurationSecs?: string;
+    readonly warmup?: {
+      readonly duration: string;
+      readonly minimumPercent?: number;
+      readonly aggression?: number;
     };
   };
   readonly connectionPool?: {

@@ -7,6 +7,7 @@ import type {
   Service,
   ServicePort,
   TrafficPolicy,
+  WarmupPolicy,
 } from '../model/mesh-model.js';
 import { outlierDetectionOf, thresholdsOf } from './cluster-limits.js';
 import { adsSource, duration, socketAddress } from './proto-values.js';
@@ -121,11 +122,22 @@ function hasOneEndpoint(assignment: envoy.config.endpoint.v3.IClusterLoadAssignm
 function balancerOf(policy: LoadBalancerPolicy | undefined): Cluster {
   switch (policy?.kind) {
     case undefined:
-    case 'least-request':
     case 'passthrough':
       return { lbPolicy: LbPolicy.LEAST_REQUEST };
-    case 'round-robin':
-      return { lbPolicy: LbPolicy.ROUND_ROBIN };
+    case 'least-request': {
+      const slowStartConfig = slowStartOf(policy.warmup);
+      return {
+        lbPolicy: LbPolicy.LEAST_REQUEST,
+        ...(slowStartConfig && { leastRequestLbConfig: { slowStartConfig } }),
+      };
+    }
+    case 'round-robin': {
+      const slowStartConfig = slowStartOf(policy.warmup);
+      return {
+        lbPolicy: LbPolicy.ROUND_ROBIN,
+        ...(slowStartConfig && { roundRobinLbConfig: { slowStartConfig } }),
+      };
+    }
     case 'random':
       return { lbPolicy: LbPolicy.RANDOM };
     case 'ring-hash': {
@@ -141,6 +153,18 @@ function balancerOf(policy: LoadBalancerPolicy | undefined): Cluster {
       return preferring('maglev', packAny(Maglev, size));
     }
   }
+}
+
+function slowStartOf(
+  warmup: WarmupPolicy | undefined,
+): envoy.config.cluster.v3.Cluster.ISlowStartConfig | undefined {
+  if (warmup === undefined) return undefined;
+  const { windowMs, minimumPercent, aggression } = warmup;
+  return {
+    slowStartWindow: duration(windowMs),
+    ...(minimumPercent === undefined ? {} : { minWeightPercent: { value: minimumPercent } }),
+    ...(aggression === undefined ? {} : { aggression: { defaultValue: aggression } }),
+  };
 }
 
 const policies = envoy.extensions.load_balancing_policies;

@@ -112,6 +112,7 @@ function hashPolicyOf(key: HashKey): envoy.config.route.v3.RouteAction.IHashPoli
           name: key.name,
           path: key.path,
           ...(key.ttlMs === undefined ? {} : { ttl: duration(key.ttlMs) }),
+          attributes: [...key.attributes],
         },
       };
   }

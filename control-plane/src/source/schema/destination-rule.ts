@@ -1,7 +1,6 @@
 import {
   bool,
   duration,
-  envoyOnly,
   exportTo,
   filled,
   headerName,
@@ -32,7 +31,7 @@ const consistentHash = object(
         name: filled,
         path: text,
         ttl: duration,
-        attributes: notYet(list(object({ name: text, value: text }))),
+        attributes: list(object({ name: filled, value: text }, ['name'])),
       },
       ['name'],
     ),
@@ -52,7 +51,7 @@ const consistentHash = object(
 const loadBalancer = object(
   {
     simple: oneOf('UNSPECIFIED', 'ROUND_ROBIN', 'LEAST_REQUEST', 'LEAST_CONN', 'RANDOM', 'PASSTHROUGH'),
-    consistentHash: envoyOnly(consistentHash),
+    consistentHash,
     localityLbSetting: notYet(
       object({
         distribute: list(object({ from: text, to: map(integer(0, 100)) })),
@@ -61,8 +60,15 @@ const loadBalancer = object(
         enabled: bool,
       }),
     ),
-    warmupDurationSecs: notYet(duration),
-    warmup: notYet(object({ duration, minimumPercent: percent, aggression: { type: 'number', minimum: 0 } })),
+    warmupDurationSecs: duration,
+    warmup: object(
+      {
+        duration,
+        minimumPercent: percent,
+        aggression: { type: 'number', minimum: 1, expected: 'a number of at least 1' },
+      },
+      ['duration'],
+    ),
   },
   [],
   { mostOneField: ['simple', 'consistentHash'] },
