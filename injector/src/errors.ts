@@ -11,6 +11,11 @@ export class InterceptionOptionsError extends MeshError {
   }
 }
 
+/** Rules of interception cannot be set up or removed here; the message has the command and what it said. */
+export class InterceptionRulesError extends MeshError {
+  override readonly code = 'MESH_INTERCEPTION_RULES';
+}
+
 /** The injector's own configuration cannot be used; `problems` holds everything that is wrong with it. */
 export class InjectorConfigError extends MeshError {
   override readonly code = 'MESH_INJECTOR_CONFIG';

@@ -9,8 +9,17 @@ export {
   InjectInputError,
   InjectorConfigError,
   InterceptionOptionsError,
+  InterceptionRulesError,
   PodInjectionError,
 } from './errors.js';
+export {
+  backendOf,
+  chooseVariant,
+  systemPrograms,
+  type RulesVariant,
+  type RunProgram,
+} from './heddle-iptables/rules-variant.js';
+export { runPlan } from './heddle-iptables/run-plan.js';
 export {
   injectResource,
   type InjectResourceOptions,
