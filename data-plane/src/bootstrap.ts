@@ -90,6 +90,7 @@ export async function loadBootstrap(
     listeners: bootstrap.listeners,
     clusters: bootstrap.clusters,
     secrets: bootstrap.secrets,
+    upstreamBindAddress: bootstrap.upstreamBindAddress,
     ads: bootstrap.ads,
     logLevel: commandLine.logLevel,
     adminAddressPath: commandLine.adminAddressPath,

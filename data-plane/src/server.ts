@@ -16,6 +16,7 @@ import type { ProxyIdentity } from './identity/proxy-identity.js';
 import { createListenerManager, type ListenerManager } from './listener/listener-manager.js';
 import { IstioTelemetry } from './stats/istio/istio-telemetry.js';
 import { LabelledMetrics } from './stats/istio/labelled-metrics.js';
+import { originalDestinationFinder } from './server/original-destination-finder.js';
 import { ProxyTls } from './server/proxy-tls.js';
 import { ServerStats } from './stats/server-stats.js';
 import { StatsStore } from './stats/stats-store.js';
@@ -143,6 +144,7 @@ export class Server {
       log: this.#log.child('cluster'),
       configSource: this.#xds,
       tls: () => tls.transports,
+      bindAddress: config.upstreamBindAddress,
     });
     this.#clusters = clusters;
     this.#accessLogs = new AccessLogFiles({
@@ -160,6 +162,7 @@ export class Server {
       telemetry: this.#telemetry,
       tls: () => tls.transports,
       drainTimeMs: config.drainTimeMs,
+      originalDestination: originalDestinationFinder(this.#log.child('listener')),
       heldSockets: this.#heldSockets,
     });
     this.#listeners = listeners;

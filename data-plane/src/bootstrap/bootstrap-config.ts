@@ -17,6 +17,8 @@ export interface BootstrapConfig {
   readonly adminAddress: AddressConfig | undefined;
   readonly listeners: readonly ListenerConfig[];
   readonly clusters: readonly ClusterConfig[];
+  /** Where connections to hosts of clusters come from, unless the cluster says so itself; undefined: as the system chooses. */
+  readonly upstreamBindAddress: AddressConfig | undefined;
   /** Certificates and trust that contexts refer to by name alone. */
   readonly secrets: readonly SecretConfig[];
   /** undefined: everything is static. */

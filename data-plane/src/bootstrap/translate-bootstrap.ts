@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import {
   translateCluster,
   translateListener,
@@ -24,6 +25,7 @@ export interface TranslatedBootstrap {
   readonly listeners: readonly ListenerConfig[];
   readonly clusters: readonly ClusterConfig[];
   readonly secrets: readonly SecretConfig[];
+  readonly upstreamBindAddress: AddressConfig | undefined;
   readonly ads: AdsConfig | undefined;
 }
 
@@ -88,6 +90,7 @@ export function translateBootstrap(json: unknown): {
       listeners: [...listeners.values()],
       clusters: [...clusters.values()],
       secrets: [...secrets.values()],
+      upstreamBindAddress: translateUpstreamBind(message, findings),
       ads,
     },
     findings,
@@ -208,6 +211,21 @@ function translateAdminAddress(message: Bootstrap, findings: BootstrapFindings):
     findings.problem(`${path}.socket_address.port_value`, `expected 0 to 65535, found ${port}`);
   if (socket.address === '') findings.problem(`${path}.socket_address.address`, 'must be set');
   return { kind: 'socket', host: socket.address, port, protocol: 'tcp' };
+}
+
+/** Source: envoy.config.bootstrap.v3.ClusterManager.upstream_bind_config. */
+function translateUpstreamBind(message: Bootstrap, findings: BootstrapFindings): AddressConfig | undefined {
+  const bind = message.clusterManager?.upstreamBindConfig ?? null;
+  if (bind === null) return undefined;
+  const path = 'cluster_manager.upstream_bind_config';
+  findings.ignored(`${path}.freebind`, bind.freebind !== null);
+  findings.ignored(`${path}.socket_options`, bind.socketOptions.length > 0);
+  findings.ignored(`${path}.extra_source_addresses`, bind.extraSourceAddresses.length > 0);
+  const host = bind.sourceAddress?.address ?? '';
+  if (isIP(host) !== 0)
+    return { kind: 'socket', host, port: bind.sourceAddress?.portValue ?? 0, protocol: 'tcp' };
+  findings.problem(`${path}.source_address.address`, `expected an IP address, found ${JSON.stringify(host)}`);
+  return undefined;
 }
 
 function reportUnsupported(message: Bootstrap, findings: BootstrapFindings): void {

@@ -11,7 +11,7 @@ import { Deadlines } from '../codec/http1/deadline-queue.js';
 import { ClusterStats } from './cluster-stats.js';
 import { ClusterTransports, speaksTls, transportProblems } from './cluster-transports.js';
 import { createConnectionPool } from './create-connection-pool.js';
-import { systemDnsResolver, type DnsResolver } from './dns-resolver.js';
+import { resolverFor, type DnsResolver } from './dns-resolver.js';
 import { startDiscovery, type EndpointDiscovery } from './endpoint-discovery.js';
 import type { Host } from './host.js';
 import { HOST_COUNTER, HostCounterPages } from './host-counters.js';
@@ -39,7 +39,7 @@ export class ClusterManagerImpl implements ClusterManager {
 
   constructor(options: ClusterManagerOptions) {
     this.#options = options;
-    this.#resolver = options.resolver ?? systemDnsResolver;
+    this.#resolver = options.resolver ?? resolverFor(options.bindAddress);
     this.#deadlines = new Deadlines(options.clock);
     this.#context = {
       clock: options.clock,
@@ -74,10 +74,17 @@ export class ClusterManagerImpl implements ClusterManager {
         problems.push(...tlsProblems.map((message) => ({ resource: config.name, message })));
         continue;
       }
-      this.#add(config);
+      this.#add(this.#boundByDefault(config));
     }
     this.#settle();
     return problems;
+  }
+
+  #boundByDefault(config: ClusterConfig): ClusterConfig {
+    const { bindAddress } = this.#options;
+    return bindAddress === undefined || config.bindAddress !== undefined
+      ? config
+      : { ...config, bindAddress };
   }
 
   cluster(name: string): Cluster | undefined {

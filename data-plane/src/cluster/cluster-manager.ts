@@ -18,7 +18,9 @@ export interface ClusterManagerOptions {
   readonly configSource?: ConfigSource | undefined;
   /** Asked when a cluster with TLS comes; without an answer it is refused. */
   readonly tls?: (() => TlsTransports | undefined) | undefined;
-  /** Default: the system's resolver. */
+  /** Where connections come from, unless a cluster says so itself. Default: as the system chooses. */
+  readonly bindAddress?: AddressConfig | undefined;
+  /** Default: the system's resolver; with a bind address one whose questions come from there, too. */
   readonly resolver?: DnsResolver;
   /** Default: the real connection pools. */
   readonly createPool?: PoolFactory;

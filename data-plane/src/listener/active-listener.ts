@@ -53,7 +53,7 @@ export class ActiveListener {
   /** Binds every address. Returns why it cannot; nothing stays bound then. */
   async bind(config: ListenerConfig): Promise<string | undefined> {
     if (!config.bindToPort) {
-      this.#addresses.push(config.address);
+      this.#addresses.push(config.address, ...config.additionalAddresses);
       return undefined;
     }
     for (const address of [config.address, ...config.additionalAddresses]) {

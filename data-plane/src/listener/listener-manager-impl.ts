@@ -18,6 +18,8 @@ export class ListenerManagerImpl implements ListenerManager {
   readonly #context: ListenerContext;
   readonly #deadlines: Deadlines;
   readonly #listeners = new Map<string, ActiveListener>();
+  /** Made when a redirected connection comes first after a change. */
+  #byAddress: ReadonlyMap<string, ActiveListener> | undefined = undefined;
   /** Removed or replaced, with connections still open. */
   readonly #leaving = new Set<ActiveListener>();
   readonly #waiting: (() => void)[] = [];
@@ -217,20 +219,30 @@ export class ListenerManagerImpl implements ListenerManager {
 
   #listenerFor(destination: AddressConfig, asking: ActiveListener): ActiveListener | undefined {
     if (destination.kind !== 'socket') return undefined;
-    let fallback: ActiveListener | undefined;
+    const index = (this.#byAddress ??= this.#indexAddresses());
+    const exact = index.get(`${destination.host} ${destination.port}`);
+    if (exact !== undefined) return exact === asking ? undefined : exact;
+    const any = index.get(`* ${destination.port}`);
+    return any === asking ? undefined : any;
+  }
+
+  /** By address and port, and `*` for those of any address; the first listener of an address has it. */
+  #indexAddresses(): Map<string, ActiveListener> {
+    const index = new Map<string, ActiveListener>();
     for (const listener of this.#listeners.values()) {
-      if (listener === asking) continue;
       for (const address of listener.addresses) {
-        if (address.kind !== 'socket' || address.port !== destination.port) continue;
-        if (address.host === destination.host) return listener;
-        if (ANY_ADDRESSES.has(address.host)) fallback ??= listener;
+        if (address.kind !== 'socket') continue;
+        const host = ANY_ADDRESSES.has(address.host) ? '*' : address.host;
+        const key = `${host} ${address.port}`;
+        if (!index.has(key)) index.set(key, listener);
       }
     }
-    return fallback;
+    return index;
   }
 
   /** Something became warm, or the last connection of something that leaves has ended. */
   #onChange(): void {
+    this.#byAddress = undefined;
     for (const listener of this.#leaving) if (listener.connections === 0) this.#leaving.delete(listener);
     let warming = 0;
     for (const listener of this.#listeners.values()) if (!listener.warm) warming++;
