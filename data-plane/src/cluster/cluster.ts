@@ -110,6 +110,12 @@ export class Cluster {
     return this.#hosts;
   }
 
+  /** Whether it is hashes that choose hosts; else nobody needs to make one. */
+  get picksByHash(): boolean {
+    const { kind } = this.config.lbPolicy;
+    return kind === 'ring-hash' || kind === 'maglev';
+  }
+
   /**
    * The host for the next request; undefined when none may be used. `originalDestination` is where an intercepted connection was
    * going; only ORIGINAL_DST clusters look at it. `hash` and `attempt`: see `LoadBalancer.pick`.

@@ -140,7 +140,8 @@ class PriorityLoadBalancer<H extends LbHost> implements LoadBalancer<H> {
   #sharesOf(localities: readonly LbLocality<H>[], usable: (host: H) => boolean): readonly SharedHost<H>[] {
     const groups = localities.map((locality) => locality.hosts.filter(usable));
     if (this.#options.localityWeighted !== true) return sharedByWeight(groups.flat(), 1);
-    const weights = localities.map((locality, i) => this.#localityWeight(locality, (groups[i] ?? []).length));
+    // Source: Envoy: here hosts that are missing take nothing from the weight of their locality while one is left.
+    const weights = localities.map(({ weight }, i) => (groups[i]?.length === 0 ? 0 : weight));
     const total = weights.reduce((sum, weight) => sum + weight, 0);
     return groups.flatMap((hosts, i) => {
       const weight = weights[i] as number;

@@ -25,6 +25,7 @@ import { outlierDetection } from './suites/23-outlier-detection.js';
 import { healthChecks } from './suites/24-health-checks.js';
 import { hashing } from './suites/25-hashing.js';
 import { faults } from './suites/26-faults.js';
+import { priorities } from './suites/27-priorities.js';
 import { jwt } from './suites/30-jwt.js';
 import { rbacHttp } from './suites/31-rbac-http.js';
 import { rbacTcp } from './suites/32-rbac-tcp.js';
@@ -57,6 +58,7 @@ export const ALL_SUITES: readonly ConformanceSuite[] = [
   healthChecks,
   hashing,
   faults,
+  priorities,
   jwt,
   rbacHttp,
   rbacTcp,

@@ -336,7 +336,8 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
       return;
     }
     this.#cluster = cluster;
-    if (action.hashPolicies.length > 0) this.#hash = requestHash(action.hashPolicies, head, info);
+    if (action.hashPolicies.length > 0 && cluster.picksByHash)
+      this.#hash = requestHash(action.hashPolicies, head, info);
     this.#prepareRequest(match, action, head);
     this.#startUpstream(cluster, false);
     if (endStream && !this.#destroyed) this.#onRequestEnd();
