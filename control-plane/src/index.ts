@@ -8,6 +8,7 @@ export { HEDDLED_USAGE, parseHeddledArguments, type HeddledConfig } from './boot
 export { HEDDLE_VERSION } from './version.js';
 export { type MeshState } from './mesh-state.js';
 export { buildModel } from './model/build-model.js';
+export { defaultMeshSettings, type MeshSettings } from './model/mesh-settings.js';
 export { CLUSTER_ID } from './model/cluster-id.js';
 export { tlsModeLabel, workloadNameLabel } from './model/build-services.js';
 export type {

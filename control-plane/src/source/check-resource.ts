@@ -20,7 +20,7 @@ import { checkAuthorizationPolicy } from './check-authorization-policy.js';
 import { checkJwtRules } from './check-jwt-rules.js';
 import { checkGatewayTls, checkKubernetesGatewayTls } from './check-gateway-tls.js';
 import { checkTelemetry } from './check-telemetry.js';
-import { checkDestinationTls } from './check-tls.js';
+import { checkDestinationTls } from './check-destination-tls.js';
 import { regexMistake } from './schema/formats.js';
 import type { SchemaProblem } from './validate-resource.js';
 

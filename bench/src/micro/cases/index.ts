@@ -7,6 +7,7 @@ import { filterChain } from './filter-chain.js';
 import { istioMetrics } from './istio-metrics.js';
 import { loadBalancer } from './load-balancer.js';
 import { matcher } from './matcher.js';
+import { rbac } from './rbac.js';
 
 /** Every micro-benchmark. */
 export const MICRO_CASES: readonly MicroCase[] = [
@@ -16,6 +17,7 @@ export const MICRO_CASES: readonly MicroCase[] = [
   ...filterChain,
   ...accessLog,
   ...istioMetrics,
+  ...rbac,
   ...codecHttp1,
   ...certificateSigning,
 ];
