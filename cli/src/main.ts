@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { resolve } from 'node:path';
-import { HEDDLE_VERSION } from '@heddle/control-plane';
+import { defaultMeshSettings, HEDDLE_VERSION } from '@heddle/control-plane';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { registerCa } from './commands/ca/register-ca.js';
 import { runAnalyze } from './commands/analyze.js';
@@ -58,9 +58,14 @@ program
   .command('analyze')
   .description('check a folder of YAML without running anything; ends with 1 when there are errors')
   .requiredOption('-f, --filename <folder>', 'a folder of YAML; may be given more than once', collect)
+  .option(
+    '--root-namespace <name>',
+    'the namespace whose policies hold for the whole mesh',
+    defaultMeshSettings.rootNamespace,
+  )
   .addOption(outputOption(['text', 'json']))
-  .action(async (options: { filename: string[]; output: 'text' | 'json' }) => {
-    process.exitCode = await runAnalyze({ folders: options.filename, output: options.output, terminal });
+  .action(async (options: { filename: string[]; rootNamespace: string; output: 'text' | 'json' }) => {
+    process.exitCode = await runAnalyze({ ...options, folders: options.filename, terminal });
   });
 
 program

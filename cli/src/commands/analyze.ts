@@ -1,10 +1,18 @@
 import { describeError, systemClock, createLogger } from '@heddle/common';
-import { buildModel, createFileSource, formatProblem, type SourceProblem } from '@heddle/control-plane';
+import {
+  buildModel,
+  createFileSource,
+  defaultMeshSettings,
+  formatProblem,
+  type SourceProblem,
+} from '@heddle/control-plane';
 import type { Terminal } from '../terminal.js';
 import { checkFolders } from './check-folders.js';
 
 export interface AnalyzeOptions {
   readonly folders: readonly string[];
+  /** The namespace whose policies hold for the whole mesh, as heddled will be told. */
+  readonly rootNamespace: string;
   readonly output: 'text' | 'json';
   readonly terminal: Terminal;
 }
@@ -16,13 +24,14 @@ export async function runAnalyze(options: AnalyzeOptions): Promise<number> {
   if (folders === undefined) return 1;
   let found: readonly SourceProblem[] = [];
   let resources = 0;
+  const settings = { ...defaultMeshSettings, rootNamespace: options.rootNamespace };
   const source = createFileSource({
     folders,
     log: createLogger({ component: 'analyze', level: 'error' }),
     clock: systemClock,
     onChange: (change) => {
       resources = change.resources.size;
-      found = [...change.problems, ...buildModel(change.resources).problems];
+      found = [...change.problems, ...buildModel(change.resources, settings).problems];
     },
   });
   try {

@@ -6,6 +6,7 @@ import type { ConnectionInfo } from '../http/stream-state.js';
 import type { DownstreamTransport } from '../tls/transport.js';
 import type { ActiveFilterChain } from './active-filter-chain.js';
 import { bindServer } from './bind-server.js';
+import { ConnectionRecord } from './connection-record.js';
 import type { ConnectionFacts } from './filter-chain-match.js';
 import { inspectSocket, type Inspection } from './inspect-socket.js';
 import type { ListenerContext } from './listener-context.js';
@@ -289,12 +290,6 @@ export class ActiveListener {
       sourceIp: remoteIp,
       sourcePort: remotePort,
     };
-    const chain = version.matcher.find(facts);
-    if (chain === undefined) {
-      this.stats.noFilterChainMatch.inc();
-      socket.destroy();
-      return;
-    }
     const info: ConnectionInfo = {
       id: this.#context.nextConnectionId(),
       remoteAddress: addressText(remoteIp, remotePort),
@@ -307,12 +302,27 @@ export class ActiveListener {
       originalDestination: destination,
       dynamicMetadata: undefined,
     };
-    if (chain.transport === undefined) this.#hand(socket, chain, info, inspection.early);
-    else this.#secure(socket, chain, chain.transport, info, inspection);
+    const chain = version.matcher.find(facts);
+    if (chain === undefined) {
+      this.stats.noFilterChainMatch.inc();
+      this.#record(version, info)?.noFilterChain(socket);
+      socket.destroy();
+    } else if (chain.transport === undefined) {
+      const served = this.#hand(socket, chain, info, inspection.early);
+      this.#record(version, info)?.logWhenClosed(served);
+    } else this.#secure(socket, version, chain, chain.transport, info, inspection);
+  }
+
+  /** For the access logs of the listener itself, if it has any. */
+  #record(version: ListenerVersion, info: ConnectionInfo): ConnectionRecord | undefined {
+    const { accessLogs } = version;
+    return accessLogs.length === 0
+      ? undefined
+      : new ConnectionRecord(info, this.#context.options.clock, accessLogs);
   }
 
   /** Gives a connection to the network filter of its chain. */
-  #hand(socket: Socket, chain: ActiveFilterChain, info: ConnectionInfo, early: Buffer | undefined): void {
+  #hand(socket: Socket, chain: ActiveFilterChain, info: ConnectionInfo, early: Buffer | undefined): Socket {
     const served = chain.filter.adoptsSockets ? this.#adopt(socket) : socket;
     const connection = chain.accept(served, info, early);
     chain.connections.add(connection);
@@ -324,6 +334,7 @@ export class ActiveListener {
     });
     // A chain that drains takes nobody new, but this one may have been on its way already.
     if (chain.draining) connection.drain();
+    return served;
   }
 
   /** From here on another socket is the connection. */
@@ -340,6 +351,7 @@ export class ActiveListener {
   /** Has the client speak TLS first. What it says before anything is encrypted is looked at here if nobody has yet. */
   #secure(
     socket: Socket,
+    version: ListenerVersion,
     chain: ActiveFilterChain,
     transport: DownstreamTransport,
     info: ConnectionInfo,
@@ -354,7 +366,8 @@ export class ActiveListener {
         { clock, looksForTls: true, looksForHttp: false, timeoutMs },
         (found, timedOut) => {
           if (found !== undefined && !timedOut) {
-            this.#secure(socket, chain, transport, { ...info, requestedServerName: found.serverName }, found);
+            const named = { ...info, requestedServerName: found.serverName };
+            this.#secure(socket, version, chain, transport, named, found);
             return;
           }
           if (timedOut) this.stats.transportSocketTimeout.inc();
@@ -366,11 +379,16 @@ export class ActiveListener {
     transport.accept(socket, inspection, info.remoteIp, {
       onAccepted: (secured, tls) => {
         if (this.#closed) secured.destroy();
-        else this.#hand(secured, chain, { ...info, tls }, undefined);
+        else {
+          const known = { ...info, tls };
+          const served = this.#hand(secured, chain, known, undefined);
+          this.#record(version, known)?.logWhenClosed(served);
+        }
       },
       onFailed: (reason, isTimeout) => {
         if (isTimeout) this.stats.transportSocketTimeout.inc();
-        this.#context.options.log.info('TLS with a client failed', () => ({
+        this.#record(version, info)?.transportFailed(socket, reason);
+        this.#context.failures.info('TLS with a client failed', () => ({
           listener: this.name,
           filterChain: chain.config.name,
           client: info.remoteAddress,

@@ -1,5 +1,6 @@
 import type { AddressConfig } from '@heddle/engine';
 import type { ConnectionManagerOptions } from '../http/connection-manager-runtime.js';
+import type { BoundedLog } from './bounded-log.js';
 import type { ActiveListener } from './active-listener.js';
 import type { ListenerManagerOptions } from './listener-manager.js';
 
@@ -7,6 +8,8 @@ import type { ListenerManagerOptions } from './listener-manager.js';
 export interface ListenerContext {
   readonly options: ListenerManagerOptions;
   readonly filterOptions: Omit<ConnectionManagerOptions, 'bufferLimitBytes' | 'trafficDirection'>;
+  /** Of connections that failed before they were anybody's. */
+  readonly failures: BoundedLog;
   readonly drainTimeMs: number;
   readonly maxConnections: number;
   readonly maxConnectionsPerListener: number;

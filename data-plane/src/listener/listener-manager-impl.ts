@@ -4,6 +4,7 @@ import type { ApplyProblem } from '../cluster/cluster-manager.js';
 import { IstioTelemetry } from '../stats/istio/istio-telemetry.js';
 import { LabelledMetrics } from '../stats/istio/labelled-metrics.js';
 import { Deadlines } from '../codec/http1/deadline-queue.js';
+import { BoundedLog } from './bounded-log.js';
 import { ActiveListener } from './active-listener.js';
 import type { ListenerContext } from './listener-context.js';
 import type { ListenerManager, ListenerManagerOptions, ListenerStatus } from './listener-manager.js';
@@ -57,6 +58,7 @@ export class ListenerManagerImpl implements ListenerManager {
         deadlines: this.#deadlines,
         telemetry: options.telemetry ?? new IstioTelemetry({}, new LabelledMetrics({ clock, stats })),
       },
+      failures: new BoundedLog(log, clock),
       drainTimeMs: options.drainTimeMs ?? 600_000,
       maxConnections: options.maxConnections ?? 50_000,
       maxConnectionsPerListener: options.maxConnectionsPerListener ?? 10_000,

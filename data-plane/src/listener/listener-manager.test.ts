@@ -136,6 +136,39 @@ describe('ListenerManager', () => {
     assert.match(problems[0]?.message ?? '', /filter_chains\[1\] matches the same connections/);
   });
 
+  it('writes a line for each connection, also of those that no chain takes, where the listener has an access log', async () => {
+    const config = direct('one');
+    const [chain] = config.filterChains;
+    assert.ok(chain);
+    const match = {
+      destinationPort: undefined,
+      prefixRanges: [],
+      serverNames: [],
+      transportProtocol: '',
+      applicationProtocols: [],
+      directSourcePrefixRanges: [],
+      sourceType: 'external',
+      sourcePrefixRanges: [],
+      sourcePorts: [],
+    } as const;
+    const accessLogs = [proxy.accessLog()];
+    await proxy.listeners.apply([{ ...config, accessLogs }], []);
+    const served = connectTo(proxy.port());
+    await ask(served);
+    served.close();
+    await proxy.listeners.apply([{ ...config, accessLogs, filterChains: [{ ...chain, match }] }], []);
+    await connectTo(proxy.port()).untilEnd();
+    await eventually(() => proxy.listeners.activeConnections === 0);
+    const lines = await proxy.logLines();
+    assert.deepEqual(
+      lines.map(({ response_flags: flags, response_code_details: details }) => [flags, details]),
+      [
+        [null, null],
+        ['NR', 'filter_chain_not_found'],
+      ],
+    );
+  });
+
   it('closes connections above the limit of a listener', async () => {
     await proxy.listeners.apply([{ ...direct('one'), maxConnections: 1 }], []);
     const first = connectTo(proxy.port());

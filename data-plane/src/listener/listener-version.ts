@@ -1,5 +1,6 @@
 import { BrokenInvariantError } from '@heddle/common';
 import type { FilterChainConfig, ListenerConfig } from '@heddle/engine';
+import { createAccessLogs, type AccessLog } from '../access-log/access-log.js';
 import type { ConnectionManagerOptions } from '../http/connection-manager-runtime.js';
 import type { Tags } from '../stats/stats-store.js';
 import type { DownstreamTransport, TlsTransports } from '../tls/transport.js';
@@ -59,12 +60,16 @@ export class ListenerVersion {
   readonly looksForTls: boolean;
   readonly looksForHttp: boolean;
   readonly findsOriginalDestination: boolean;
+  /** Of the listener itself: a line for each connection. */
+  readonly accessLogs: readonly AccessLog[];
   /** Chains that this version made; the others it shares with the older one. */
   readonly #own: readonly ActiveFilterChain[];
 
   /** Chains that did not change are taken over from `older`, so that their connections go on. */
   constructor(config: ListenerConfig, older: ListenerVersion | undefined, options: FilterChainOptions) {
     this.config = config;
+    const { accessLogFiles, formatContext } = options.filter;
+    this.accessLogs = createAccessLogs(config.accessLogs, accessLogFiles, formatContext);
     const own: ActiveFilterChain[] = [];
     const left = new Set(
       older !== undefined &&

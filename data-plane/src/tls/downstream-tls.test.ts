@@ -390,6 +390,32 @@ describe('TLS with clients', () => {
     assert.doesNotMatch(JSON.stringify(problems), /PRIVATE KEY/);
   });
 
+  it('has every connection in the access log of its listener, and why one was refused', async () => {
+    const format = {
+      kind: 'json',
+      fields: {
+        who: '%DOWNSTREAM_PEER_URI_SAN%',
+        why: '%DOWNSTREAM_TRANSPORT_FAILURE_REASON%',
+        where: '%REQUESTED_SERVER_NAME%',
+        received: '%BYTES_RECEIVED%',
+      },
+      omitEmptyValues: false,
+    } as const;
+    const port = await listen(serverTls(), { accessLogs: [proxy.accessLog(format)] });
+    const servername = 'outbound_.80_._.server';
+    await ask(port, forgeWorkload('client', root), { servername });
+    await ask(port, forgeWorkload('client', foreign), { servername });
+    await eventually(() => proxy.listeners.activeConnections === 0);
+    const [served, refused] = await proxy.logLines();
+    assert.deepEqual(
+      [served?.['who'], served?.['why'], served?.['where']],
+      [identity('client'), null, servername],
+    );
+    assert.ok(Number(served?.['received']) > 0);
+    assert.deepEqual([refused?.['who'], refused?.['where']], [null, servername]);
+    assert.match(String(refused?.['why']), /CERTIFICATE_VERIFY_FAILED.*no trusted root signed it/);
+  });
+
   it('tells bytes that are not TLS from a peer that is refused', async () => {
     const port = await listen();
     const socket = connectPlain(port, '127.0.0.1');

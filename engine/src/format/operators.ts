@@ -258,7 +258,7 @@ const OPERATORS: ReadonlyMap<string, OperatorCompiler> = new Map<string, Operato
   ['DOWNSTREAM_PEER_CERT_V_END', certificateTime((info) => info.downstreamTls?.peer?.notAfterMs)],
   ['UPSTREAM_PEER_CERT_V_START', certificateTime((info) => info.upstreamTls?.peer?.notBeforeMs)],
   ['UPSTREAM_PEER_CERT_V_END', certificateTime((info) => info.upstreamTls?.peer?.notAfterMs)],
-  ['DOWNSTREAM_TRANSPORT_FAILURE_REASON', plain((info) => info.downstreamTransportFailureReason)],
+  ['DOWNSTREAM_TRANSPORT_FAILURE_REASON', plain((info) => text(info.downstreamTransportFailureReason ?? ''))],
   ['GRPC_STATUS', grpcStatus],
   ['GRPC_STATUS_NUMBER', plain(grpcStatusOf)],
   ['DYNAMIC_METADATA', compileDynamicMetadata],

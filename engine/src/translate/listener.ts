@@ -86,8 +86,6 @@ function reportUnsupported(listener: Listener, findings: Findings): void {
   problem('api_listener', listener.apiListener !== null);
   problem('internal_listener', listener.listenerSpecifier === 'internalListener');
   problem('udp_listener_config', listener.udpListenerConfig !== null);
-  // Only those of connection managers and TCP proxies are written.
-  warning('access_log', listener.accessLog.length > 0);
   warning('transparent', listener.transparent?.value === true);
   warning('freebind', listener.freebind?.value === true);
   warning('socket_options', listener.socketOptions.length > 0);
