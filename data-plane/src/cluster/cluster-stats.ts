@@ -23,6 +23,7 @@ export class ClusterStats {
   readonly rqMoved: Counter;
   readonly rqPendingFailureEject: Counter;
   readonly rqPendingOverflow: Counter;
+  readonly rqActiveOverflow: Counter;
   readonly rqPendingTotal: Counter;
   readonly rqPendingActive: Gauge;
   readonly rqTime: Histogram;
@@ -82,6 +83,7 @@ export class ClusterStats {
     this.rqMoved = counter('upstream_rq_moved');
     this.rqPendingFailureEject = counter('upstream_rq_pending_failure_eject');
     this.rqPendingOverflow = counter('upstream_rq_pending_overflow');
+    this.rqActiveOverflow = counter('upstream_rq_active_overflow');
     this.rqPendingTotal = counter('upstream_rq_pending_total');
     this.rqPendingActive = gauge('upstream_rq_pending_active');
     this.rqTime = store.histogram('cluster.upstream_rq_time', tags);

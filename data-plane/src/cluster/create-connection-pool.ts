@@ -93,6 +93,10 @@ class PoolStats implements PoolObserver {
     this.#cluster.stats.rqPendingOverflow.inc();
   }
 
+  onActiveOverflow(): void {
+    this.#cluster.stats.rqActiveOverflow.inc();
+  }
+
   onPending(change: 1 | -1): void {
     const { stats } = this.#cluster;
     if (change === 1) {

@@ -88,7 +88,9 @@ class HttpConnection implements ServerConnectionCallbacks, ActiveStreamOwner {
   onProtocolError(status: number, details: string, reason: string, bodyBytes: number): void {
     const runtime = this.#runtime;
     const { stats, accessLogs, clock } = runtime;
-    stats.cxProtocolError.inc();
+    // A head that does not come in time breaks no protocol.
+    const isTooLate = status === 408;
+    if (!isTooLate) stats.cxProtocolError.inc();
     stats.rqTotal.inc();
     stats.rqCompleted.inc();
     stats.countStatus(status);
@@ -97,7 +99,7 @@ class HttpConnection implements ServerConnectionCallbacks, ActiveStreamOwner {
     const refused = new RefusedRequest(this.#info, clock.nowMs(), nowMs);
     refused.endedAtMs = nowMs;
     refused.responseCode = status;
-    refused.addFlag('DPE');
+    if (!isTooLate) refused.addFlag('DPE');
     refused.codeDetails = details;
     refused.reason = reason;
     refused.bytesSent = bodyBytes;

@@ -100,14 +100,14 @@ export const LOCAL_REPLY = Object.freeze({
   ),
   maxDurationBeforeRequestEnd: reply(
     408,
-    'DT',
+    undefined,
     'max_duration_timeout',
     'downstream duration timeout',
     'the request ran longer than the maximum duration of a stream',
   ),
   maxDurationAfterRequestEnd: reply(
     504,
-    'DT',
+    undefined,
     'max_duration_timeout',
     'downstream duration timeout',
     'the request ran longer than the maximum duration of a stream',
@@ -284,13 +284,14 @@ export function upstreamReset(
   reason: ResetReason | PoolFailureReason,
   transportFailure: string,
   retried: boolean,
+  afterInterim: boolean,
 ): LocalReply {
   const words = RESET_WORDS[reason];
   const detail = transportFailure === '' ? words.text : `${words.text}|${transportFailure}`;
   return {
     status: reason === 'protocol-error' ? 502 : 503,
     flag: words.flag,
-    details: `upstream_reset_before_response_started{${detail.replaceAll(' ', '_')}}`,
+    details: `upstream_reset_${afterInterim ? 'after' : 'before'}_response_started{${detail.replaceAll(' ', '_')}}`,
     reason: transportFailure === '' ? words.reason : `${words.reason}: ${transportFailure}`,
     body: `upstream connect error or disconnect/reset before headers. ${retried ? 'retried and the latest ' : ''}reset reason: ${words.text}`,
     headers: reason === 'overflow' ? OVERLOADED : NO_HEADERS,

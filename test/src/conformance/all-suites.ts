@@ -26,6 +26,7 @@ import { healthChecks } from './suites/24-health-checks.js';
 import { hashing } from './suites/25-hashing.js';
 import { faults } from './suites/26-faults.js';
 import { priorities } from './suites/27-priorities.js';
+import { limitsOfTimeAndNumber } from './suites/28-limits-of-time-and-number.js';
 import { jwt } from './suites/30-jwt.js';
 import { rbacHttp } from './suites/31-rbac-http.js';
 import { rbacTcp } from './suites/32-rbac-tcp.js';
@@ -59,6 +60,7 @@ export const ALL_SUITES: readonly ConformanceSuite[] = [
   hashing,
   faults,
   priorities,
+  limitsOfTimeAndNumber,
   jwt,
   rbacHttp,
   rbacTcp,

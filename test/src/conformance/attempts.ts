@@ -13,7 +13,7 @@ export async function attempts(
   proxy: RowContext,
   target: string,
   options: RequestOptions = {},
-): Promise<Observation> {
+): Promise<{ readonly [what: string]: Observation }> {
   const { exchange, status, body } = await proxy.exchange(target, options);
   const went = [...proxy.upstreams.values()].flatMap((upstream) =>
     upstream
@@ -29,7 +29,7 @@ export async function attempts(
 }
 
 /** The lines of the access log so far, once they are written. */
-export async function accessLog(proxy: RowContext): Promise<Observation> {
+export async function accessLog(proxy: RowContext): Promise<readonly string[]> {
   const marker = '/no-such-route-at-the-end';
   await proxy.exchange(marker);
   let text = '';

@@ -111,13 +111,16 @@ export class Http1Pool implements ConnectionPool, ClientConnectionCallbacks {
     if (connection !== undefined) {
       if (!resources.requests.canCreate()) {
         this.#idle.push(connection);
-        return this.#refuse(callbacks, 'max_requests is reached');
+        this.#refuseActive(callbacks);
+        return undefined;
       }
       this.#assign(connection, callbacks);
       return undefined;
     }
     if (!resources.pendingRequests.canCreate()) {
-      return this.#refuse(callbacks, 'max_pending_requests is reached');
+      observer?.onPendingOverflow?.();
+      callbacks.onPoolFailure('overflow', 'max_pending_requests is reached');
+      return undefined;
     }
     const pending = new PendingStream(this, callbacks, this.#options.deadlines.clock.monotonicMs());
     this.#pending.add(pending);
@@ -178,10 +181,9 @@ export class Http1Pool implements ConnectionPool, ClientConnectionCallbacks {
     if (connection !== undefined) this.#remove(connection);
   }
 
-  #refuse(callbacks: PoolCallbacks, details: string): undefined {
-    this.#options.observer?.onPendingOverflow?.();
-    callbacks.onPoolFailure('overflow', details);
-    return undefined;
+  #refuseActive(callbacks: PoolCallbacks): void {
+    this.#options.observer?.onActiveOverflow?.();
+    callbacks.onPoolFailure('overflow', 'max_requests is reached');
   }
 
   #tryConnect(): void {
@@ -293,7 +295,7 @@ export class Http1Pool implements ConnectionPool, ClientConnectionCallbacks {
         this.#assign(connection, next.callbacks);
         return;
       }
-      this.#refuse(next.callbacks, 'max_requests is reached');
+      this.#refuseActive(next.callbacks);
       // As often as streams wait, which is bounded.
       if (!connection.isGone && !connection.isBusy) this.#release(connection);
       return;

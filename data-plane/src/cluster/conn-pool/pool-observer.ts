@@ -14,6 +14,8 @@ export interface PoolObserver {
   onConnectionOverflow?(): void;
   /** Envoy's upstream_rq_pending_overflow. */
   onPendingOverflow?(): void;
+  /** Envoy's upstream_rq_active_overflow. */
+  onActiveOverflow?(): void;
   /** Envoy's upstream_rq_pending_active: by how much it changes. */
   onPending?(change: 1 | -1): void;
   /** Envoy's upstream_rq_pending_failure_eject. */

@@ -217,6 +217,7 @@ describe('an upstream HTTP/1.1 connection', () => {
       ['HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc', 'remote-reset'],
       ['H', 'protocol-error'],
       ['HTTP/1.1 200 OK\r\ncontent-', 'protocol-error'],
+      ['HTTP/1.1 103 Early Hints\r\n\r\n', 'connection-termination'],
       ['HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 2', 'protocol-error'],
     ] as const) {
       const under = new ClientUnderTest();

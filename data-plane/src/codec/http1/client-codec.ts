@@ -146,7 +146,6 @@ export class ClientCodecHttp1 implements UpstreamConnection, ByteReceiver, Messa
       this.close();
       return false;
     }
-    this.#stream.hasResponseBytes = true;
     return true;
   }
 
@@ -282,14 +281,11 @@ export class ClientCodecHttp1 implements UpstreamConnection, ByteReceiver, Messa
     if (stream !== undefined && this.reader.isInHead) {
       // As Envoy does: half a head is no message.
       this.#fail('protocol-error', `the server closed the connection within a response head${cause}`);
-    } else if (stream?.hasResponseBytes === true) {
+    } else if (stream?.responseBegun === true) {
       this.#fail('remote-reset', `the server closed the connection in the middle of its response${cause}`);
     } else {
       const kind = stream !== undefined && stream.connectionWasReused ? 'a reused' : 'the';
-      this.#fail(
-        'connection-termination',
-        `the server closed ${kind} connection before any byte of a response${cause}`,
-      );
+      this.#fail('connection-termination', `the server closed ${kind} connection before a response${cause}`);
     }
   }
 

@@ -22,6 +22,7 @@ export class ClientStream implements RequestSender {
   #wantsTunnel = false;
   #wantsUpgrade = false;
   #isTunnel = false;
+  #responseBegun = false;
   #responseEnded = false;
   #bytesBefore = 0;
   #readDisableCount = 0;
@@ -30,8 +31,6 @@ export class ClientStream implements RequestSender {
   #earlyBytes = 0;
   #earlyEnd = false;
   #earlyFailure = '';
-  /** Set by the codec: the server has begun to answer. */
-  hasResponseBytes = false;
 
   constructor(codec: ClientCodecHttp1, requestsBefore: number) {
     this.#codec = codec;
@@ -75,6 +74,11 @@ export class ClientStream implements RequestSender {
 
   get isTunnel(): boolean {
     return this.#isTunnel;
+  }
+
+  /** The head of the final response was read. */
+  get responseBegun(): boolean {
+    return this.#responseBegun;
   }
 
   get requestEnded(): boolean {
@@ -184,6 +188,7 @@ export class ClientStream implements RequestSender {
 
   onHead(head: ResponseHead, endStream: boolean, isTunnel: boolean): void {
     this.#isTunnel = isTunnel;
+    this.#responseBegun = true;
     this.#responseEnded = endStream;
     this.#receiver?.onResponseHeaders(head, endStream);
     if (isTunnel) this.#sendEarly();

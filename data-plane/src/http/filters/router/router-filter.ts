@@ -85,6 +85,7 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
   /** Something of the request was handed to an upstream. */
   #requestStarted = false;
   #moved = false;
+  #interimSeen = false;
   #responseStarted = false;
   #destroyed = false;
 
@@ -170,6 +171,10 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
   }
 
   onUpstreamInformational(_request: UpstreamRequest, head: ResponseHead): void {
+    this.#interimSeen = true;
+    // What the client was told of one attempt may not hold for another.
+    this.#retry?.release();
+    this.#retry = undefined;
     this.#stream.sendInformational(head);
   }
 
@@ -267,7 +272,7 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
     const failure = transportFailureText(reason, details);
     info.upstreamTransportFailureReason = failure;
     request.host.count(HOST_COUNTER.rqError);
-    const reply = upstreamReset(reason, failure, info.attemptCount > 1);
+    const reply = upstreamReset(reason, failure, info.attemptCount > 1, this.#interimSeen);
     stats.countStatus(reply.status);
     this.#reply(reply);
   }
@@ -308,7 +313,8 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
       if (upstream.anythingSent) this.#requestStarted = true;
       if (this.#retriesFailure(upstream, 'local-reset', kind !== AttemptTimeout.MaxDuration)) return;
     }
-    if (!this.#responseStarted) {
+    // As Envoy, which counts those that ran too long apart.
+    if (!this.#responseStarted && kind !== AttemptTimeout.MaxDuration) {
       stats.countStatus(reply.status);
       upstream.host.count(HOST_COUNTER.rqError);
     }
@@ -484,6 +490,7 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
     return (
       reason === 'connection-termination' &&
       !this.#moved &&
+      !this.#interimSeen &&
       !this.#responseStarted &&
       this.#requestEnded &&
       (!this.#bodySeen || this.#retry !== undefined) &&
