@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { isTrustDomain } from '@heddle/certs';
 import { isLogLevel, systemRandom, type LogLevel } from '@heddle/common';
-import { defaultMeshSettings } from './model/mesh-settings.js';
+import { defaultMeshSettings, type OutboundTrafficPolicy } from './model/mesh-settings.js';
 import type { IdentityOptions, KeySetOptions } from './server.js';
 import { isDnsLabel } from './source/schema/formats.js';
 
@@ -14,6 +14,7 @@ export interface HeddledConfig {
   readonly appliedFolder: string | undefined;
   readonly xdsAddress: string;
   readonly rootNamespace: string;
+  readonly outboundTrafficPolicy: OutboundTrafficPolicy;
   /** undefined: heddled is no authority, and said so by `--xds-auth permissive`. */
   readonly identity: IdentityOptions | undefined;
   readonly keySets: KeySetOptions;
@@ -37,6 +38,8 @@ the configuration of every proxy over the Envoy xDS v3 API.
   -f, --filename FOLDER     a folder of YAML; may be given more than once
       --root-namespace NAME the namespace whose policies hold for the whole mesh
                                                                   (default istio-system)
+      --outbound-traffic-policy MODE  where intercepted connections go that are for no service: ALLOW_ANY
+                            (where they were going) or REGISTRY_ONLY (nowhere)  (default ALLOW_ANY)
       --applied FOLDER      where resources written through the API are kept; without it the API only reads
       --ca-dir FOLDER       be the certificate authority of the mesh; its root is made there once,
                             readable by this user alone
@@ -75,6 +78,7 @@ export function parseHeddledArguments(
         filename: { type: 'string', short: 'f', multiple: true },
         applied: { type: 'string' },
         'root-namespace': { type: 'string', default: defaultMeshSettings.rootNamespace },
+        'outbound-traffic-policy': { type: 'string', default: defaultMeshSettings.outboundTrafficPolicy },
         xds: { type: 'string', default: '127.0.0.1:15010' },
         'ca-dir': { type: 'string' },
         'trust-domain': { type: 'string', default: 'cluster.local' },
@@ -115,6 +119,9 @@ export function parseHeddledArguments(
   const rootNamespace = values['root-namespace'];
   if (!isDnsLabel(rootNamespace))
     problems.push(`--root-namespace ${rootNamespace}: expected the name of a namespace`);
+  const outboundTrafficPolicy = values['outbound-traffic-policy'];
+  if (outboundTrafficPolicy !== 'ALLOW_ANY' && outboundTrafficPolicy !== 'REGISTRY_ONLY')
+    problems.push(`--outbound-traffic-policy ${outboundTrafficPolicy}: expected ALLOW_ANY or REGISTRY_ONLY`);
   const logLevel = values['log-level'];
   if (!isLogLevel(logLevel))
     problems.push(`--log-level ${logLevel}: expected trace, debug, info, warn, error or off`);
@@ -139,6 +146,7 @@ export function parseHeddledArguments(
       appliedFolder: values.applied === undefined ? undefined : resolve(values.applied),
       xdsAddress: values.xds,
       rootNamespace,
+      outboundTrafficPolicy: outboundTrafficPolicy === 'REGISTRY_ONLY' ? 'REGISTRY_ONLY' : 'ALLOW_ANY',
       identity,
       keySets: {
         allowLoopback: values['jwks-allow-loopback'],

@@ -18,7 +18,7 @@ import { emptyMeshState, nextMeshState, type MeshState } from './mesh-state.js';
 import { diffModels } from './model/diff-models.js';
 import { KnownWorkloads } from './model/known-workloads.js';
 import type { MeshModel } from './model/mesh-model.js';
-import { defaultMeshSettings, type MeshSettings } from './model/mesh-settings.js';
+import { defaultMeshSettings, type MeshSettings, type OutboundTrafficPolicy } from './model/mesh-settings.js';
 import { wantedKeySources } from './model/request-authentication.js';
 import { encodeLoadAssignments, encodeResources } from './snapshot/encode-resources.js';
 import { SnapshotCache } from './snapshot/snapshot-cache.js';
@@ -45,6 +45,8 @@ export interface ControlPlaneOptions {
   readonly token: string;
   /** The namespace whose policies hold for the whole mesh. Default `istio-system`. */
   readonly rootNamespace?: string;
+  /** Default ALLOW_ANY. */
+  readonly outboundTrafficPolicy?: OutboundTrafficPolicy;
   readonly version: string;
   readonly clock: Clock;
   readonly log: Logger;
@@ -123,6 +125,7 @@ export class ControlPlane {
     this.#settings = {
       rootNamespace: options.rootNamespace ?? defaultMeshSettings.rootNamespace,
       trustDomain: identity?.trustDomain ?? defaultMeshSettings.trustDomain,
+      outboundTrafficPolicy: options.outboundTrafficPolicy ?? defaultMeshSettings.outboundTrafficPolicy,
     };
     this.#ca =
       identity === undefined

@@ -27,6 +27,7 @@ import { indexPeerAuthentications } from './peer-authentication.js';
 import { indexRequestAuthentications, keySetProblems } from './request-authentication.js';
 import { indexTelemetries } from './telemetry.js';
 import { problemAt, type SourceProblem } from './source-problem.js';
+import { virtualAddresses } from './virtual-addresses.js';
 
 /**
  * Joins resources into a model. Pure; the order of `resources` does not matter.
@@ -58,6 +59,7 @@ export function buildModel(
   const model: MeshModel = {
     settings,
     ...servicesOf(services),
+    virtualAddresses: virtualAddresses(services),
     destinationPolicies: ofKind('DestinationRule').map(policyOf),
     virtualHosts: bindings,
     gateways: buildGateways(ofKind('Gateway'), ofKind('KubernetesGateway'), problems),

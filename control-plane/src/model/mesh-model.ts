@@ -21,6 +21,8 @@ export interface MeshModel {
   readonly servicesByHost: ReadonlyMap<string, readonly Service[]>;
   /** Services that choose workloads by labels, by namespace. */
   readonly selectingServices: ReadonlyMap<string, readonly Service[]>;
+  /** By the key of each service that has no address of its own. */
+  readonly virtualAddresses: ReadonlyMap<string, string>;
   readonly destinationPolicies: readonly DestinationPolicy[];
   readonly virtualHosts: readonly RouteBinding[];
   readonly gateways: ReadonlyMap<string, GatewayConfig>;

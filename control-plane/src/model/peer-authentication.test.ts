@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { defaultMeshSettings } from './mesh-settings.js';
 import { parseMeshFile } from '../source/parse-mesh-file.js';
 import { buildModel } from './build-model.js';
 import { peerModeAt, peerModesOf, type EffectivePeerModes } from './peer-authentication.js';
@@ -95,8 +96,8 @@ function modesAt(policies: readonly object[], rootNamespace = 'istio-system'): E
   const { resources, problems } = parseMeshFile(JSON.stringify({ kind: 'List', items: policies }), 'a.yaml');
   assert.deepEqual(problems, []);
   const { model } = buildModel(new Map(resources.map((resource) => [resource.key, resource])), {
+    ...defaultMeshSettings,
     rootNamespace,
-    trustDomain: 'cluster.local',
   });
   return peerModesOf(model.peerAuthentications, reviews);
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, it } from 'node:test';
+import { defaultMeshSettings } from './mesh-settings.js';
 import { parseMeshFile } from '../source/parse-mesh-file.js';
 import { buildModel } from './build-model.js';
 import type { MeshResource } from './mesh-resource.js';
@@ -112,7 +113,7 @@ function build(
   const keySets: KeySets = { revision, get: (source) => states[source] };
   return buildModel(
     new Map(read(policies).map((resource) => [resource.key, resource])),
-    { rootNamespace: 'istio-system', trustDomain: 'cluster.local' },
+    { ...defaultMeshSettings, rootNamespace: 'istio-system', trustDomain: 'cluster.local' },
     keySets,
   );
 }

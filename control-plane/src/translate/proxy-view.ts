@@ -17,6 +17,8 @@ export interface ProxyView {
   readonly interception: 'NONE' | 'REDIRECT' | 'TPROXY';
   /** Only with interception NONE. */
   readonly explicit: ExplicitPorts | undefined;
+  /** Only of sidecars with another interception than NONE. */
+  readonly captured?: CapturedApplication | undefined;
   /** Where access logs go, a path at the proxy. Source: node metadata `HEDDLE_ACCESS_LOG`; default `/dev/stdout`; `none`: off. */
   readonly accessLogPath: string;
   /** Whether the proxy can copy requests to mirrors; others would refuse the routes. Source: node user agent `envoy`. */
@@ -68,6 +70,20 @@ export interface ExplicitPorts {
   readonly gatewayPorts: Readonly<Record<string, number>>;
 }
 
+/**
+ * The application of a proxy into which its traffic is led by rules of the kernel.
+ *
+ * Source: node metadata `HEDDLE_CAPTURED`, and Istio's `INSTANCE_IPS`.
+ */
+export interface CapturedApplication {
+  /** Where it listens: an address of its own, or empty: wherever the caller was going, as in Istio. */
+  readonly applicationAddress: string;
+  /** Its ports by name, beside those to which Services refer by number. */
+  readonly ports: readonly { readonly name: string; readonly port: number }[];
+  /** Whether its pod has an IPv6 address as well. */
+  readonly ipv6: boolean;
+}
+
 export type ProxyViewResult =
   | { readonly ok: true; readonly view: ProxyView }
   /** `isForeign`: the node is somebody else's than its proxy has proven to be. */
@@ -104,15 +120,17 @@ export function proxyViewOf(node: envoy.config.core.v3.INode, identity?: SpiffeI
     const foreign = foreignClaims(said, identity, proven);
     if (foreign.length > 0) return { ok: false, problems: foreign, isForeign: true };
   }
+  const role = type === 'router' ? 'gateway' : 'sidecar';
   const isEnvoy = node.userAgentName === 'envoy';
   const view: ProxyView = {
-    role: type === 'router' ? 'gateway' : 'sidecar',
+    role,
     namespace: proven?.namespace ?? (said.namespace || 'default'),
     labels: metadata.texts('LABELS'),
     serviceAccount: proven?.serviceAccount ?? (said.serviceAccount || 'default'),
     workloadName: metadata.text('WORKLOAD_NAME') || (dot < 0 ? name : name.slice(0, dot)),
     interception,
     explicit: interception === 'NONE' ? readExplicitPorts(metadata, problems) : undefined,
+    ...(interception === 'NONE' || role === 'gateway' ? {} : { captured: readCaptured(metadata) }),
     accessLogPath: metadata.text('HEDDLE_ACCESS_LOG') || '/dev/stdout',
     mirrors: isEnvoy,
     istioFilters: node.userAgentName === 'heddle-proxy',
@@ -163,6 +181,16 @@ function canonical(value: unknown): string {
 
 /** A node may be hostile: what it names is bounded. */
 const maxPorts = 10_000;
+
+function readCaptured(metadata: MetadataReader): CapturedApplication {
+  const captured = metadata.reader('HEDDLE_CAPTURED');
+  return {
+    applicationAddress: captured?.text('applicationAddress') ?? '',
+    ports:
+      captured?.list('ports').map((item) => ({ name: item.text('name'), port: item.port('port') })) ?? [],
+    ipv6: metadata.text('INSTANCE_IPS').includes(':'),
+  };
+}
 
 function readExplicitPorts(metadata: MetadataReader, problems: string[]): ExplicitPorts | undefined {
   const explicit = metadata.reader('HEDDLE_EXPLICIT');

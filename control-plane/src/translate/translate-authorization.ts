@@ -41,8 +41,8 @@ const ACTIONS = [
 export interface GuardedPort {
   readonly model: MeshModel;
   readonly subject: PolicySubject;
-  /** The port by which policies know it: the workload's own, or that of a gateway's server. */
-  readonly port: number;
+  /** The port by which policies know it: the workload's own, or that of a gateway's server; undefined: whichever it was called on. */
+  readonly port: number | undefined;
 }
 
 /** The filters that let requests in by policies: one for each action that there are policies for. Source: Istio's BuildHTTP. */
@@ -162,6 +162,7 @@ function permissionOf(
     case 'path':
       return [{ urlPath: pathMatcher(value) }];
     case 'port':
+      if (place.port === undefined) return [{ destinationPort: Number(value) }];
       // Which port this is, is known here; where the proxy listens for it may be another.
       return [Number(value) === place.port ? { any: true } : { notRule: { any: true } }];
     case 'destination-ip':

@@ -18,7 +18,7 @@ import type { EffectivePolicy } from './visibility.js';
 
 type Cluster = envoy.config.cluster.v3.ICluster;
 
-const { STATIC, STRICT_DNS, LOGICAL_DNS, EDS } = envoy.config.cluster.v3.Cluster.DiscoveryType;
+const { STATIC, STRICT_DNS, LOGICAL_DNS, EDS, ORIGINAL_DST } = envoy.config.cluster.v3.Cluster.DiscoveryType;
 const { LbPolicy } = envoy.config.cluster.v3.Cluster;
 
 /** Istio's default; no wait for a connection is longer unless a rule says so. */
@@ -27,6 +27,8 @@ const defaultConnectTimeoutMs = 10_000;
 /** What clusters depend on beside the service and the rules for it. */
 export interface ClusterCaller extends TlsCaller {
   readonly peers: MeshModel['peerAuthentications'];
+  /** Whether connections are led to it, so that it is known where they were going. */
+  readonly isCaptured: boolean;
 }
 
 /** The clusters of one service: for each port the whole, and each subset. */
@@ -64,7 +66,7 @@ function outboundCluster(
     ...transport,
     metadata: serviceMetadata(service),
     connectTimeout: duration(pool.connectTimeoutMs ?? defaultConnectTimeoutMs),
-    ...balancerOf(policy.loadBalancer),
+    ...(service.resolution === 'none' && caller.isCaptured ? {} : balancerOf(policy.loadBalancer)),
     circuitBreakers: { thresholds: [thresholdsOf(pool, traffic.retryBudget)] },
     ...protocolOf(port.protocol, pool, namesFromRequests(service, policy.tls)),
     ...(policy.outlierDetection === undefined
@@ -84,7 +86,7 @@ function outboundCluster(
 
 function discoveryOf(
   service: Service,
-  { peers }: ClusterCaller,
+  { peers, isCaptured }: ClusterCaller,
   port: ServicePort,
   name: string,
   labels: Readonly<Record<string, string>> | undefined,
@@ -102,7 +104,8 @@ function discoveryOf(
       return { type: roundRobin ? LOGICAL_DNS : STRICT_DNS, loadAssignment, ...dnsSettings };
     }
     case 'none':
-      // Where the caller was going is known under transparent interception only: here it has no endpoints.
+      if (isCaptured) return toOriginalDestination;
+      // Where the caller was going is not known: it has no endpoints.
       return { type: STATIC, loadAssignment: { clusterName: name } };
   }
 }
@@ -229,20 +232,59 @@ function keepaliveOf(
   };
 }
 
-/** The application itself, seen from its sidecar. */
-export function inboundCluster(port: number, protocol: AppProtocol, service: Service | undefined): Cluster {
+const toOriginalDestination: Cluster = { type: ORIGINAL_DST, lbPolicy: LbPolicy.CLUSTER_PROVIDED };
+
+/** Connections from here are not intercepted again, and the application's answers to them neither. Source: Istio. */
+const fromInboundSource: Cluster = {
+  upstreamBindConfig: { sourceAddress: { address: '127.0.0.6', portValue: 0 } },
+};
+
+/** What goes nowhere, and what goes where it was going anyway: out of the pod, and to the application. Source: Istio's names. */
+export const blackHoleCluster = 'BlackHoleCluster';
+export const passthroughCluster = 'PassthroughCluster';
+export const inboundPassthroughCluster = 'InboundPassthroughCluster';
+
+/** The clusters of intercepted connections that are for no service. */
+export function interceptionClusters(): readonly Cluster[] {
+  const passthrough: Cluster = {
+    ...toOriginalDestination,
+    connectTimeout: duration(defaultConnectTimeoutMs),
+    circuitBreakers: { thresholds: [thresholdsOf({}, undefined)] },
+  };
+  return [
+    { name: blackHoleCluster, type: STATIC, connectTimeout: duration(defaultConnectTimeoutMs) },
+    { ...passthrough, name: passthroughCluster },
+    { ...passthrough, ...fromInboundSource, name: inboundPassthroughCluster },
+  ];
+}
+
+/**
+ * The application itself, seen from its sidecar: at `address`, or, where that is empty, wherever its caller was going.
+ * `isCaptured`: connections from anywhere else would come back to the sidecar.
+ */
+export function inboundCluster(
+  port: number,
+  protocol: AppProtocol,
+  service: Service | undefined,
+  address = '127.0.0.1',
+  isCaptured = false,
+): Cluster {
   const name = resourceNames.clusterName({ direction: 'inbound', port, subset: '', host: '' });
   return {
     name,
-    type: STATIC,
+    ...(address === '' ? toOriginalDestination : { type: STATIC, lbPolicy: LbPolicy.ROUND_ROBIN }),
     ...(service === undefined ? {} : { metadata: serviceMetadata(service) }),
+    ...(isCaptured ? fromInboundSource : {}),
     connectTimeout: duration(defaultConnectTimeoutMs),
-    lbPolicy: LbPolicy.ROUND_ROBIN,
     circuitBreakers: { thresholds: [thresholdsOf({}, undefined)] },
     ...protocolOf(protocol, {}),
-    loadAssignment: {
-      clusterName: name,
-      endpoints: [{ lbEndpoints: [{ endpoint: { address: socketAddress('127.0.0.1', port) } }] }],
-    },
+    ...(address === ''
+      ? {}
+      : {
+          loadAssignment: {
+            clusterName: name,
+            endpoints: [{ lbEndpoints: [{ endpoint: { address: socketAddress(address, port) } }] }],
+          },
+        }),
   };
 }

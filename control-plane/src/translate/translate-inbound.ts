@@ -7,7 +7,7 @@ import { meshAlpn, meshServerSocket } from './mesh-tls.js';
 import { duration } from './proto-values.js';
 import type { ExplicitPorts, ProxyView } from './proxy-view.js';
 import type { ResourceSet } from './resource-set.js';
-import { inboundCluster } from './translate-cluster.js';
+import { inboundCluster, inboundPassthroughCluster } from './translate-cluster.js';
 import { connectionGuards, requestGuards } from './request-guards.js';
 import { httpChain, listenerOf, tcpChain, tlsInspector, type ListenerParts } from './translate-listener.js';
 import { chainSettings } from './translate-telemetry.js';
@@ -22,51 +22,90 @@ export function addInbound(
   view: ProxyView,
   explicit: ExplicitPorts,
 ): void {
+  for (const inbound of explicit.inbound) {
+    const parts = addInboundPort(set, model, view, inbound);
+    if (parts !== undefined)
+      set.addListener(listenerOf('inbound', explicit.bindAddress, inbound.listen, parts));
+  }
+}
+
+/** A port of the application: `port` is its own number for it, by which policies know it. */
+export interface InboundPort {
+  readonly name: string;
+  readonly port: number;
+  /** Where it really listens. */
+  readonly application: number;
+}
+
+/**
+ * Adds the cluster and the routes of one port of the application, and gives what its connections are told apart by: undefined
+ * where none may be accepted.
+ */
+export function addInboundPort(
+  set: ResourceSet,
+  model: MeshModel,
+  view: ProxyView,
+  { name, port, application }: InboundPort,
+): ListenerParts | undefined {
   const settings = chainSettings(model, view, 'inbound');
   const modes = peerModesOf(model.peerAuthentications, view);
-  for (const { name, port, listen, application } of explicit.inbound) {
-    const found = servicePortOf(model, view, name, port, application);
-    const protocol = found?.port.protocol ?? portProtocol({ name });
-    const speaks = isHttp(protocol) ? 'http' : 'tcp';
-    const cluster = inboundCluster(application, protocol, found?.service);
-    const clusterName = cluster.name ?? '';
-    set.addCluster(cluster);
-    const statPrefix = `inbound_${application}`;
-    const routeName = resourceNames.routeConfigurationName({ kind: 'inbound', port: application });
-    const guarded = { model, subject: view, port };
-    const chain =
-      speaks === 'http'
-        ? httpChain(settings, statPrefix, routeName, requestGuards(guarded))
-        : tcpChain(settings, statPrefix, [{ name: clusterName, weight: 1 }], {
-            guards: connectionGuards(guarded),
-          });
-    const parts = acceptedConnections(
-      chain,
-      peerModeAt(modes, port),
-      speaks,
-      view.mtls ? model.settings.trustDomain : undefined,
-    );
-    // Nobody may enter in plain text, and this proxy has nothing else to offer: the port stays closed.
-    if (parts === undefined) continue;
-    set.addListener(listenerOf('inbound', explicit.bindAddress, listen, parts));
-    if (speaks === 'tcp') continue;
-    set.addRouteConfiguration({
-      name: routeName,
-      virtualHosts: [
-        {
-          name: resourceNames.virtualHostName('inbound', application),
-          domains: ['*'],
-          routes: [
-            {
-              name: 'default',
-              match: { prefix: '/' },
-              route: { cluster: clusterName, timeout: duration(0), retryPolicy: inboundRetryPolicy },
-            },
-          ],
-        },
-      ],
-    });
-  }
+  const found = servicePortOf(model, view, name, port, application);
+  const protocol = found?.port.protocol ?? portProtocol({ name });
+  const speaks = isHttp(protocol) ? 'http' : 'tcp';
+  const { captured } = view;
+  const cluster = inboundCluster(
+    application,
+    protocol,
+    found?.service,
+    captured?.applicationAddress,
+    captured !== undefined,
+  );
+  const clusterName = cluster.name ?? '';
+  set.addCluster(cluster);
+  const statPrefix = `inbound_${application}`;
+  const routeName = resourceNames.routeConfigurationName({ kind: 'inbound', port: application });
+  const guarded = { model, subject: view, port };
+  const chain =
+    speaks === 'http'
+      ? httpChain(settings, statPrefix, routeName, requestGuards(guarded))
+      : tcpChain(settings, statPrefix, [{ name: clusterName, weight: 1 }], {
+          guards: connectionGuards(guarded),
+        });
+  const parts = acceptedConnections(
+    chain,
+    peerModeAt(modes, port),
+    speaks,
+    view.mtls ? model.settings.trustDomain : undefined,
+  );
+  // Nobody may enter in plain text, and this proxy has nothing else to offer: the port stays closed.
+  if (parts === undefined || speaks === 'tcp') return parts;
+  set.addRouteConfiguration({
+    name: routeName,
+    virtualHosts: [
+      {
+        name: resourceNames.virtualHostName('inbound', application),
+        domains: ['*'],
+        routes: [
+          {
+            name: 'default',
+            match: { prefix: '/' },
+            route: { cluster: clusterName, timeout: duration(0), retryPolicy: inboundRetryPolicy },
+          },
+        ],
+      },
+    ],
+  });
+  return parts;
+}
+
+/** Connections to ports of the application that nobody has declared; their bytes are passed on. */
+export function inboundPassthrough(model: MeshModel, view: ProxyView): ListenerParts | undefined {
+  const settings = chainSettings(model, view, 'inbound');
+  const guards = connectionGuards({ model, subject: view, port: undefined });
+  const clusters = [{ name: inboundPassthroughCluster, weight: 1 }];
+  const chain = tcpChain(settings, inboundPassthroughCluster, clusters, { guards });
+  const { mode } = peerModesOf(model.peerAuthentications, view);
+  return acceptedConnections(chain, mode, 'tcp', view.mtls ? model.settings.trustDomain : undefined);
 }
 
 /**

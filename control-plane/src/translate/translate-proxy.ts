@@ -8,6 +8,7 @@ import { ResourceSet } from './resource-set.js';
 import { clustersOf } from './translate-cluster.js';
 import { translateEndpoints } from './translate-endpoints.js';
 import { addGateway } from './translate-gateway.js';
+import { addCapturedSidecar } from './translate-captured-sidecar.js';
 import { addExplicitSidecar } from './translate-sidecar.js';
 import { scopeOf, type EffectivePolicy, type NamespaceScope } from './visibility.js';
 
@@ -84,6 +85,7 @@ function serviceResources(
     const clusters = clustersOf(service, policy, {
       peers: model.peerAuthentications,
       mtls: view.mtls,
+      isCaptured: view.captured !== undefined,
       hasCredential: (rule) => hasCredential(model, view, policy, rule),
       systemRootsPath: view.systemRootsPath,
       identities: service.serviceAccounts.map((account) => spiffeId(model.settings.trustDomain, account)),
@@ -107,9 +109,10 @@ function callerKey(model: MeshModel, view: ProxyView, policy: EffectivePolicy): 
   const asksForTls = ({ tls, portLevel }: TrafficPolicy): boolean =>
     tls?.mode === 'simple' || tls?.mode === 'mutual' || [...(portLevel?.values() ?? [])].some(asksForTls);
   const isOwn = asksForTls(policy.traffic) || policy.subsets.some(({ traffic }) => asksForTls(traffic));
-  if (!isOwn) return String(view.mtls);
+  const captured = view.captured === undefined ? '' : ' captured';
+  if (!isOwn) return `${view.mtls}${captured}`;
   const credentials = credentialRules(policy).map((rule) => hasCredential(model, view, policy, rule));
-  return `${view.mtls} ${credentials.join()} ${view.systemRootsPath}`;
+  return `${view.mtls}${captured} ${credentials.join()} ${view.systemRootsPath}`;
 }
 
 const ofViews = new WeakMap<ProxyView, { readonly configHash: string; readonly resources: ProxyResources }>();
@@ -120,6 +123,7 @@ function ownResources(model: MeshModel, view: ProxyView, scope: NamespaceScope):
   if (known?.configHash === model.configHash) return known.resources;
   const set = new ResourceSet();
   if (view.role === 'gateway') addGateway(set, model, view, scope);
+  else if (view.captured !== undefined) addCapturedSidecar(set, model, view, view.captured, scope);
   else addExplicitSidecar(set, model, view, scope);
   addSecrets(set, model, view, scope);
   const resources = set.finish();

@@ -116,7 +116,7 @@ function addOutbound(
 }
 
 /** The clusters that a connection to a service's port may go to. */
-function tcpClusters(
+export function tcpClusters(
   scope: NamespaceScope,
   service: Service,
   port: ServicePort,
