@@ -123,6 +123,32 @@ describe('createFileSource', () => {
     assert.deepEqual(changes.at(-1)?.problems, []);
   });
 
+  it('keeps every resource of a file that is empty, as one is while it is written in place', async () => {
+    const { source, changes, folder } = open({ 'a.yaml': goodService, 'new.yaml': '' });
+    const write = (name: string, text: string): void => writeFileSync(join(folder, name), text);
+    await source.ready;
+    assert.deepEqual(changes[0]?.problems, []);
+    write('a.yaml', '');
+    await source.rescan();
+    assert.deepEqual([...(changes.at(-1)?.resources.keys() ?? [])], ['Service/default/reviews']);
+    assert.match(changes.at(-1)?.problems[0]?.message ?? '', /is empty/);
+    write('a.yaml', goodService.replace('reviews', 'ratings'));
+    await source.rescan();
+    assert.deepEqual([...(changes.at(-1)?.resources.keys() ?? [])], ['Service/default/ratings']);
+    assert.deepEqual(changes.at(-1)?.problems, []);
+    write('a.yaml', '# nothing any more');
+    await source.rescan();
+    assert.equal(changes.at(-1)?.resources.size, 0);
+    write('a.yaml', goodService);
+    await source.rescan();
+    write('a.yaml', '');
+    await source.rescan();
+    rmSync(join(folder, 'a.yaml'));
+    await source.rescan();
+    source.close();
+    assert.equal(changes.at(-1)?.resources.size, 0);
+  });
+
   it('keeps the last good version of the bad resource while its neighbours in the file change', async () => {
     const other = goodService.replace('name: reviews', 'name: details');
     const { source, changes, folder } = open({ 'a.yaml': `${goodService}---\n${other}` });

@@ -209,6 +209,11 @@ class FolderSource implements FileSource {
         const problem = fileProblem(path, `has ${size} bytes, more than ${maxFileBytes}`);
         return { stamp, ...keepAll(before), problems: [problem] };
       }
+      // Who writes a file in place empties it first: read at that moment, it would take away all that it holds.
+      if (size === 0 && before !== undefined && before.resources.length > 0) {
+        const message = 'is empty: what it held stays in force until the file is written or deleted';
+        return { stamp, ...keepAll(before), problems: [fileProblem(path, message, 'warning')] };
+      }
       const source = await readFile(path, 'utf8');
       return { stamp, ...keepLastGood(parseMeshFile(source, shownName(path)), before) };
     } catch (error) {

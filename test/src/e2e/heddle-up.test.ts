@@ -103,6 +103,20 @@ describe('heddle up', { timeout: 240_000 }, () => {
     );
   });
 
+  it('takes nothing away that stood in a file which is empty for a moment, as it is while it is written', async () => {
+    const load = new Load(gatewayPort);
+    const good = web({ greeting: 'two', replicas: 1 });
+    await writeFile(join(mesh, 'web.yaml'), '');
+    await eventually(
+      () => /is empty: what it held stays/.test(up.output),
+      () => up.output,
+    );
+    await writeFile(join(mesh, 'web.yaml'), good);
+    await answers('two');
+    const { failures } = await load.stop();
+    assert.deepEqual(failures, []);
+  });
+
   it('keeps the old program while the new one cannot run, and says why', async () => {
     await writeFile(join(mesh, 'web.yaml'), web({ greeting: 'x', replicas: 1, program: 'missing.mjs' }));
     await eventually(
