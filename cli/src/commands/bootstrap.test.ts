@@ -14,11 +14,12 @@ describe('heddle bootstrap', () => {
     assert.equal(code, 0);
     assert.doesNotMatch(out, /[&*]a1/, 'no aliases');
     const { node, static_resources } = parse(out) as {
-      node: { metadata: Record<string, unknown> };
+      node: { metadata: Record<string, unknown>; locality: object };
       static_resources: { clusters: { name: string; load_assignment: object }[] };
     };
     assert.deepEqual(node.metadata['LABELS'], { app: 'web', note: 'a=b' });
     assert.equal(node.metadata['SERVICE_ACCOUNT'], 'web');
+    assert.deepEqual(node.locality, { region: 'eu', zone: 'zone-1' });
     assert.equal(node.metadata['HEDDLE_MTLS'], 'true');
     assert.deepEqual(node.metadata['HEDDLE_EXPLICIT'], {
       bindAddress: '127.0.0.1',
@@ -75,6 +76,7 @@ function run(options: Partial<BootstrapOptions>): { code: number; out: string; e
     name: 'web-0',
     namespace: 'default',
     serviceAccount: 'web',
+    locality: 'eu/zone-1',
     workload: 'web',
     labels: [],
     socket: '/run/agent',

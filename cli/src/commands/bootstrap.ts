@@ -1,5 +1,5 @@
 import { stringify } from 'yaml';
-import { proxyBootstrap, type InboundPort } from '../launcher/proxy-bootstrap.js';
+import { nodeLocality, proxyBootstrap, type InboundPort } from '../launcher/proxy-bootstrap.js';
 import type { Terminal } from '../terminal.js';
 
 /** What `heddle bootstrap` was told. */
@@ -10,6 +10,7 @@ export interface BootstrapOptions {
   readonly name: string;
   readonly namespace: string;
   readonly serviceAccount: string;
+  readonly locality: string | undefined;
   readonly workload: string | undefined;
   /** Each `NAME=VALUE`. */
   readonly labels: readonly string[];
@@ -55,6 +56,7 @@ function envoyBootstrap(options: BootstrapOptions): unknown {
     workloadName: options.workload ?? options.name,
     labels: pairs('--label', options.labels),
     serviceAccount: options.serviceAccount,
+    locality: options.locality,
     adminPort: options.adminPort,
     accessLog: options.accessLog,
     agentSocket: options.socket,
@@ -85,6 +87,7 @@ function grpcBootstrap(options: BootstrapOptions): unknown {
     node: {
       id: `sidecar~127.0.0.1~${name}.${namespace}~${namespace}.svc.cluster.local`,
       cluster: `${workload}.${namespace}`,
+      ...nodeLocality(options.locality),
       metadata: {
         GENERATOR: 'grpc',
         NAMESPACE: namespace,

@@ -9,6 +9,7 @@ interface BootstrapArguments {
   readonly name?: string;
   readonly namespace: string;
   readonly serviceAccount: string;
+  readonly locality?: string;
   readonly workload?: string;
   readonly label?: string[];
   readonly socket: string;
@@ -51,6 +52,7 @@ export function registerBootstrap(
     .option('--name <name>', 'of the instance (default: the service account)')
     .option('--workload <name>', 'of the Workload (default: the name)')
     .option('--label <name=value>', 'a label of the workload; repeatable', collect)
+    .option('--locality <region/zone/subzone>', 'where it runs')
     .option('--socket <path>', "the agent's", '.heddle-agent/socket')
     .option('--cert-dir <folder>', "the agent's, for gRPC", '.heddle-agent/certs')
     .addOption(new Option('--variant <variant>', 'of xDS').choices(['delta', 'sotw']).default('delta'))
@@ -65,6 +67,7 @@ export function registerBootstrap(
         ...given,
         name: given.name ?? given.serviceAccount,
         workload: given.workload,
+        locality: given.locality,
         labels: given.label ?? [],
         socket: resolvePath(given.socket),
         certDir: resolvePath(given.certDir),

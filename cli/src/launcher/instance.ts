@@ -113,6 +113,7 @@ export class Instance {
         workloadName: workload.name,
         labels: workload.labels,
         serviceAccount: workload.serviceAccount,
+        locality: workload.locality,
         explicit: { bindAddress: '127.0.0.1', inbound: this.#inbound, outbound, httpProxy, gatewayPorts: {} },
       },
       this.#environment,
@@ -254,6 +255,7 @@ export class Instance {
           // Its sidecar takes mutual TLS, which is how callers know that they may use it.
           labels: { ...workload.labels, 'security.istio.io/tlsMode': 'istio' },
           serviceAccount: workload.serviceAccount,
+          ...(workload.locality === undefined ? {} : { locality: workload.locality }),
         },
       };
       // Renamed into place, so that heddled never reads half a file.

@@ -38,6 +38,8 @@ export interface ProxyBootstrapOptions {
   readonly workloadName: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly serviceAccount: string;
+  /** `REGION/ZONE/SUBZONE`. */
+  readonly locality?: string | undefined;
   readonly adminPort: number;
   /** On loopback; not needed with an agent. */
   readonly xdsPort?: number;
@@ -62,6 +64,7 @@ export function proxyBootstrap(options: ProxyBootstrapOptions): unknown {
     node: {
       id: `${options.role}~127.0.0.1~${options.name}.${options.namespace}~${domain}`,
       cluster: `${options.workloadName}.${options.namespace}`,
+      ...nodeLocality(options.locality),
       metadata: {
         NAME: options.name,
         NAMESPACE: options.namespace,
@@ -90,6 +93,13 @@ export function proxyBootstrap(options: ProxyBootstrapOptions): unknown {
       clusters: staticClusters(options),
     },
   };
+}
+
+/** A node's locality, of `REGION/ZONE/SUBZONE`. */
+export function nodeLocality(text: string | undefined): object {
+  if (text === undefined) return {};
+  const [region, zone, subZone] = text.split('/');
+  return { locality: { region, zone, sub_zone: subZone } };
 }
 
 function staticClusters({ identity, agentSocket, xdsPort = 0 }: ProxyBootstrapOptions): readonly unknown[] {

@@ -6,6 +6,7 @@ import type {
   ConnectionPoolPolicy,
   DestinationPolicy,
   LoadBalancerPolicy,
+  LocalityPolicy,
   OutlierPolicy,
   TrafficPolicy,
   WarmupPolicy,
@@ -33,7 +34,6 @@ export function policyOfDestinationRule(resource: MeshResource): DestinationPoli
 
 function trafficOf(spec: TrafficPolicySpec | undefined): TrafficPolicy {
   if (spec === undefined) return {};
-  const loadBalancer = balancerOf(spec.loadBalancer);
   const connectionPool = poolOf(spec.connectionPool);
   const outlierDetection = outlierOf(spec.outlierDetection);
   const { retryBudget } = spec;
@@ -41,7 +41,10 @@ function trafficOf(spec: TrafficPolicySpec | undefined): TrafficPolicy {
     (entry) => [entry.port.number, trafficOf(entry)] as const,
   );
   return {
-    ...(loadBalancer === undefined ? {} : { loadBalancer }),
+    // The whole of it replaces what is said of all of a service.
+    ...(spec.loadBalancer === undefined
+      ? {}
+      : { loadBalancer: balancerOf(spec.loadBalancer), locality: localityOf(spec.loadBalancer) }),
     ...(connectionPool === undefined ? {} : { connectionPool }),
     ...(outlierDetection === undefined ? {} : { outlierDetection }),
     ...(retryBudget === undefined
@@ -98,6 +101,15 @@ function balancerOf(spec: TrafficPolicySpec['loadBalancer']): LoadBalancerPolicy
     default:
       return warmup === undefined ? undefined : { kind: 'least-request', ...warmup };
   }
+}
+
+function localityOf(spec: TrafficPolicySpec['loadBalancer']): LocalityPolicy | undefined {
+  const setting = spec?.localityLbSetting;
+  if (setting === undefined) return undefined;
+  return withoutAbsent({
+    ...setting,
+    distribute: setting.distribute?.map(({ from, to }) => ({ from, to: Object.entries(to) })),
+  });
 }
 
 function warmupOf(spec: TrafficPolicySpec['loadBalancer']): { readonly warmup: WarmupPolicy } | undefined {

@@ -178,6 +178,7 @@ export function workloadOf(resource: MeshResource): Workload {
       protocol: namedProtocol(protocol, name),
     })),
     replicas: spec.replicas ?? 1,
+    locality: spec.locality,
     address: spec.address,
     file: resource.origin.file,
   };

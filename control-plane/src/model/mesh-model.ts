@@ -113,6 +113,8 @@ export interface Workload {
   readonly env: Readonly<Record<string, string>>;
   readonly ports: readonly { readonly name: string; readonly port: number; readonly protocol: AppProtocol }[];
   readonly replicas: number;
+  /** `REGION/ZONE/SUBZONE`, as far as it is known. */
+  readonly locality: string | undefined;
   /** Set: it runs already, there; nothing is launched. */
   readonly address: string | undefined;
   /** The folder of its file, against which `command` and `workingDirectory` are relative. */
@@ -227,7 +229,8 @@ export interface DestinationSubset {
 
 /** Absent: not said. `portLevel` replaces the rest for one port. */
 export interface TrafficPolicy {
-  readonly loadBalancer?: LoadBalancerPolicy;
+  readonly loadBalancer?: LoadBalancerPolicy | undefined;
+  readonly locality?: LocalityPolicy | undefined;
   readonly connectionPool?: ConnectionPoolPolicy;
   readonly outlierDetection?: OutlierPolicy;
   readonly retryBudget?: RetryBudgetPolicy;
@@ -263,6 +266,20 @@ export type LoadBalancerPolicy =
       readonly minimumRingSize: number | undefined;
       readonly tableSize: number | undefined;
     };
+
+/** Which localities of a service its callers prefer. Localities are `REGION/ZONE/SUBZONE`, with `*` for any. */
+export interface LocalityPolicy {
+  readonly enabled?: boolean;
+  /** From where, how much of it goes where to. */
+  readonly distribute?: readonly {
+    readonly from: string;
+    readonly to: readonly (readonly [locality: string, weight: number])[];
+  }[];
+  /** The region to fall back to. */
+  readonly failover?: readonly { readonly from: string; readonly to: string }[];
+  /** Labels that those to prefer have in common with the caller, the more of them from the first on, the better. */
+  readonly failoverPriority?: readonly string[];
+}
 
 /** How hosts that are new get their share bit by bit. */
 export interface WarmupPolicy {

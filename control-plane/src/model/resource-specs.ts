@@ -146,6 +146,15 @@ export interface TrafficPolicySpec {
       readonly maglev?: { readonly tableSize?: number };
       readonly minimumRingSize?: number;
     };
+    readonly localityLbSetting?: {
+      readonly distribute?: readonly {
+        readonly from: string;
+        readonly to: Readonly<Record<string, number>>;
+      }[];
+      readonly failover?: readonly { readonly from: string; readonly to: string }[];
+      readonly failoverPriority?: readonly string[];
+      readonly enabled?: boolean;
+    };
     readonly warmupDurationSecs?: string;
     readonly warmup?: {
       readonly duration: string;

@@ -1,4 +1,5 @@
-import type { ClientTlsSpec, DestinationRuleSpec, TrafficPolicySpec } from '../model/resource-specs.js';
+import type { ClientTlsSpec, DestinationRuleSpec } from '../model/resource-specs.js';
+import { trafficPoliciesOf } from './traffic-policies.js';
 import type { SchemaProblem } from './validate-resource.js';
 
 type Path = readonly (string | number)[];
@@ -6,19 +7,10 @@ type Path = readonly (string | number)[];
 /** What the schema cannot say of the TLS of a DestinationRule. */
 export function checkDestinationTls(spec: DestinationRuleSpec): SchemaProblem[] {
   const problems: SchemaProblem[] = [];
-  checkPolicy(spec.trafficPolicy, ['spec', 'trafficPolicy'], problems);
-  for (const [i, { trafficPolicy }] of (spec.subsets ?? []).entries()) {
-    checkPolicy(trafficPolicy, ['spec', 'subsets', i, 'trafficPolicy'], problems);
+  for (const { policy, path } of trafficPoliciesOf(spec)) {
+    if (policy.tls !== undefined) checkClientTls(policy.tls, [...path, 'tls'], problems);
   }
   return problems;
-}
-
-function checkPolicy(policy: TrafficPolicySpec | undefined, path: Path, problems: SchemaProblem[]): void {
-  if (policy?.tls !== undefined) checkClientTls(policy.tls, [...path, 'tls'], problems);
-  for (const [i, level] of (policy?.portLevelSettings ?? []).entries()) {
-    if (level.tls !== undefined)
-      checkClientTls(level.tls, [...path, 'portLevelSettings', i, 'tls'], problems);
-  }
 }
 
 const credentials = ['clientCertificate', 'privateKey', 'caCertificates', 'caCrl', 'credentialName'] as const;

@@ -19,6 +19,7 @@ import type {
 import { checkAuthorizationPolicy } from './check-authorization-policy.js';
 import { checkJwtRules } from './check-jwt-rules.js';
 import { checkGatewayTls, checkKubernetesGatewayTls } from './check-gateway-tls.js';
+import { checkLocalities } from './check-localities.js';
 import { checkTelemetry } from './check-telemetry.js';
 import { checkDestinationTls } from './check-destination-tls.js';
 import { regexMistake } from './schema/formats.js';
@@ -197,7 +198,11 @@ function checkEdits(
 }
 
 function checkDestinationRule(spec: DestinationRuleSpec): SchemaProblem[] {
-  return [...unique(spec.subsets ?? [], ['spec', 'subsets'], ['name']), ...checkDestinationTls(spec)];
+  return [
+    ...unique(spec.subsets ?? [], ['spec', 'subsets'], ['name']),
+    ...checkDestinationTls(spec),
+    ...checkLocalities(spec),
+  ];
 }
 
 function checkService(spec: ServiceSpec): SchemaProblem[] {

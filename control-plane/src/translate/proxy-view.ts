@@ -1,5 +1,6 @@
 import { parseWorkloadId, type SpiffeId } from '@heddle/certs';
 import type { envoy, google } from '@heddle/xds-protos';
+import type { Locality } from '../model/mesh-model.js';
 
 /**
  * What translation may know of a proxy, and nothing else: two proxies with equal views get the very same resources, so
@@ -13,6 +14,8 @@ export interface ProxyView {
   readonly labels: Readonly<Record<string, string>>;
   readonly serviceAccount: string;
   readonly workloadName: string;
+  /** Where it runs, if its node says so. */
+  readonly locality?: Locality;
   /** How traffic gets into the proxy. Istio's names: REDIRECT and TPROXY are transparent, NONE is explicit. */
   readonly interception: 'NONE' | 'REDIRECT' | 'TPROXY';
   /** Only with interception NONE. */
@@ -128,6 +131,7 @@ export function proxyViewOf(node: envoy.config.core.v3.INode, identity?: SpiffeI
     labels: metadata.texts('LABELS'),
     serviceAccount: proven?.serviceAccount ?? (said.serviceAccount || 'default'),
     workloadName: metadata.text('WORKLOAD_NAME') || (dot < 0 ? name : name.slice(0, dot)),
+    ...localityOf(node.locality),
     interception,
     explicit: interception === 'NONE' ? readExplicitPorts(metadata, problems) : undefined,
     ...(interception === 'NONE' || role === 'gateway' ? {} : { captured: readCaptured(metadata) }),
@@ -142,6 +146,13 @@ export function proxyViewOf(node: envoy.config.core.v3.INode, identity?: SpiffeI
     ...(identity === undefined ? {} : { identity: identity.uri }),
   };
   return problems.length > 0 ? { ok: false, problems, isForeign: false } : { ok: true, view };
+}
+
+function localityOf(locality: envoy.config.core.v3.INode['locality']): { readonly locality?: Locality } {
+  const region = locality?.region ?? '';
+  const zone = locality?.zone ?? '';
+  const subZone = locality?.subZone ?? '';
+  return region + zone + subZone === '' ? {} : { locality: { region, zone, subZone } };
 }
 
 /** What the node says that is not the caller's to say. */

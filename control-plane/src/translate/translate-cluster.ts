@@ -2,19 +2,20 @@ import { envoy, packAny, resourceNames, type google } from '@heddle/xds-protos';
 import type {
   AppProtocol,
   ConnectionPoolPolicy,
+  DestinationSubset,
   LoadBalancerPolicy,
   MeshModel,
   Service,
   ServicePort,
-  TrafficPolicy,
   WarmupPolicy,
 } from '../model/mesh-model.js';
 import { outlierDetectionOf, thresholdsOf } from './cluster-limits.js';
+import { localityPreferenceOf, type LocalityCaller, type LocalityPreference } from './locality-preference.js';
 import { adsSource, duration, socketAddress } from './proto-values.js';
 import { loadAssignmentOf } from './translate-endpoints.js';
 import { serviceMetadata } from './translate-telemetry.js';
 import { namesFromRequests, upstreamTlsOf, type TlsCaller } from './translate-upstream-tls.js';
-import type { EffectivePolicy } from './visibility.js';
+import { trafficAt, type EffectivePolicy } from './visibility.js';
 
 type Cluster = envoy.config.cluster.v3.ICluster;
 
@@ -25,7 +26,7 @@ const { LbPolicy } = envoy.config.cluster.v3.Cluster;
 const defaultConnectTimeoutMs = 10_000;
 
 /** What clusters depend on beside the service and the rules for it. */
-export interface ClusterCaller extends TlsCaller {
+export interface ClusterCaller extends TlsCaller, LocalityCaller {
   readonly peers: MeshModel['peerAuthentications'];
   /** Whether connections are led to it, so that it is known where they were going. */
   readonly isCaptured: boolean;
@@ -36,10 +37,8 @@ export function clustersOf(service: Service, policy: EffectivePolicy, caller: Cl
   const clusters: Cluster[] = [];
   for (const port of service.ports) {
     if (port.protocol === 'udp') continue;
-    clusters.push(...outboundCluster(service, caller, port, '', undefined, policy.traffic));
-    for (const subset of policy.subsets) {
-      const traffic = { ...policy.traffic, ...subset.traffic };
-      clusters.push(...outboundCluster(service, caller, port, subset.name, subset.labels, traffic));
+    for (const subset of [undefined, ...policy.subsets]) {
+      clusters.push(...outboundCluster(service, caller, port, subset, policy));
     }
   }
   return clusters;
@@ -49,25 +48,33 @@ function outboundCluster(
   service: Service,
   caller: ClusterCaller,
   port: ServicePort,
-  subset: string,
-  labels: Readonly<Record<string, string>> | undefined,
-  traffic: TrafficPolicy,
+  subset: DestinationSubset | undefined,
+  rules: EffectivePolicy,
 ): readonly Cluster[] {
-  const parts = { direction: 'outbound', port: port.number, subset, host: service.hostname } as const;
+  const parts = {
+    direction: 'outbound',
+    port: port.number,
+    subset: subset?.name ?? '',
+    host: service.hostname,
+  } as const;
   const name = resourceNames.clusterName(parts);
-  const policy = traffic.portLevel?.get(port.number) ?? traffic;
+  const policy = trafficAt(rules, port.number, subset);
+  const preference = localityPreferenceOf(policy, caller);
+  const { retryBudget } = { ...rules.traffic, ...subset?.traffic };
   const serverName = resourceNames.clusterServerName(parts);
   const transport = upstreamTlsOf(service, caller, port, serverName, policy.tls);
   if (transport === undefined) return [];
   const pool = policy.connectionPool ?? {};
   const cluster: Cluster = {
     name,
-    ...discoveryOf(service, caller, port, name, labels),
+    ...discoveryOf(service, caller, port, name, subset?.labels, preference),
     ...transport,
     metadata: serviceMetadata(service),
     connectTimeout: duration(pool.connectTimeoutMs ?? defaultConnectTimeoutMs),
-    ...(service.resolution === 'none' && caller.isCaptured ? {} : balancerOf(policy.loadBalancer)),
-    circuitBreakers: { thresholds: [thresholdsOf(pool, traffic.retryBudget)] },
+    ...(service.resolution === 'none' && caller.isCaptured
+      ? {}
+      : balancerOf(policy.loadBalancer, preference !== undefined)),
+    circuitBreakers: { thresholds: [thresholdsOf(pool, retryBudget)] },
     ...protocolOf(port.protocol, pool, namesFromRequests(service, policy.tls)),
     ...(policy.outlierDetection === undefined
       ? {}
@@ -75,12 +82,12 @@ function outboundCluster(
     ...(pool.keepalive === undefined
       ? {}
       : { upstreamConnectionOptions: { tcpKeepalive: keepaliveOf(pool.keepalive) } }),
-    ...(policy.outlierDetection === undefined
-      ? {}
-      : {
-          commonLbConfig: { healthyPanicThreshold: { value: policy.outlierDetection.minHealthPercent ?? 0 } },
-        }),
   };
+  // Istio's panic threshold under outlier detection; Envoy's own else.
+  if (policy.outlierDetection !== undefined) {
+    const { minHealthPercent: value = 0 } = policy.outlierDetection;
+    cluster.commonLbConfig = { ...cluster.commonLbConfig, healthyPanicThreshold: { value } };
+  }
   return [cluster];
 }
 
@@ -90,13 +97,14 @@ function discoveryOf(
   port: ServicePort,
   name: string,
   labels: Readonly<Record<string, string>> | undefined,
+  preference: LocalityPreference | undefined,
 ): Cluster {
   switch (service.resolution) {
     case 'static':
       return { type: EDS, edsClusterConfig: { edsConfig: adsSource, serviceName: name } };
     case 'dns':
     case 'dns-round-robin': {
-      const loadAssignment = loadAssignmentOf(service, port.number, labels, name, peers);
+      const loadAssignment = loadAssignmentOf(service, port.number, labels, name, peers, preference);
       const roundRobin = service.resolution === 'dns-round-robin';
       // Envoy's LOGICAL_DNS takes exactly one host.
       if (roundRobin && !hasOneEndpoint(loadAssignment))
@@ -122,7 +130,30 @@ function hasOneEndpoint(assignment: envoy.config.endpoint.v3.IClusterLoadAssignm
 }
 
 /** Source: Istio's default is LEAST_REQUEST. */
-function balancerOf(policy: LoadBalancerPolicy | undefined): Cluster {
+function balancerOf(policy: LoadBalancerPolicy | undefined, byLocality: boolean): Cluster {
+  const localityWeightedLbConfig = byLocality ? {} : undefined;
+  switch (policy?.kind) {
+    case 'ring-hash': {
+      const { RingHash } = policies.ring_hash.v3;
+      const minimumRingSize = { value: policy.minimumRingSize ?? 1024 };
+      return preferring('ring_hash', packAny(RingHash, { minimumRingSize, localityWeightedLbConfig }));
+    }
+    case 'maglev': {
+      const { Maglev } = policies.maglev.v3;
+      const size = policy.tableSize === undefined ? {} : { tableSize: { value: policy.tableSize } };
+      return preferring('maglev', packAny(Maglev, { ...size, localityWeightedLbConfig }));
+    }
+    default:
+      return {
+        ...plainBalancerOf(policy),
+        ...(byLocality ? { commonLbConfig: { localityWeightedLbConfig } } : {}),
+      };
+  }
+}
+
+function plainBalancerOf(
+  policy: Exclude<LoadBalancerPolicy, { kind: 'ring-hash' | 'maglev' }> | undefined,
+): Cluster {
   switch (policy?.kind) {
     case undefined:
     case 'passthrough':
@@ -143,18 +174,6 @@ function balancerOf(policy: LoadBalancerPolicy | undefined): Cluster {
     }
     case 'random':
       return { lbPolicy: LbPolicy.RANDOM };
-    case 'ring-hash': {
-      const { RingHash } = policies.ring_hash.v3;
-      return preferring(
-        'ring_hash',
-        packAny(RingHash, { minimumRingSize: { value: policy.minimumRingSize ?? 1024 } }),
-      );
-    }
-    case 'maglev': {
-      const { Maglev } = policies.maglev.v3;
-      const size = policy.tableSize === undefined ? {} : { tableSize: { value: policy.tableSize } };
-      return preferring('maglev', packAny(Maglev, size));
-    }
   }
 }
 

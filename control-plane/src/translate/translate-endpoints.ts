@@ -1,13 +1,14 @@
 import { isIP } from 'node:net';
 import { envoy, resourceNames } from '@heddle/xds-protos';
 import { selects } from '../model/build-services.js';
-import type { Endpoint, MeshModel, Service } from '../model/mesh-model.js';
+import type { Endpoint, Locality, MeshModel, Service } from '../model/mesh-model.js';
 import { peerModeAt, peerModesOf } from '../model/peer-authentication.js';
+import { localityPreferenceOf, type LocalityPreference } from './locality-preference.js';
 import { socketAddress } from './proto-values.js';
 import type { ProxyView } from './proxy-view.js';
 import { workloadMetadata } from './translate-telemetry.js';
 import { mutualTlsEndpoint } from './translate-upstream-tls.js';
-import { scopeOf } from './visibility.js';
+import { scopeOf, trafficAt } from './visibility.js';
 
 type LoadAssignment = envoy.config.endpoint.v3.IClusterLoadAssignment;
 
@@ -20,7 +21,7 @@ const { HEALTHY, UNHEALTHY, DRAINING } = envoy.config.core.v3.HealthStatus;
 export function translateEndpoints(
   model: MeshModel,
   clusterName: string,
-  view: Pick<ProxyView, 'namespace' | 'labels'>,
+  view: Pick<ProxyView, 'namespace' | 'labels' | 'locality'>,
 ): LoadAssignment | undefined {
   const parts = resourceNames.parseClusterName(clusterName);
   if (parts === undefined || parts.direction !== 'outbound') return undefined;
@@ -28,57 +29,75 @@ export function translateEndpoints(
   const service = scope.services.get(parts.host);
   if (service?.resolution !== 'static' || !service.ports.some((port) => port.number === parts.port))
     return undefined;
+  const policy = scope.policyFor(service, view);
+  const subset = policy.subsets.find(({ name }) => name === parts.subset);
+  if (parts.subset !== '' && subset === undefined) return undefined;
+  const preference = localityPreferenceOf(trafficAt(policy, parts.port, subset), view);
   const peers = model.peerAuthentications;
-  if (parts.subset === '') return loadAssignmentOf(service, parts.port, undefined, clusterName, peers);
-  const subset = scope.policyFor(service, view).subsets.find(({ name }) => name === parts.subset);
-  if (subset === undefined) return undefined;
-  return loadAssignmentOf(service, parts.port, subset.labels, clusterName, peers);
+  return loadAssignmentOf(service, parts.port, subset?.labels, clusterName, peers, preference);
 }
 
-/** A service's endpoints on a port, those with the labels alone, by locality. */
+interface Group {
+  readonly level: number;
+  readonly locality: Locality;
+  readonly endpoints: Endpoint[];
+}
+
+/** A service's endpoints on a port, those with the labels alone, by locality, those that the caller prefers first. */
 export function loadAssignmentOf(
   service: Service,
   port: number,
   labels: Readonly<Record<string, string>> | undefined,
   clusterName: string,
   peers: MeshModel['peerAuthentications'],
+  preference: LocalityPreference | undefined,
 ): LoadAssignment {
-  const localities = new Map<string, Endpoint[]>();
+  const groups = new Map<string, Group>();
   for (const endpoint of service.endpoints) {
     if (endpoint.ports[port] === undefined) continue;
     if (labels !== undefined && !selects(labels, endpoint.labels)) continue;
     // Envoy refuses a whole assignment for one host name where the hosts are given to it.
     if (service.resolution === 'static' && isIP(endpoint.address) === 0) continue;
     const { region, zone, subZone } = endpoint.locality;
-    const key = `${region}/${zone}/${subZone}`;
-    const group = localities.get(key);
-    if (group === undefined) localities.set(key, [endpoint]);
-    else group.push(endpoint);
+    const level = preference?.levelOf(endpoint) ?? 0;
+    const key = `${region}/${zone}/${subZone} ${level}`;
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, { level, locality: endpoint.locality, endpoints: [endpoint] });
+    else group.endpoints.push(endpoint);
   }
-  const ordered = [...localities].sort(([a], [b]) => (a < b ? -1 : 1));
-  return {
-    clusterName,
-    endpoints: ordered.map(([, endpoints]) => localityOf(service, endpoints, port, peers)),
-  };
+  const ordered = [...groups].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, group]) => group);
+  const weights = ordered.map(({ endpoints }) => endpoints.reduce((sum, { weight }) => sum + weight, 0));
+  const given = preference?.weightsOf?.(
+    ordered.map(({ locality }, i) => ({ locality, weight: weights[i] as number })),
+  );
+  // Envoy wants priorities without gaps.
+  const levels = [...new Set(ordered.map(({ level }) => level))].sort((a, b) => a - b);
+  const endpoints = ordered.flatMap((group, i) => {
+    const weight = (given ?? weights)[i] as number;
+    return weight === 0 ? [] : [localityOf(service, group, levels.indexOf(group.level), weight, port, peers)];
+  });
+  return { clusterName, endpoints };
 }
 
 function localityOf(
   service: Service,
-  endpoints: readonly Endpoint[],
+  { locality, endpoints }: Group,
+  priority: number,
+  weight: number,
   port: number,
   peers: MeshModel['peerAuthentications'],
 ): envoy.config.endpoint.v3.ILocalityLbEndpoints {
-  const locality = endpoints[0]?.locality;
-  const isNamed = locality !== undefined && locality.region + locality.zone + locality.subZone !== '';
+  const isNamed = locality.region + locality.zone + locality.subZone !== '';
   return {
     ...(isNamed ? { locality } : {}),
+    ...(priority === 0 ? {} : { priority }),
     lbEndpoints: endpoints.map((endpoint) => ({
       endpoint: { address: socketAddress(endpoint.address, endpoint.ports[port] ?? 0) },
       ...metadataOf(service, endpoint, takesMutualTls(endpoint, port, peers)),
       healthStatus: { healthy: HEALTHY, unhealthy: UNHEALTHY, draining: DRAINING }[endpoint.health],
       loadBalancingWeight: { value: endpoint.weight },
     })),
-    loadBalancingWeight: { value: endpoints.reduce((sum, endpoint) => sum + endpoint.weight, 0) },
+    loadBalancingWeight: { value: weight },
   };
 }
 

@@ -121,6 +121,20 @@ describe("Istio's filters", () => {
   }
 });
 
+describe('callers of several localities', () => {
+  it('get endpoints in the order that is theirs, whoever asked before', () => {
+    const { model, view } = readCase('locality-failover');
+    const name = 'outbound|9080||reviews.default.svc.cluster.local';
+    const first = (region: string): unknown => {
+      const locality = { region, zone: 'zone-1', subZone: '' };
+      const { loadAssignments } = translateProxy(model, { ...view, locality });
+      return loadAssignments.get(name)?.endpoints?.find(({ priority }) => priority === undefined)?.locality;
+    };
+    for (const region of ['us', 'asia', 'us'])
+      assert.deepEqual(first(region), { region, zone: 'zone-1', subZone: '' });
+  });
+});
+
 describe('mirrors', () => {
   it('are kept from a proxy that would refuse routes with them', () => {
     const { model, view } = readCase('faults-mirrors-cors');

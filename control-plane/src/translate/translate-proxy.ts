@@ -6,6 +6,7 @@ import { spiffeId } from './mesh-tls.js';
 import type { ProxyView } from './proxy-view.js';
 import { ResourceSet } from './resource-set.js';
 import { clustersOf } from './translate-cluster.js';
+import { localityLabels } from './locality-preference.js';
 import { translateEndpoints } from './translate-endpoints.js';
 import { addGateway } from './translate-gateway.js';
 import { addCapturedSidecar } from './translate-captured-sidecar.js';
@@ -88,6 +89,8 @@ function serviceResources(
       isCaptured: view.captured !== undefined,
       hasCredential: (rule) => hasCredential(model, view, policy, rule),
       systemRootsPath: view.systemRootsPath,
+      labels: view.labels,
+      ...(view.locality === undefined ? {} : { locality: view.locality }),
       identities: service.serviceAccounts.map((account) => spiffeId(model.settings.trustDomain, account)),
     });
     const loadAssignments = clusters.flatMap(({ name, edsClusterConfig }) => {
@@ -109,10 +112,23 @@ function callerKey(model: MeshModel, view: ProxyView, policy: EffectivePolicy): 
   const asksForTls = ({ tls, portLevel }: TrafficPolicy): boolean =>
     tls?.mode === 'simple' || tls?.mode === 'mutual' || [...(portLevel?.values() ?? [])].some(asksForTls);
   const isOwn = asksForTls(policy.traffic) || policy.subsets.some(({ traffic }) => asksForTls(traffic));
-  const captured = view.captured === undefined ? '' : ' captured';
-  if (!isOwn) return `${view.mtls}${captured}`;
+  const captured = view.captured === undefined ? '' : 'captured';
+  const asked = localityKey(view, policy);
+  if (!isOwn) return `${view.mtls} ${captured} ${asked}`;
   const credentials = credentialRules(policy).map((rule) => hasCredential(model, view, policy, rule));
-  return `${view.mtls}${captured} ${credentials.join()} ${view.systemRootsPath}`;
+  return `${view.mtls} ${captured} ${asked} ${credentials.join()} ${view.systemRootsPath}`;
+}
+
+/** By what callers may prefer different endpoints. */
+function localityKey(view: ProxyView, policy: EffectivePolicy): string {
+  const levels = [policy.traffic, ...policy.subsets.map(({ traffic }) => traffic)].flatMap((traffic) => [
+    traffic,
+    ...(traffic.portLevel?.values() ?? []),
+  ]);
+  const depends = levels.filter(({ locality, outlierDetection }) => locality ?? outlierDetection);
+  if (depends.length === 0) return '';
+  const labels = [...new Set(depends.flatMap(localityLabels))].map((name) => view.labels[name] ?? null);
+  return JSON.stringify([view.locality ?? null, labels]);
 }
 
 const ofViews = new WeakMap<ProxyView, { readonly configHash: string; readonly resources: ProxyResources }>();

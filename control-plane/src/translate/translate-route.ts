@@ -28,10 +28,11 @@ export interface RouteContext {
   readonly authority: string;
   /** Whether the proxy can copy requests. */
   readonly mirrors: boolean;
-  readonly hashPolicyOf: (
-    host: string,
-    port: number | undefined,
-  ) => envoy.config.route.v3.RouteAction.IHashPolicy | undefined;
+  readonly hashPolicyOf: (destination: {
+    readonly host: string;
+    readonly port: number | undefined;
+    readonly subset: string;
+  }) => envoy.config.route.v3.RouteAction.IHashPolicy | undefined;
 }
 
 /** A rule as Envoy routes: one for each of its matches that hold here, in order; two where its methods are retried differently. */
@@ -181,8 +182,6 @@ function forwardOf(
 ): envoy.config.route.v3.IRouteAction {
   const { rewritePath } = action;
   const authority = action.rewriteAuthority || context.authority;
-  const hash =
-    action.destinations[0] && context.hashPolicyOf(action.destinations[0].host, action.destinations[0].port);
   return {
     ...targetOf(action.destinations, context),
     ...(rewritePath?.kind === 'prefix' ? prefixRewriteOf(rewritePath.value, match) : {}),
@@ -204,10 +203,23 @@ function forwardOf(
       cluster: context.clusterOf(mirror),
       runtimeFraction: { defaultValue: fractionalPercent(mirror.percent) },
     })),
-    ...(hash === undefined ? {} : { hashPolicy: [hash] }),
+    ...hashPoliciesOf(action.destinations, context),
     maxStreamDuration:
       action.timeoutMs === undefined ? undefined : { grpcTimeoutHeaderMax: duration(action.timeoutMs) },
   };
+}
+
+/** Of all destinations: with those of its choice, Envoy hashes for each in the same way. */
+function hashPoliciesOf(
+  destinations: readonly WeightedDestination[],
+  context: RouteContext,
+): { readonly hashPolicy?: envoy.config.route.v3.RouteAction.IHashPolicy[] } {
+  const policies = new Map<string, envoy.config.route.v3.RouteAction.IHashPolicy>();
+  for (const destination of destinations) {
+    const policy = context.hashPolicyOf(destination);
+    if (policy !== undefined) policies.set(JSON.stringify(policy), policy);
+  }
+  return policies.size === 0 ? {} : { hashPolicy: [...policies.values()] };
 }
 
 function targetOf(

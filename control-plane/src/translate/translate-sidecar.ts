@@ -7,7 +7,7 @@ import { addInbound } from './translate-inbound.js';
 import { httpChain, listenerOf, tcpChain } from './translate-listener.js';
 import { chainSettings, type ChainSettings } from './translate-telemetry.js';
 import { anyServiceVirtualHosts, serviceRoutes, winningBindings } from './translate-virtual-host.js';
-import type { NamespaceScope } from './visibility.js';
+import { trafficAt, type NamespaceScope } from './visibility.js';
 
 /** Listeners and routes of a sidecar whose application is told where to connect. */
 export function addExplicitSidecar(
@@ -79,8 +79,7 @@ function addOutbound(
   const { hostname } = service;
   const statPrefix = `outbound_${port.number}_${hostname}`;
   if (!isHttp(port.protocol)) {
-    const { traffic } = scope.policyFor(service, settings.view);
-    const { connectionPool } = traffic.portLevel?.get(port.number) ?? traffic;
+    const { connectionPool } = trafficAt(scope.policyFor(service, settings.view), port.number);
     const clusters = tcpClusters(scope, service, port);
     const filterChains = [
       tcpChain(settings, statPrefix, clusters, { idleTimeoutMs: connectionPool?.idleTimeoutMs }),

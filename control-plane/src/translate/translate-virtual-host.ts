@@ -7,7 +7,7 @@ import type { HashKey, RouteBinding, Service, ServicePort } from '../model/mesh-
 import { duration } from './proto-values.js';
 import type { ProxyView } from './proxy-view.js';
 import { translateRoute, type RouteContext } from './translate-route.js';
-import type { NamespaceScope } from './visibility.js';
+import { trafficAt, type NamespaceScope } from './visibility.js';
 
 type VirtualHost = envoy.config.route.v3.IVirtualHost;
 
@@ -78,12 +78,12 @@ function contextOf(place: RoutingPlace): RouteContext {
         subset,
         host,
       }),
-    hashPolicyOf: (host, port) => {
+    hashPolicyOf: ({ host, port, subset }) => {
       const service = scope.services.get(host);
       if (service === undefined) return undefined;
-      const { traffic } = scope.policyFor(service, place.view);
-      const policy = traffic.portLevel?.get(portOf(service, port, place.port)) ?? traffic;
-      const balancer = policy.loadBalancer;
+      const policy = scope.policyFor(service, place.view);
+      const chosen = policy.subsets.find(({ name }) => name === subset);
+      const balancer = trafficAt(policy, portOf(service, port, place.port), chosen).loadBalancer;
       return balancer?.kind === 'ring-hash' || balancer?.kind === 'maglev'
         ? hashPolicyOf(balancer.key)
         : undefined;

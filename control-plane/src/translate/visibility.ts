@@ -40,6 +40,16 @@ export interface EffectivePolicy {
   readonly selector: Readonly<Record<string, string>> | undefined;
 }
 
+/** What is in force on a port, for a subset or the whole. */
+export function trafficAt(
+  { traffic }: EffectivePolicy,
+  port: number,
+  subset?: DestinationSubset,
+): TrafficPolicy {
+  const merged = subset === undefined ? traffic : { ...traffic, ...subset.traffic };
+  return merged.portLevel?.get(port) ?? merged;
+}
+
 const noPolicy: EffectivePolicy = { traffic: {}, subsets: [], selector: undefined };
 const scopes = new WeakMap<MeshModel, Map<string, NamespaceScope>>();
 

@@ -48,18 +48,25 @@ const consistentHash = object(
   },
 );
 
+const localityPattern: Schema = {
+  type: 'string',
+  format: 'locality-pattern',
+  expected: 'REGION, REGION/ZONE or REGION/ZONE/SUBZONE, with * for any',
+};
+const region: Schema = { type: 'string', format: 'region', expected: 'the name of a region' };
+
 const loadBalancer = object(
   {
     simple: oneOf('UNSPECIFIED', 'ROUND_ROBIN', 'LEAST_REQUEST', 'LEAST_CONN', 'RANDOM', 'PASSTHROUGH'),
     consistentHash,
-    localityLbSetting: notYet(
-      object({
-        distribute: list(object({ from: text, to: map(integer(0, 100)) })),
-        failover: list(object({ from: text, to: text })),
-        failoverPriority: list(text),
-        enabled: bool,
-      }),
-    ),
+    localityLbSetting: object({
+      distribute: list(
+        object({ from: localityPattern, to: map(integer(1, 100), localityPattern) }, ['from', 'to']),
+      ),
+      failover: list(object({ from: region, to: region }, ['from', 'to'])),
+      failoverPriority: list(filled),
+      enabled: bool,
+    }),
     warmupDurationSecs: duration,
     warmup: object(
       {

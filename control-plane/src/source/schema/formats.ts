@@ -89,5 +89,7 @@ export const formats: Readonly<Record<string, (text: string) => boolean | string
     return username === '' && password === '' && hash === '';
   },
   'export-to': (text) => text === '*' || text === '.' || text === '~' || dnsLabel.test(text),
+  'locality-pattern': (text) => text.split('/').length <= 3 && /^(\*|[\w.-]+)(\/(\*|[\w.-]+))*$/.test(text),
+  region: (text) => /^[\w.-]+$/.test(text),
   locality: (text) => text.split('/').length <= 3 && /^[\w.-]+(\/[\w.-]+)*$/.test(text),
 };
