@@ -269,12 +269,13 @@ export class Server {
     this.#state = 'DRAINING';
     await this.#xds?.keepLastGood();
     this.#xds?.close();
-    this.#identity?.stop();
+    const farewell = this.#identity?.stop();
     this.#tls?.close();
     await this.#listeners?.close();
     this.#clusters?.close();
     await this.#admin?.close();
     await this.#accessLogs?.close();
+    await farewell;
   }
 
   async #createIdentity(): Promise<ProxyIdentity | undefined> {

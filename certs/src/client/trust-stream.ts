@@ -26,6 +26,8 @@ export interface TrustStreamOptions {
 const KEEPALIVE_MS = 30_000;
 const KEEPALIVE_TIMEOUT_MS = 10_000;
 const MAX_ANSWER_BYTES = 512 * 1024;
+/** How long a server may take to hear a goodbye. */
+const GOODBYE_MS = 1_000;
 /** A stream that lasted counts as one that worked. */
 const WORKED_MS = 30_000;
 
@@ -92,9 +94,28 @@ export class TrustStream {
     call.write({ node: { id: nodeId }, typeUrl: typeUrls.secret, resourceNames: [ROOTS_SECRET] });
   }
 
-  /** Until `open` is called again. */
-  close(): void {
+  /** Says goodbye, so that nobody is expected back here; resolves when it was heard or cannot be. Until `open` is called again. */
+  close(): Promise<void> {
+    const call = this.#call;
+    const client = this.#client;
+    if (call === undefined || !this.#connected) {
+      this.#end();
+      return Promise.resolve();
+    }
+    this.#call = undefined;
+    this.#client = undefined;
     this.#end();
+    return new Promise((resolve) => {
+      const late = this.#options.clock.setTimer(GOODBYE_MS, () => call.cancel());
+      call.once('status', () => {
+        late.cancel();
+        client?.close();
+        resolve();
+      });
+      // Whoever asks for nothing any more has not just lost its connection.
+      call.write({ typeUrl: typeUrls.secret, resourceNames: [] });
+      call.end();
+    });
   }
 
   #onResponse(call: TrustCall, response: Response): void {

@@ -132,10 +132,11 @@ export class WorkloadIdentity {
     this.#rotator.renewNow();
   }
 
-  stop(): void {
+  /** Resolves, within about a second, when the authority knows that nobody is expected back here. */
+  stop(): Promise<void> {
     this.#soon?.cancel();
     this.#rotator.stop();
-    this.#stream.close();
+    return this.#stream.close();
   }
 
   /** Resolves when there is a certificate or the first attempt has failed, and `timeoutMs` later at the latest. */

@@ -67,8 +67,8 @@ export class Agent {
     this.#identity.start();
   }
 
-  stop(): void {
-    this.#identity.stop();
+  async stop(): Promise<void> {
+    await this.#identity.stop();
     this.#server.forceShutdown();
     rmSync(this.#options.socketPath, { force: true });
   }

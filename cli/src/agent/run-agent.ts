@@ -66,7 +66,7 @@ export async function runAgent(options: RunAgentOptions): Promise<number> {
     process.once('SIGINT', resolve);
     process.once('SIGTERM', resolve);
   });
-  agent.stop();
+  await agent.stop();
   return 0;
 }
 

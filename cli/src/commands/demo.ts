@@ -114,7 +114,7 @@ async function tell(
   const stage = new Stage({
     launcher,
     client,
-    heddled: new HeddledClient(mesh.controlPlane.apiPort),
+    heddled: new HeddledClient(mesh.controlPlane.apiPort, mesh.controlPlane.token),
     gatewayAdminPort: mesh.gatewayAdminPort,
     meshFolder: join(folder, 'shop', 'mesh'),
     storyFolder: join(folder, 'shop', 'story'),

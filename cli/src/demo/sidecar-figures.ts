@@ -1,11 +1,11 @@
-import { get } from 'node:http';
+import { adminCall } from './admin-call.js';
 
 /** Requests by cluster name, as one sidecar counted them. */
 export type RequestsByCluster = ReadonlyMap<string, number>;
 
 /** Reads `envoy_cluster_upstream_rq_total` from a proxy's admin server. Errors: the admin server does not answer. */
 export async function requestsByCluster(adminPort: number): Promise<RequestsByCluster> {
-  const text = await fetchText(adminPort, '/stats/prometheus');
+  const text = await adminCall('GET', adminPort, '/stats/prometheus');
   const counts = new Map<string, number>();
   for (const line of text.split('\n')) {
     const found = /^envoy_cluster_upstream_rq_total\{(.*)\} (\S+)$/.exec(line);
@@ -17,23 +17,11 @@ export async function requestsByCluster(adminPort: number): Promise<RequestsByCl
 
 /** The sum of a proxy's counters of this name whose labels hold `label`. Errors: the admin server does not answer. */
 export async function counterTotal(adminPort: number, name: string, label: string): Promise<number> {
-  const text = await fetchText(adminPort, '/stats/prometheus');
+  const text = await adminCall('GET', adminPort, '/stats/prometheus');
   let total = 0;
   for (const line of text.split('\n')) {
     if (line.startsWith(`${name}{`) && line.includes(label))
       total += Number(line.slice(line.lastIndexOf(' ')));
   }
   return total;
-}
-
-function fetchText(port: number, path: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    get({ host: '127.0.0.1', port, path, agent: false, timeout: 5_000 }, (response) => {
-      let body = '';
-      response.setEncoding('utf8');
-      response.on('data', (chunk: string) => (body += chunk));
-      response.on('error', reject);
-      response.on('end', () => resolve(body));
-    }).on('error', reject);
-  });
 }

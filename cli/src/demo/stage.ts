@@ -6,6 +6,7 @@ import type { Instance } from '../launcher/instance.js';
 import type { Convergence, HeddledClient } from '../launcher/heddled-client.js';
 import type { Launcher } from '../launcher/launcher.js';
 import { waitUntil } from '../launcher/readiness.js';
+import { rotateRoot } from '../commands/ca/rotate-root.js';
 import { accessLogLines, type AccessLogLine } from './access-log-lines.js';
 import { changedLines } from './changed-lines.js';
 import type { ShopClient } from './shop-client.js';
@@ -118,7 +119,18 @@ export class Stage {
   }
 
   /** Of every proxy, the gateway's too. */
-  adminPorts(): readonly number[] {
-    return [this.#options.gatewayAdminPort, ...this.launcher.instances.map(({ adminPort }) => adminPort)];
+  proxies(): readonly { readonly name: string; readonly adminPort: number }[] {
+    const gateway = { name: 'gateway', adminPort: this.#options.gatewayAdminPort };
+    return [gateway, ...this.launcher.instances.map(({ name, adminPort }) => ({ name, adminPort }))];
+  }
+
+  /** What `heddle ca rotate-root` does. Returns what it says. Errors: RotationStuck. */
+  async rotateRoot(): Promise<readonly string[]> {
+    const told: string[] = [];
+    const { heddled: client, clock } = this.#options;
+    // Nobody is expected back: this mesh was started by this program, and all of it is there.
+    const waits = { timeoutMs: 20_000, settleMs: 0 };
+    await rotateRoot({ client, clock, ...waits, onProgress: (text) => told.push(text) });
+    return told;
   }
 }

@@ -26,7 +26,7 @@ export interface CertificateHolder {
   readonly nodeId: string;
   readonly identity: string;
   readonly peer: string;
-  /** `away`: its stream ended a moment ago, and it is expected back. */
+  /** `away`: its stream broke off a moment ago, and it is expected back. */
   readonly presence: 'connected' | 'away';
   readonly provenBy: 'certificate' | 'token';
   /** The root of its certificate; undefined: it has shown none. */
@@ -101,9 +101,9 @@ export class CertificateHolders {
   }
 
   #onEnd(stream: SecretStream<Caller>): void {
-    // Who never asked for anything is nobody to wait for.
-    if (stream.nodeId === '' || stream.acked.size === 0) return;
     this.#away.delete(stream.nodeId);
+    // Who has asked for nothing, or for nothing any more, is nobody to wait for.
+    if (stream.nodeId === '' || stream.acked.size === 0) return;
     this.#away.set(stream.nodeId, { sinceMs: this.#options.clock.monotonicMs(), stream });
     if (this.#away.size <= MAX_AWAY) return;
     for (const oldest of this.#away.keys()) {

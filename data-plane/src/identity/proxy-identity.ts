@@ -48,8 +48,8 @@ export class ProxyIdentity {
     this.#identity.start();
   }
 
-  stop(): void {
-    this.#identity.stop();
+  stop(): Promise<void> {
+    return this.#identity.stop();
   }
 
   /** Asks for another certificate now. */

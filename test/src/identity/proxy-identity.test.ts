@@ -122,6 +122,26 @@ describe('heddle-proxy with an identity', () => {
     });
   }
 
+  it('is expected back by a root rotation when it was killed, and not when it was stopped', async () => {
+    const { token } = await joinToken(plane.apiPort, 'default', 'web');
+    const [killed, stopped] = [await start(token), await start(token)];
+    const presenceOf = async ({ adminPort }: { readonly adminPort: number }): Promise<string | undefined> => {
+      const { text } = await callApi(plane.apiPort, 'GET', '/api/v1/ca/workloads');
+      const { workloads: known } = JSON.parse(text) as { workloads: { id: string; presence: string }[] };
+      return known.find(({ id }) => id.includes(`web-${adminPort}`))?.presence;
+    };
+    const until = (proxy: typeof killed, presence: string | undefined): Promise<void> =>
+      eventually(
+        async () => (await presenceOf(proxy)) === presence,
+        () => `it is not ${presence}\n${proxy.program.output}`,
+      );
+    await Promise.all([killed, stopped].map((proxy) => until(proxy, 'connected')));
+    killed.program.kill('SIGKILL');
+    await stopped.program.stop();
+    await until(killed, 'away');
+    await until(stopped, undefined);
+  });
+
   it('keeps its identity when heddled is started again, and hears of roots again', async () => {
     const { token } = await joinToken(plane.apiPort, 'default', 'web');
     const { adminPort, program } = await start(token);

@@ -119,7 +119,7 @@ describe('the identity of a workload', () => {
     const { identity, clock } = await identityAt(plane);
     identity.start();
     await hasCertificate(identity);
-    identity.stop();
+    await identity.stop();
     for (const one of ['begin', 'switch', 'finish?force=true']) await step(plane, one);
     identity.start();
     await eventually(
@@ -130,6 +130,19 @@ describe('the identity of a workload', () => {
       () => JSON.stringify(identity.state),
     );
     assert.equal(identity.trust.roots.length, 1);
+  });
+
+  it('is not waited for in a root rotation once it has stopped in good order', async () => {
+    const plane = await startPlane();
+    const { identity } = await identityAt(plane);
+    identity.start();
+    await hasCertificate(identity);
+    await settled(plane, ({ knowsRoots }) => knowsRoots);
+    await identity.stop();
+    await eventually(
+      async () => (await holders(plane)).workloads.length === 0,
+      () => 'it is still waited for',
+    );
   });
 
   it('takes no certificate that is for somebody else', async () => {
@@ -267,16 +280,20 @@ async function step(plane: RunningControlPlane, name: string): Promise<void> {
   assert.equal(status, 200, text);
 }
 
+async function holders(plane: RunningControlPlane): Promise<{ readonly workloads: readonly Holder[] }> {
+  const { text } = await callApi(plane.apiPort, 'GET', '/api/v1/ca/workloads');
+  return JSON.parse(text) as { workloads: readonly Holder[] };
+}
+
 /** Resolves when heddled says so of the one workload that there is. */
 function settled(plane: RunningControlPlane, check: (holder: Holder) => boolean): Promise<void> {
-  let last = '';
+  let last: readonly Holder[] = [];
   return eventually(
     async () => {
-      ({ text: last } = await callApi(plane.apiPort, 'GET', '/api/v1/ca/workloads'));
-      const { workloads } = JSON.parse(last) as { workloads: readonly Holder[] };
-      return workloads.length === 1 && workloads.every(check);
+      last = (await holders(plane)).workloads;
+      return last.length === 1 && last.every(check);
     },
-    () => last,
+    () => JSON.stringify(last),
   );
 }
 

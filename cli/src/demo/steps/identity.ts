@@ -2,6 +2,8 @@ import { generateKeyPairSync, sign } from 'node:crypto';
 import { isInbound } from '../access-log-lines.js';
 import { Checks } from '../checks.js';
 import { plaintextAnswer } from '../plaintext-call.js';
+import { renewCertificate, shownIdentity, type ShownIdentity } from '../sidecar-identity.js';
+import type { Stage } from '../stage.js';
 import type { StoryStep } from '../story-step.js';
 
 const IDENTITY = 'spiffe://cluster.local/ns/default/sa';
@@ -124,7 +126,67 @@ export const identitySteps: readonly StoryStep[] = [
       return checks.result();
     },
   },
+  {
+    title: 'Certificates are exchanged under load, then the root of them all',
+    explanation:
+      'Every proxy gets a new key and certificate, then the mesh a new root (heddle ca rotate-root). Callers go on.',
+    applies: undefined,
+    async run(stage) {
+      const checks = new Checks();
+      const before = stage.load;
+      const first = await identitiesOf(stage);
+      await Promise.all(stage.proxies().map(({ adminPort }) => renewCertificate(adminPort)));
+      const second = await renewedSince(stage, first, checks);
+      const serials = [...second].map(
+        ([name, { serial }]) => `${name} ${shortOf(first.get(name)?.serial)} → ${shortOf(serial)}`,
+      );
+      checks.figure(`serial numbers: ${serials.join(', ')}`);
+      const told = await stage.rotateRoot();
+      const third = await renewedSince(stage, second, checks);
+      const roots = (all: ReadonlyMap<string, ShownIdentity>): string =>
+        namesOf([...all.values()].map((one) => one.roots.map(shortOf).join('+')));
+      checks.that(roots(third) !== roots(second), `the root is still ${roots(second)}`);
+      checks.figure(`root: ${roots(second)} → ${roots(third)}; ${told.at(-1)}`);
+      const pages = await stage.client.sample(40, '/products/7');
+      checks.all(pages, ({ status }) => status === 200, 'answered with 200');
+      const { requests, failed } = stage.load;
+      const load = `${requests - before.requests} requests of the steady load, ${failed - before.failed} failed`;
+      checks.that(failed === before.failed, load);
+      checks.figure(`meanwhile ${load}`);
+      return checks.result();
+    },
+  },
 ];
+
+async function identitiesOf(stage: Stage): Promise<ReadonlyMap<string, ShownIdentity>> {
+  const proxies = stage.proxies();
+  const shown = await Promise.all(proxies.map(({ adminPort }) => shownIdentity(adminPort)));
+  return new Map(proxies.map(({ name }, i) => [name, shown[i] as ShownIdentity]));
+}
+
+/** Waits until every proxy has another certificate than `before`, and one root to trust. */
+async function renewedSince(
+  stage: Stage,
+  before: ReadonlyMap<string, ShownIdentity>,
+  checks: Checks,
+): Promise<ReadonlyMap<string, ShownIdentity>> {
+  let now = before;
+  const isRenewed = async (): Promise<boolean> => {
+    now = await identitiesOf(stage);
+    return [...now].every(
+      ([name, { serial, roots }]) => serial !== before.get(name)?.serial && roots.length === 1,
+    );
+  };
+  checks.that(
+    await stage.eventually(isRenewed, 10_000),
+    'not every proxy had a new certificate and one root after 10 s',
+  );
+  return now;
+}
+
+function shortOf(hex: string | undefined): string {
+  return (hex ?? 'none').slice(0, 8);
+}
 
 function namesOf(values: readonly unknown[]): string {
   return [...new Set(values.map(String))].join(' and ') || 'nobody';

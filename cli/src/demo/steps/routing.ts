@@ -164,7 +164,7 @@ export const routingSteps: readonly StoryStep[] = [
 /** Requests that all sidecars together sent to each service, by the service's short name. */
 async function countedCalls(stage: Stage): Promise<Map<string, number>> {
   const counts = new Map<string, number>();
-  for (const adminPort of stage.adminPorts()) {
+  for (const { adminPort } of stage.proxies()) {
     for (const [cluster, requests] of await requestsByCluster(adminPort)) {
       const service = /^outbound\|\d+\|[^|]*\|([^.]+)\./.exec(cluster)?.[1];
       if (service !== undefined) counts.set(service, (counts.get(service) ?? 0) + requests);
