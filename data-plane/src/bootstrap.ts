@@ -5,6 +5,7 @@ import { envoy } from '@heddle/xds-protos';
 import type { BootstrapConfig } from './bootstrap/bootstrap-config.js';
 import type { CommandLine } from './bootstrap/command-line.js';
 import type { ConfigDocument } from './bootstrap/config-document.js';
+import { dnsConfigOf } from './dns/dns-config.js';
 import { identityConfigOf } from './bootstrap/identity-config.js';
 import { translateBootstrap } from './bootstrap/translate-bootstrap.js';
 import { PRODUCT_NAME, VERSION, versionNumbers } from './version.js';
@@ -65,6 +66,8 @@ export async function loadBootstrap(
     bootstrap?.message.node ?? null,
   );
   for (const { path, message } of identityProblems) findings.problem(path, message);
+  const { dns, problems: dnsProblems } = dnsConfigOf(bootstrap?.message.node ?? null);
+  for (const { path, message } of dnsProblems) findings.problem(path, message);
   if (
     bootstrap?.ads?.target.security === 'identity' &&
     identity === undefined &&
@@ -98,6 +101,7 @@ export async function loadBootstrap(
     signalDrainTimeMs: commandLine.drainTimeMs ?? SIGNAL_DRAIN_TIME_MS,
     stateDirectory: commandLine.stateDirectory ?? (fromMetadata || undefined),
     identity,
+    dns,
     maxSeries: commandLine.maxSeries,
     formatContext: Object.freeze({
       hostname: hostname(),

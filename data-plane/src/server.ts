@@ -11,6 +11,7 @@ import { staticTarget } from './bootstrap/ads-config.js';
 import { createClusterManager, type ApplyProblem, type ClusterManager } from './cluster/cluster-manager.js';
 import { BatchClock } from './codec/http1/batch-clock.js';
 import { writeBatch } from './codec/http1/write-batch.js';
+import type { DnsServer } from './dns/dns-server.js';
 import type { DiscoveredResources } from './discovered-resources.js';
 import type { ProxyIdentity } from './identity/proxy-identity.js';
 import { createListenerManager, type ListenerManager } from './listener/listener-manager.js';
@@ -21,7 +22,7 @@ import { ProxyTls } from './server/proxy-tls.js';
 import { ServerStats } from './stats/server-stats.js';
 import { StatsStore } from './stats/stats-store.js';
 import { VERSION } from './version.js';
-import type { XdsClient } from './xds/xds-client.js';
+import type { ConfigTargets, XdsClient } from './xds/xds-client.js';
 
 /** The static part of the bootstrap cannot run: an address is taken, or something is not supported. */
 export class StartError extends MeshError {
@@ -85,6 +86,7 @@ export class Server {
   #tls: ProxyTls | undefined;
   #xds: XdsClient | undefined;
   #admin: AdminServer | undefined;
+  #dns: DnsServer | undefined;
   #state: ServerState = 'PRE_INITIALIZING';
   #healthFailed = false;
   #closed: Promise<void> | undefined;
@@ -177,6 +179,7 @@ export class Server {
     if (this.#xds === undefined) await new Promise<void>((resolve) => clusters.onReady(resolve));
     refuseProblems(await listeners.apply(config.listeners, []));
     const identity = this.#identity;
+    const names = await this.#startDns();
     const becomeLive = (): void => {
       if (this.#state !== 'INITIALIZING') return;
       this.#state = 'LIVE';
@@ -209,6 +212,7 @@ export class Server {
           },
           onReady: (callback) => listeners.onReady(callback),
         },
+        ...(names === undefined ? {} : { names }),
       });
     }
   }
@@ -271,6 +275,7 @@ export class Server {
     this.#xds?.close();
     const farewell = this.#identity?.stop();
     this.#tls?.close();
+    this.#dns?.close();
     await this.#listeners?.close();
     this.#clusters?.close();
     await this.#admin?.close();
@@ -319,7 +324,7 @@ export class Server {
   }
 
   async #createXds(tls: ProxyTls): Promise<XdsClient | undefined> {
-    const { ads, node, stateDirectory } = this.#config;
+    const { ads, dns, node, stateDirectory } = this.#config;
     if (ads === undefined) return undefined;
     const [{ XdsClient }, { createGrpcTransport }, { LastGoodStore }] = await Promise.all([
       import('./xds/xds-client.js'),
@@ -346,6 +351,7 @@ export class Server {
       node,
       listeners: ads.listeners,
       clusters: ads.clusters,
+      names: dns !== undefined,
       initialFetchTimeoutMs: ads.initialFetchTimeoutMs,
       checkSecret: (secret) => tls.problemOf(secret),
       lastGood:
@@ -360,6 +366,26 @@ export class Server {
               stats,
             }),
     });
+  }
+
+  /** Answers the application's DNS questions, if they come here. Resolves with what takes the names of the mesh. */
+  async #startDns(): Promise<ConfigTargets['names']> {
+    const { dns, node, upstreamBindAddress } = this.#config;
+    if (dns === undefined) return undefined;
+    const { startDns } = await import('./dns/start-dns.js');
+    const started = await startDns({
+      config: dns,
+      namespace: node.metadata?.fields['NAMESPACE']?.stringValue ?? 'default',
+      sourceAddress: upstreamBindAddress?.kind === 'socket' ? upstreamBindAddress.host : undefined,
+      clock: this.#clock,
+      log: this.#log.child('dns'),
+      stats: this.#stats,
+      heldSockets: this.#heldSockets,
+    }).catch((cause: unknown) => {
+      throw new StartError(`DNS cannot be answered on port ${dns.port}`, { cause });
+    });
+    this.#dns = started.server;
+    return started.names;
   }
 
   async #startAdmin(clusters: ClusterManager, listeners: ListenerManager): Promise<void> {

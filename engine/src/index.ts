@@ -212,4 +212,6 @@ export { translateClusterLoadAssignment } from './translate/cluster-load-assignm
 export { translateCluster } from './translate/cluster.js';
 export { translateListener } from './translate/listener.js';
 export { translateRouteConfiguration } from './translate/route-configuration.js';
+export { translateNameTable } from './translate/name-table.js';
+export type { NamedService, NameTableConfig } from './config/name-table-config.js';
 export { translateSecret } from './translate/secret.js';

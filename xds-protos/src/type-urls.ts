@@ -10,6 +10,8 @@ export const typeUrls = {
   virtualHost: resource('envoy.config.route.v3.VirtualHost'),
   cluster: resource('envoy.config.cluster.v3.Cluster'),
   clusterLoadAssignment: resource('envoy.config.endpoint.v3.ClusterLoadAssignment'),
+  /** Istio's: the names that a sidecar's DNS server answers. */
+  nameTable: resource('istio.networking.nds.v1.NameTable'),
   secret: resource('envoy.extensions.transport_sockets.tls.v3.Secret'),
   runtime: resource('envoy.service.runtime.v3.Runtime'),
   extensionConfig: resource('envoy.config.core.v3.TypedExtensionConfig'),

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import type { Service } from './mesh-model.js';
 
 /** Addresses that no network has; connections to them are taken to the sidecar. Source: Istio's 240.240.0.0/16. */
@@ -10,14 +11,16 @@ const SLOTS = 256 * HOSTS_PER_OCTET;
  * An address for each service that has none, by the service's key, so that transparent interception can tell them apart.
  *
  * Shape: made from the service's own key, and from others only where two would have the same one; so services that come and go
- * leave the addresses of the rest alone, and every replica of the control plane gives the same ones. Wildcard hosts get none, and
+ * leave the addresses of the rest alone, and every replica of the control plane gives the same ones. Hosts that are wildcards or addresses get none, and
  * nobody does once all addresses are taken.
  */
 export function virtualAddresses(services: ReadonlyMap<string, Service>): ReadonlyMap<string, string> {
   const addresses = new Map<string, string>();
   const taken = new Set<number>();
-  for (const [key, { hostname, addresses: own }] of services) {
-    if (own.length > 0 || hostname.startsWith('*') || taken.size === SLOTS) continue;
+  for (const [key, { hostname, addresses: own, resolution }] of services) {
+    // Without endpoints, where the caller was going is all there is to go by.
+    const isNamed = !hostname.startsWith('*') && isIP(hostname) === 0 && resolution !== 'none';
+    if (own.length > 0 || !isNamed || taken.size === SLOTS) continue;
     let slot = hashOf(key) % SLOTS;
     while (taken.has(slot)) slot = (slot + 1) % SLOTS;
     taken.add(slot);

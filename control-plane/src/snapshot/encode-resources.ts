@@ -1,4 +1,4 @@
-import { envoy, typeUrls } from '@heddle/xds-protos';
+import { envoy, istio, typeUrls } from '@heddle/xds-protos';
 import type { ProxyResources } from '../translate/proxy-resources.js';
 import type { RawResource } from './resource-store.js';
 
@@ -19,6 +19,7 @@ export function* encodeResources(resources: ProxyResources): Iterable<RawResourc
   yield* encodeLoadAssignments(resources.loadAssignments);
   const { Secret } = envoy.extensions.transport_sockets.tls.v3;
   yield* encodeAll(typeUrls.secret, Secret, resources.secrets);
+  yield* encodeAll(typeUrls.nameTable, istio.networking.nds.v1.NameTable, resources.nameTables);
   yield* encodeAll(typeUrls.listener, Listener, resources.listeners);
   yield* encodeAll(typeUrls.routeConfiguration, RouteConfiguration, resources.routeConfigurations);
 }

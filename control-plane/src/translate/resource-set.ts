@@ -1,4 +1,4 @@
-import type { envoy } from '@heddle/xds-protos';
+import type { envoy, istio } from '@heddle/xds-protos';
 import type { ProxyResources } from './proxy-resources.js';
 
 /** Collects the resources of one view. */
@@ -8,6 +8,7 @@ export class ResourceSet {
   readonly #clusters = new Map<string, envoy.config.cluster.v3.ICluster>();
   readonly #loadAssignments = new Map<string, envoy.config.endpoint.v3.IClusterLoadAssignment>();
 
+  readonly #nameTables = new Map<string, istio.networking.nds.v1.INameTable>();
   readonly #secrets = new Map<string, envoy.extensions.transport_sockets.tls.v3.ISecret>();
 
   addListener(listener: envoy.config.listener.v3.IListener): void {
@@ -30,12 +31,18 @@ export class ResourceSet {
     this.#secrets.set(secret.name ?? '', secret);
   }
 
+  addNameTable(table: istio.networking.nds.v1.INameTable): void {
+    // It has no name of its own, and there is one for each proxy.
+    this.#nameTables.set('names', table);
+  }
+
   finish(): ProxyResources {
     return {
       listeners: byName(this.#listeners),
       routeConfigurations: byName(this.#routeConfigurations),
       clusters: byName(this.#clusters),
       loadAssignments: byName(this.#loadAssignments),
+      nameTables: this.#nameTables,
       secrets: byName(this.#secrets),
     };
   }

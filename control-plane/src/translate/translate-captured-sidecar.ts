@@ -3,6 +3,7 @@ import { isHttp } from '../model/app-protocol.js';
 import { selects } from '../model/build-services.js';
 import type { MeshModel, Service, ServicePort } from '../model/mesh-model.js';
 import { peerModesOf } from '../model/peer-authentication.js';
+import { addressesOf, nameTableOf } from './name-table.js';
 import { duration, socketAddress } from './proto-values.js';
 import type { CapturedApplication, ProxyView } from './proxy-view.js';
 import type { ResourceSet } from './resource-set.js';
@@ -48,6 +49,7 @@ export function addCapturedSidecar(
 ): void {
   for (const cluster of interceptionClusters()) set.addCluster(cluster);
   addOutbound(set, model, view, captured, scope);
+  set.addNameTable(nameTableOf(model, scope));
   set.addListener(inboundListener(set, model, view, captured));
 }
 
@@ -140,12 +142,6 @@ function addTcp(
     ];
     set.addListener({ ...listenerOf('outbound', address, port.number, { filterChains }), ...withoutSocket });
   }
-}
-
-/** The addresses by which a service is called. Ranges of a ServiceEntry are none. */
-export function addressesOf(model: MeshModel, service: Service): readonly string[] {
-  const virtual = model.virtualAddresses.get(service.key);
-  return virtual === undefined ? service.addresses.filter((one) => !one.includes('/')) : [virtual];
 }
 
 const sharedRoutes = new WeakMap<NamespaceScope, Map<string, RouteConfiguration>>();

@@ -197,6 +197,7 @@ function resourcesAsJson(resources: ProxyResources): unknown {
     routeConfigurations: listOf(resources.routeConfigurations, envoy.config.route.v3.RouteConfiguration),
     clusters: listOf(resources.clusters, envoy.config.cluster.v3.Cluster),
     loadAssignments: listOf(resources.loadAssignments, envoy.config.endpoint.v3.ClusterLoadAssignment),
+    ...(resources.nameTables.size === 0 ? {} : { nameTables: Object.fromEntries(resources.nameTables) }),
     ...(resources.secrets.size === 0 ? {} : { secrets: [...resources.secrets.values()].map(secretAsJson) }),
   };
 }

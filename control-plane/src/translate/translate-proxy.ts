@@ -34,6 +34,7 @@ export function translateProxy(model: MeshModel, view: ProxyView): ProxyResource
   for (const listener of own.listeners.values()) set.addListener(listener);
   for (const routes of own.routeConfigurations.values()) set.addRouteConfiguration(routes);
   for (const secret of own.secrets.values()) set.addSecret(secret);
+  for (const table of own.nameTables.values()) set.addNameTable(table);
   return set.finish();
 }
 

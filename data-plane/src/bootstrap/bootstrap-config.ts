@@ -7,6 +7,7 @@ import type {
   SecretConfig,
 } from '@heddle/engine';
 import type { envoy } from '@heddle/xds-protos';
+import type { DnsConfig } from '../dns/dns-config.js';
 import type { IdentityConfig } from './identity-config.js';
 
 /** What a proxy was started with: the command line and the bootstrap file, checked, translated and frozen. */
@@ -32,6 +33,8 @@ export interface BootstrapConfig {
   readonly stateDirectory: string | undefined;
   /** undefined: the proxy has no certificates of its own. */
   readonly identity: IdentityConfig | undefined;
+  /** undefined: no questions of the application come here. */
+  readonly dns: DnsConfig | undefined;
   /** Bound of the series of one metric whose labels come from traffic; undefined: the default. */
   readonly maxSeries: number | undefined;
   readonly formatContext: FormatContext;

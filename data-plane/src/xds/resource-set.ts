@@ -213,6 +213,9 @@ export class ResourceSet<T> {
     if (typeUrl !== this.type.typeUrl) {
       return { problem: `expected ${this.type.typeUrl}, found ${typeUrl === '' ? 'nothing' : typeUrl}` };
     }
+    if (this.type.onlyName !== undefined) {
+      return { name: name === undefined || name === '' ? this.type.onlyName : name, version, typeUrl, bytes };
+    }
     const own = wireName(bytes);
     if (own === undefined) {
       return name === undefined

@@ -2,16 +2,18 @@ import {
   translateCluster,
   translateClusterLoadAssignment,
   translateListener,
+  translateNameTable,
   translateRouteConfiguration,
   translateSecret,
   type ClusterConfig,
   type EndpointsConfig,
   type ListenerConfig,
+  type NameTableConfig,
   type RouteConfig,
   type SecretConfig,
   type Translated,
 } from '@heddle/engine';
-import { envoy, typeUrls } from '@heddle/xds-protos';
+import { envoy, istio, typeUrls } from '@heddle/xds-protos';
 
 /** One kind of resource that is fetched over xDS, and how it becomes configuration. */
 export interface ResourceType<T> {
@@ -20,6 +22,8 @@ export interface ResourceType<T> {
   readonly noun: string;
   /** Whether a state-of-the-world answer holds all there are, so that what is missing in it was removed. */
   readonly fullSet: boolean;
+  /** What the only resource of a type is called whose messages have no name. */
+  readonly onlyName?: string;
   /** Errors: throws for bytes that are no such message. */
   readonly translate: (bytes: Uint8Array) => Translated<T>;
 }
@@ -51,6 +55,15 @@ export const routesType: ResourceType<RouteConfig> = {
   noun: 'route configuration',
   fullSet: false,
   translate: (bytes) => translateRouteConfiguration(envoy.config.route.v3.RouteConfiguration.decode(bytes)),
+};
+
+/** Everything that a DNS server of the mesh answers is one message. */
+export const nameTableType: ResourceType<NameTableConfig> = {
+  typeUrl: typeUrls.nameTable,
+  noun: 'table of names',
+  fullSet: true,
+  onlyName: 'names',
+  translate: (bytes) => translateNameTable(istio.networking.nds.v1.NameTable.decode(bytes)),
 };
 
 /** `check` says what keeps a secret from being used, in words that hold nothing of it. */

@@ -3,6 +3,7 @@ import type {
   ClusterConfig,
   EndpointsConfig,
   ListenerConfig,
+  NameTableConfig,
   RouteConfig,
   SecretConfig,
 } from '@heddle/engine';
@@ -22,7 +23,14 @@ import type { LastGood, LastGoodStore } from './last-good-store.js';
 import { nackText } from './nack-text.js';
 import { NamedWatches } from './named-watches.js';
 import type { ResourceProblem, ResourceUpdate } from './resource-set.js';
-import { clusterType, endpointsType, listenerType, routesType, secretsType } from './resource-type.js';
+import {
+  clusterType,
+  endpointsType,
+  listenerType,
+  nameTableType,
+  routesType,
+  secretsType,
+} from './resource-type.js';
 import { TypeSession } from './type-session.js';
 
 /** What is applied somewhere. The two managers are of this form. */
@@ -41,6 +49,8 @@ export interface ConfigTargets {
     ): Promise<readonly ResourceProblem[]> | readonly ResourceProblem[];
     onReady(callback: () => void): void;
   };
+  /** Needed where names are fetched. */
+  readonly names?: { apply(tables: readonly NameTableConfig[]): readonly ResourceProblem[] };
 }
 
 export interface XdsClientOptions {
@@ -54,6 +64,8 @@ export interface XdsClientOptions {
   /** Whether listeners and clusters are fetched, or only what static ones refer to. */
   readonly listeners: boolean;
   readonly clusters: boolean;
+  /** Whether the names of the mesh are fetched, for a DNS server. Default false. */
+  readonly names?: boolean;
   /** How long listeners wait for the first clusters. Default 15 s; 0: without end. */
   readonly initialFetchTimeoutMs?: number;
   /** What keeps a secret from being used; undefined: nothing. */
@@ -89,6 +101,7 @@ export class XdsClient implements ConfigSource {
   readonly #listeners: DiscoveredType<ListenerConfig>;
   readonly #routes: DiscoveredType<RouteConfig>;
   readonly #secrets: DiscoveredType<SecretConfig>;
+  readonly #names: DiscoveredType<NameTableConfig>;
   /** In the order in which requests are sent. */
   readonly #types: readonly DiscoveredType<unknown>[];
   readonly #connected: Gauge;
@@ -123,10 +136,18 @@ export class XdsClient implements ConfigSource {
     this.#listeners = new DiscoveredType(listenerType, clock);
     this.#routes = new DiscoveredType(routesType, clock);
     this.#secrets = new DiscoveredType(secretsType(options.checkSecret ?? (() => undefined)), clock);
+    this.#names = new DiscoveredType(nameTableType, clock);
     this.#endpoints.watches = this.#watchesOf(this.#endpoints);
     this.#routes.watches = this.#watchesOf(this.#routes);
     this.#secrets.watches = this.#watchesOf(this.#secrets);
-    this.#types = [this.#clusters, this.#endpoints, this.#listeners, this.#routes, this.#secrets];
+    this.#types = [
+      this.#clusters,
+      this.#endpoints,
+      this.#names,
+      this.#listeners,
+      this.#routes,
+      this.#secrets,
+    ];
     this.#listenersOpen = !options.clusters;
     this.#connected = stats.gauge('control_plane.connected_state');
     this.#counters = new Map([
@@ -135,6 +156,7 @@ export class XdsClient implements ConfigSource {
       [typeUrls.clusterLoadAssignment, updateCounters(stats, 'xds.eds')],
       [typeUrls.routeConfiguration, updateCounters(stats, 'xds.rds')],
       [typeUrls.secret, updateCounters(stats, 'xds.sds')],
+      [typeUrls.nameTable, updateCounters(stats, 'xds.nds')],
     ]);
   }
 
@@ -298,6 +320,7 @@ export class XdsClient implements ConfigSource {
   #isWanted(type: DiscoveredType<unknown>): boolean {
     if (type.typeUrl === typeUrls.cluster) return this.#options.clusters;
     if (type.typeUrl === typeUrls.listener) return this.#options.listeners;
+    if (type.typeUrl === typeUrls.nameTable) return this.#options.names === true;
     return true;
   }
 
@@ -463,6 +486,13 @@ export class XdsClient implements ConfigSource {
         );
       case typeUrls.clusterLoadAssignment:
         return this.#applyNamed(this.#endpoints, update, warnings);
+      case typeUrls.nameTable:
+        return this.#applyWith(
+          this.#names,
+          update,
+          warnings,
+          (added) => (this.#targets as ConfigTargets).names?.apply(added) ?? [],
+        );
       case typeUrls.secret:
         return this.#applyNamed(this.#secrets, update, warnings);
       default:
@@ -553,7 +583,7 @@ export class XdsClient implements ConfigSource {
       type.acceptedVersion = version(type.typeUrl);
       type.lastVersion = type.acceptedVersion;
     }
-    for (const type of [this.#clusters, this.#listeners] as readonly DiscoveredType<unknown>[]) {
+    for (const type of [this.#clusters, this.#names, this.#listeners] as readonly DiscoveredType<unknown>[]) {
       const update = updateOf(type.typeUrl);
       if (update === undefined || !this.#isWanted(type)) continue;
       const problems = await this.#apply(type, update);
