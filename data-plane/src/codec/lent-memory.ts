@@ -4,8 +4,8 @@ const SMALL_BYTES = 64 * 1024;
 /** Each read and write of 1 MB costs the kernel much more than its share of the bytes. */
 const LARGE_BYTES = 256 * 1024;
 
-/** So many pieces of each size wait for their next use; the garbage collector gets the others. */
-const MOST_SPARE = 8;
+/** So many bytes of pieces of each size wait for their next use; the garbage collector gets the others. */
+const MOST_SPARE_BYTES = 2 * 1024 * 1024;
 
 /** A part of less than this share of its memory is a copy: kept, it would hold on to much more than it fills. */
 const LEAST_LENT_RATIO = 1 / 4;
@@ -13,25 +13,32 @@ const LEAST_LENT_RATIO = 1 / 4;
 /** What the parts belong to that can be given back just now. */
 let open: LentMemory | undefined;
 
+/** Whose part a chunk is, by its memory. */
+const lenders = new WeakMap<ArrayBufferLike, LentMemory>();
+
 /**
  * Memory that a socket reads into, and again if everything that was lent of it has come back.
  *
- * Parts of it are lent to the receiver of a read. Whoever has used one up before that receiver returns says so (`giveBack`).
- * While a part is out the memory is not written to: its socket takes other memory, and this one stays with its parts.
- * Shape: one thread. Bounds: `MOST_SPARE` pieces of each size wait; what is in use belongs to a socket, or to parts of at
- * least `LEAST_LENT_RATIO` of it.
+ * Parts of it are lent to the receiver of a read. Whoever has used one up says so, before that receiver returns (`giveBack`) or
+ * at any time (`giveBackLater`), and once. While a part is out the memory is not written to: its socket takes other memory, and
+ * this one waits for its parts, or is gone with them.
+ * Shape: one thread. Bounds: `MOST_SPARE_BYTES` of each size wait; what is in use belongs to a socket, or to parts of at least
+ * `LEAST_LENT_RATIO` of it.
  */
 export class LentMemory {
   readonly bytes: Buffer;
   readonly #leastLentBytes: number;
   readonly #spare: LentMemory[] | undefined;
   #bytesOut = 0;
+  /** No socket reads into it any more. */
+  #isReleased = false;
 
   /** Without a place for spare ones it is never lent: its parts are copies. */
   constructor(length: number, spare: LentMemory[] | undefined) {
     this.bytes = Buffer.allocUnsafeSlow(length);
     this.#leastLentBytes = spare === undefined ? Infinity : length * LEAST_LENT_RATIO;
     this.#spare = spare;
+    if (spare !== undefined) lenders.set(this.bytes.buffer, this);
   }
 
   /** Whether everything that was lent has come back. */
@@ -61,12 +68,23 @@ export class LentMemory {
 
   /** Its socket reads into other memory from now on. */
   release(): void {
-    if (this.isFree && this.#spare !== undefined && this.#spare.length < MOST_SPARE) this.#spare.push(this);
+    if (this.isFree) this.#wait();
+    else this.#isReleased = true;
   }
 
   /** For `giveBack`. */
   takeBack(part: Buffer): void {
-    if (part.buffer === this.bytes.buffer) this.#bytesOut -= part.length;
+    if (part.buffer !== this.bytes.buffer) return;
+    this.#bytesOut -= part.length;
+    if (!this.#isReleased || !this.isFree) return;
+    this.#isReleased = false;
+    this.#wait();
+  }
+
+  /** For its next use. */
+  #wait(): void {
+    const spare = this.#spare;
+    if (spare !== undefined && (spare.length + 1) * this.bytes.length <= MOST_SPARE_BYTES) spare.push(this);
   }
 }
 
@@ -75,9 +93,14 @@ export function giveBack(chunk: Buffer): void {
   open?.takeBack(chunk);
 }
 
+/** As `giveBack`, for whoever had to keep the chunk for longer. */
+export function giveBackLater(chunk: Buffer): void {
+  lenders.get(chunk.buffer)?.takeBack(chunk);
+}
+
 /** The bytes of a chunk, for somebody who keeps them and hands the chunk on: a copy where its memory is read into again. */
 export function lastingBytes(chunk: Buffer): Buffer {
-  return open !== undefined && chunk.buffer === open.bytes.buffer ? Buffer.from(chunk) : chunk;
+  return lenders.has(chunk.buffer) ? Buffer.from(chunk) : chunk;
 }
 
 const spareSmall: LentMemory[] = [];

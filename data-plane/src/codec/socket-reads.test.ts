@@ -171,9 +171,9 @@ class Recorder implements ByteReceiver {
     this.#keep(bytes);
   }
 
-  receiveLent(memory: LentMemory, length: number): void {
-    this.lentBytes += length;
-    const part = memory.part(0, length);
+  receiveLent(memory: LentMemory, start: number, end: number): void {
+    this.lentBytes += end - start;
+    const part = memory.part(start, end);
     this.#reads++;
     if (this.#keepEvery > 0 && this.#reads % this.#keepEvery === 0) this.#keep(part);
     else {

@@ -1,12 +1,16 @@
 import { connect, Socket, type NetConnectOpts, type OnReadOpts } from 'node:net';
 import { nextMemory, sharedMemory, type LentMemory } from './lent-memory.js';
 
+/** The most that a TLS record holds. Source: RFC 8446 section 5.1. */
+const RECORD_BYTES = 16 * 1024;
+const NEVER_JOINED = 0;
+
 /** What takes the bytes of a connection. */
 export interface ByteReceiver {
   /** Takes bytes that are the receiver's own. */
   receive(bytes: Buffer): void;
-  /** Takes the first `length` bytes of memory that is written to again after this call: what is kept are parts of it. */
-  receiveLent(memory: LentMemory, length: number): void;
+  /** Takes the bytes from `start` to `end` of memory that is written to again after this call: what is kept are parts of it. */
+  receiveLent(memory: LentMemory, start: number, end: number): void;
   /** How much more of a large body is to come, after a read of `lastBytes`; 0 where that is not worth memory of its own. */
   expectedBytes(lastBytes: number): number;
 }
@@ -21,30 +25,63 @@ class SocketReads {
     buffer: () => this.#memoryForNextRead(),
     callback: (length) => this.#onRead(length),
   };
+  /** A read of so many bytes is joined with those that follow it in this turn of the event loop. */
+  readonly #joinedBytes: number;
   #memory = sharedMemory();
   #lastBytes = 0;
+  /** From where to where the memory holds what is not received yet. Node reads into what is behind that. */
+  #start = 0;
+  #end = 0;
+  #isScheduled = false;
   receiver: ByteReceiver | undefined = undefined;
   socket: Socket | undefined = undefined;
 
-  /** Returns whether to go on reading. */
-  #onRead(length: number): boolean {
-    const memory = this.#memory;
+  constructor(joinedBytes: number) {
+    this.#joinedBytes = joinedBytes;
+  }
+
+  /** Gives the receiver what waits to be joined with more. */
+  readonly deliver = (): void => {
     const { receiver } = this;
-    this.#lastBytes = length;
-    if (receiver === undefined)
-      return this.socket?.push(Buffer.from(memory.bytes.subarray(0, length))) !== false;
+    const start = this.#start;
+    const end = this.#end;
+    if (start === end || receiver === undefined) return;
+    const memory = this.#memory;
+    this.#start = end;
+    this.#lastBytes = end - start;
     memory.open();
     try {
-      receiver.receiveLent(memory, length);
+      receiver.receiveLent(memory, start, end);
     } finally {
       memory.close();
+    }
+  };
+
+  /** Returns whether to go on reading. */
+  #onRead(length: number): boolean {
+    const { bytes } = this.#memory;
+    if (this.receiver === undefined)
+      return this.socket?.push(Buffer.from(bytes.subarray(0, length))) !== false;
+    this.#end += length;
+    if (length !== this.#joinedBytes || bytes.length - this.#end < length) this.deliver();
+    else if (!this.#isScheduled) {
+      this.#isScheduled = true;
+      setImmediate(this.#deliverLater);
     }
     return true;
   }
 
+  readonly #deliverLater = (): void => {
+    this.#isScheduled = false;
+    this.deliver();
+  };
+
   /** Asked for by Node after each read, and once before the first. */
   #memoryForNextRead(): Buffer {
     const { receiver } = this;
+    if (this.#start < this.#end) return this.#memory.bytes.subarray(this.#end);
+    this.#start = 0;
+    this.#end = 0;
     if (receiver !== undefined) {
       const lastBytes = this.#lastBytes;
       this.#memory = nextMemory(this.#memory, lastBytes, receiver.expectedBytes(lastBytes));
@@ -57,8 +94,23 @@ const readsOf = new WeakMap<Socket, SocketReads>();
 
 /** As `connect` of `node:net`; whoever receives the bytes, by `receiveBytes`, can have them without an allocation. */
 export function connectSocket(options: NetConnectOpts): Socket {
-  const reads = new SocketReads();
+  const reads = new SocketReads(NEVER_JOINED);
   return keep(reads, connect({ ...options, onread: reads.option }));
+}
+
+/**
+ * As `connectSocket`, for TLS: `connectTls` makes the socket, with the option `onread` that it is given.
+ *
+ * TLS gives each of its records by itself, 16 KB at most: those that arrive together are received together, and can be written
+ * on together.
+ */
+export function connectTlsSocket<T extends Socket>(connectTls: (onread: OnReadOpts) => T): T {
+  const reads = new SocketReads(RECORD_BYTES);
+  const socket = keep(reads, connectTls(reads.option));
+  // Whoever receives the bytes has all of them when it hears of these, for it listens later.
+  socket.on('end', reads.deliver);
+  socket.on('close', reads.deliver);
+  return socket;
 }
 
 /** A socket's handle is not part of Node's documented interface: see docs/adr/0005. */
@@ -77,7 +129,7 @@ export function adoptSocket(accepted: Socket): Socket {
   const handle = holder._handle;
   if (accepted.constructor !== Socket || typeof handle !== 'object' || handle === null) return accepted;
   if (accepted.destroyed || accepted.readableEnded || accepted.readableLength > 0) return accepted;
-  const reads = new SocketReads();
+  const reads = new SocketReads(NEVER_JOINED);
   const options = { handle, allowHalfOpen: true, noDelay: true, onread: reads.option };
   holder._handle = null;
   const adopted = new Socket(options);
@@ -89,7 +141,7 @@ export function adoptSocket(accepted: Socket): Socket {
   return keep(reads, adopted);
 }
 
-function keep(reads: SocketReads, socket: Socket): Socket {
+function keep<T extends Socket>(reads: SocketReads, socket: T): T {
   reads.socket = socket;
   readsOf.set(socket, reads);
   return socket;

@@ -1,11 +1,13 @@
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { connect as connectTls, createServer as createTlsServer, type ConnectionOptions } from 'node:tls';
+import { forgeCertificate, forgeRoot } from '@heddle/certs/testing';
 import type { HeaderMap, RequestHead, ResponseHead } from '@heddle/engine';
 import { systemClock } from '@heddle/common';
 import { ResourceManager } from '../cluster/resource-manager.js';
 import { Http1Pool } from '../cluster/conn-pool/http1-pool.js';
 import { Deadlines } from '../codec/http1/deadline-queue.js';
 import { ServerCodecHttp1 } from '../codec/http1/server-codec.js';
-import { adoptSocket, connectSocket } from '../codec/socket-reads.js';
+import { adoptSocket, connectSocket, connectTlsSocket } from '../codec/socket-reads.js';
 import type {
   ConnectionPool,
   PoolCallbacks,
@@ -104,6 +106,12 @@ class RelayedStream implements RequestReceiver, PoolCallbacks, ResponseReceiver 
   }
 }
 
+/** How a relay reads: its own memory or as any socket of Node; or that it speaks TLS with one of its sides. */
+export type RelayKind = 'lent-memory' | 'plain-node' | 'tls-client' | 'tls-server';
+
+const root = forgeRoot('root');
+const leaf = forgeCertificate({ issuer: root });
+
 /** A proxy of nothing but the HTTP/1.1 codecs and a pool, on a loopback port of its own. */
 export class CodecRelay {
   readonly pool: Http1Pool;
@@ -112,11 +120,10 @@ export class CodecRelay {
   readonly #sockets = new Set<Socket>();
   #nextId = 1;
 
-  /** `readsPlainly`: its sockets read as any socket of Node does, and not into shared memory. */
-  constructor(upstreamPort: number, bufferLimitBytes: number, readsPlainly: boolean) {
-    const target = { port: upstreamPort, host: '127.0.0.1', allowHalfOpen: true };
+  constructor(upstreamPort: number, bufferLimitBytes: number, kind: RelayKind) {
     this.pool = new Http1Pool({
-      connect: () => (readsPlainly ? connect(target) : connectSocket(target)),
+      connect: () => connectAs(kind, upstreamPort),
+      ...(kind === 'tls-client' ? { connectEvent: 'verified' } : {}),
       resources: new ResourceManager({
         maxConnections: 100,
         maxPendingRequests: 100,
@@ -139,8 +146,8 @@ export class CodecRelay {
       },
       nextConnectionId: () => this.#nextId++,
     });
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (accepted) => {
-      const socket = readsPlainly ? accepted : adoptSocket(accepted);
+    this.#server = listenAs(kind, (accepted) => {
+      const socket = kind === 'lent-memory' ? adoptSocket(accepted) : accepted;
       this.#sockets.add(socket);
       socket.on('close', () => this.#sockets.delete(socket));
       new ServerCodecHttp1(
@@ -172,4 +179,60 @@ export class CodecRelay {
     for (const socket of this.#sockets) socket.destroy();
     this.#deadlines.stop();
   }
+}
+
+function connectAs(kind: RelayKind, port: number): Socket {
+  const target = { port, host: '127.0.0.1', allowHalfOpen: true };
+  switch (kind) {
+    case 'lent-memory':
+      return connectSocket(target);
+    case 'tls-client': {
+      const options: ConnectionOptions = {
+        ...target,
+        ca: root.certificatePem,
+        checkServerIdentity: () => undefined,
+      };
+      const socket = connectTlsSocket((onread) => connectTls(Object.assign(options, { onread })));
+      return socket.once('secureConnect', () => socket.emit('verified'));
+    }
+    default:
+      return connect(target);
+  }
+}
+
+function listenAs(kind: RelayKind, onSocket: (socket: Socket) => void): Server {
+  const options = { allowHalfOpen: true, noDelay: true };
+  return kind === 'tls-server'
+    ? createTlsServer({ ...options, cert: leaf.certificatePem, key: leaf.keyPem }, onSocket)
+    : createServer(options, onSocket);
+}
+
+/** Relays in a row on their way to a server. */
+export interface RelayRow {
+  /** Where the first listens. */
+  readonly port: number;
+  readonly pool: Http1Pool;
+  stop(): void;
+}
+
+/** Starts one relay, or for TLS two that speak it with each other. */
+export async function startRelays(
+  upstreamPort: number,
+  bufferLimitBytes: number,
+  how: 'lent-memory' | 'plain-node' | 'tls',
+): Promise<RelayRow> {
+  if (how !== 'tls') {
+    const relay = new CodecRelay(upstreamPort, bufferLimitBytes, how);
+    return { port: await relay.start(), pool: relay.pool, stop: () => relay.stop() };
+  }
+  const second = new CodecRelay(upstreamPort, bufferLimitBytes, 'tls-server');
+  const first = new CodecRelay(await second.start(), bufferLimitBytes, 'tls-client');
+  return {
+    port: await first.start(),
+    pool: first.pool,
+    stop: () => {
+      first.stop();
+      second.stop();
+    },
+  };
 }

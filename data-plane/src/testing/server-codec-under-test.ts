@@ -57,7 +57,7 @@ export class ServerCodecUnderTest {
     // With room behind what was read, in which there is something as well.
     const memory = new LentMemory(text.length + 8, undefined);
     memory.bytes.fill('\r\n').write(text, 'latin1');
-    this.codec.receiveLent(memory, text.length);
+    this.codec.receiveLent(memory, 0, text.length);
     memory.bytes.fill('?');
   }
 

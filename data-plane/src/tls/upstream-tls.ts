@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { Socket, type TcpNetConnectOpts } from 'node:net';
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import { NO_PEER_RULES, type UpstreamTlsConfig } from '@heddle/engine';
+import { connectTlsSocket } from '../codec/socket-reads.js';
 import { ClientContext, type KeptSession } from './client-context.js';
 import { alpnBytes, materialDigest, withoutHttp2 } from './context-options.js';
 import {
@@ -25,6 +26,10 @@ interface Generation {
   readonly policy: PeerPolicy;
   readonly asksForCertificate: boolean;
 }
+
+/** The types of `tls.connect` leave out what it hands on to the socket. */
+type SocketOptions = ConnectionOptions &
+  Pick<TcpNetConnectOpts, 'allowHalfOpen' | 'localAddress' | 'localPort' | 'onread'>;
 
 /** TLS with the hosts of one cluster. */
 export class UpstreamTls implements UpstreamTransport {
@@ -69,8 +74,7 @@ export class UpstreamTls implements UpstreamTransport {
     const usable = kept?.peer === undefined || kept.peer.notAfterMs > clock.nowMs() ? kept : undefined;
     const alpn = this.#alpn[protocols];
     const { address, bindAddress } = target;
-    const options: ConnectionOptions &
-      Pick<TcpNetConnectOpts, 'allowHalfOpen' | 'localAddress' | 'localPort'> = {
+    const options: SocketOptions = {
       secureContext: context.secureContext,
       rejectUnauthorized: context.verifiesChain,
       // Names are read from the DER, on every connection; see #accept.
@@ -84,7 +88,10 @@ export class UpstreamTls implements UpstreamTransport {
         ? { localAddress: bindAddress.host, localPort: bindAddress.port }
         : {}),
     };
-    const socket = nodeTls().connect(options);
+    const socket =
+      protocols === 'http'
+        ? connectTlsSocket((onread) => nodeTls().connect(Object.assign(options, { onread })))
+        : nodeTls().connect(options);
     // Node makes its old object of the certificate even where nobody asks for it, at a seventh of the handshake's cost.
     Object.defineProperty(socket, 'getPeerCertificate', { value: nothing, configurable: true });
     if (address.kind !== 'pipe') {

@@ -126,11 +126,11 @@ export class ClientCodecHttp1 implements UpstreamConnection, ByteReceiver, Messa
     }
   }
 
-  receiveLent(memory: LentMemory, length: number): void {
+  receiveLent(memory: LentMemory, start: number, end: number): void {
     if (!this.#mayReceive()) return;
     this.#batch.enter();
     try {
-      this.reader.pushLent(memory, length);
+      this.reader.pushLent(memory, start, end);
     } finally {
       this.#batch.leave();
     }

@@ -3,7 +3,7 @@ import { Agent, createServer, request, type IncomingMessage, type Server } from 
 import { connect, type AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import assert from 'node:assert/strict';
-import { CodecRelay } from '../../testing/codec-relay.js';
+import { startRelays, type RelayRow } from '../../testing/codec-relay.js';
 
 /** Small, so that bodies go through many rounds of back-pressure. */
 const BUFFER_LIMIT_BYTES = 32 * 1024;
@@ -18,13 +18,14 @@ async function readWithPauses(message: IncomingMessage): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-for (const [how, readsPlainly] of [
-  ['that read into memory of ours', false],
-  ['that read as Node does', true],
+for (const [title, how] of [
+  ['that read into memory of ours', 'lent-memory'],
+  ['that read as Node does', 'plain-node'],
+  ['of two relays with TLS between them', 'tls'],
 ] as const) {
-  describe(`server and client codec in a row, over real sockets ${how}`, () => {
+  describe(`server and client codec in a row, over real sockets ${title}`, () => {
     let backend: Server;
-    let relay: CodecRelay;
+    let relay: RelayRow;
     let port: number;
     const agent = new Agent({ keepAlive: true, maxSockets: 8 });
 
@@ -43,8 +44,8 @@ for (const [how, readsPlainly] of [
         socket.pipe(socket);
       });
       await new Promise<void>((resolve) => backend.listen(0, '127.0.0.1', resolve));
-      relay = new CodecRelay((backend.address() as AddressInfo).port, BUFFER_LIMIT_BYTES, readsPlainly);
-      port = await relay.start();
+      relay = await startRelays((backend.address() as AddressInfo).port, BUFFER_LIMIT_BYTES, how);
+      ({ port } = relay);
     });
 
     after(() => {
@@ -140,12 +141,10 @@ for (const [how, readsPlainly] of [
         });
       });
       await new Promise<void>((resolve) => slow.listen(0, '127.0.0.1', resolve));
-      const patient = new CodecRelay((slow.address() as AddressInfo).port, 1024 * 1024, readsPlainly);
+      const patient = await startRelays((slow.address() as AddressInfo).port, 1024 * 1024, how);
       const answer = await new Promise<IncomingMessage>((resolve) => {
-        void patient.start().then((patientPort) => {
-          const headers = { 'content-length': body.length };
-          request({ port: patientPort, host: '127.0.0.1', method: 'POST', headers }, resolve).end(body);
-        });
+        const headers = { 'content-length': body.length };
+        request({ port: patient.port, host: '127.0.0.1', method: 'POST', headers }, resolve).end(body);
       });
       received.set('response', await readWithPauses(answer));
       for (const [what, bytes] of received) assert.ok(bytes.equals(body), what);

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { giveBack } from '../lent-memory.js';
+import { giveBack, giveBackLater } from '../lent-memory.js';
 import type { WatermarkCallbacks } from '../stream.js';
 import type { Flushable, WriteBatch } from './write-batch.js';
 
@@ -22,7 +22,12 @@ export class HeldWriter implements Flushable {
   #isDirty = false;
   #isAbove = false;
   #bytesWritten = 0;
-  readonly #onWritten = (): void => this.#checkLow();
+  /** Large chunks that the socket had to keep. */
+  readonly #kept: Buffer[] = [];
+  readonly #onWritten = (error?: Error | null): void => {
+    if (this.#kept.length > 0 && this.#socket.writableLength === 0) this.#giveBackKept(error);
+    this.#checkLow();
+  };
 
   constructor(socket: Socket, batch: WriteBatch, highBytes: number, watermarks: WatermarkCallbacks) {
     this.#socket = socket;
@@ -74,16 +79,17 @@ export class HeldWriter implements Flushable {
     this.#held = '';
     this.#bytesWritten += head.length + chunk.length + after.length;
     if (head === '' && after === '') {
-      this.#writeChunk(chunk);
+      socket.write(chunk, this.#onWritten);
     } else {
       socket.cork();
       if (head !== '') socket.write(head, 'latin1');
-      this.#writeChunk(chunk);
+      socket.write(chunk, this.#onWritten);
       if (after !== '') socket.write(after, 'latin1');
       socket.uncork();
     }
     // Nothing waits: the kernel has all of it.
     if (socket.writableLength === 0) giveBack(chunk);
+    else this.#kept.push(chunk);
     this.#checkHigh();
   }
 
@@ -99,9 +105,10 @@ export class HeldWriter implements Flushable {
     this.#checkHigh();
   }
 
-  #writeChunk(chunk: Buffer): void {
-    if (this.#highBytes === Infinity) this.#socket.write(chunk);
-    else this.#socket.write(chunk, this.#onWritten);
+  /** Nobody reads from them any more, unless writing failed. */
+  #giveBackKept(error: Error | null | undefined): void {
+    if (error === undefined || error === null) for (const chunk of this.#kept) giveBackLater(chunk);
+    this.#kept.length = 0;
   }
 
   #checkHigh(): void {

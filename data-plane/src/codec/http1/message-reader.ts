@@ -107,16 +107,16 @@ export class MessageReader {
     this.#run();
   }
 
-  /** Takes the first `length` bytes of memory that is written to again after this call. */
-  pushLent(memory: LentMemory, length: number): void {
+  /** Takes the bytes from `start` to `end` of memory that is written to again after this call. */
+  pushLent(memory: LentMemory, start: number, end: number): void {
     if (this.#state === State.Stopped) return;
     if (this.#position < this.#end) {
-      if (this.#append(memory.bytes, length)) this.#run();
+      if (this.#append(memory.bytes.subarray(start, end), end - start)) this.#run();
       return;
     }
     this.#input = memory.bytes;
-    this.#position = 0;
-    this.#end = length;
+    this.#position = start;
+    this.#end = end;
     this.#lender = memory;
     this.#run();
     this.#lender = undefined;

@@ -143,10 +143,10 @@ export class ServerCodecHttp1 implements DownstreamConnection, ByteReceiver, Mes
     }
   }
 
-  receiveLent(memory: LentMemory, length: number): void {
+  receiveLent(memory: LentMemory, start: number, end: number): void {
     this.#batch.enter();
     try {
-      this.reader.pushLent(memory, length);
+      this.reader.pushLent(memory, start, end);
       this.#afterRead();
     } finally {
       this.#batch.leave();
