@@ -12,6 +12,8 @@ export const REFUSED = [
   ['injector-imports', 'injector/src/a.ts', '@heddle/engine'],
   ['control-plane-imports', 'control-plane/src/snapshot/a.ts', '@heddle/data-plane'],
   ['cli-imports', 'cli/src/a.ts', '@heddle/data-plane'],
+  ['dashboard-imports', 'dashboard/src/a.ts', '@heddle/common'],
+  ['dashboard-imports', 'dashboard/src/b.ts', 'yaml'],
   ['nobody-imports-tests-or-benchmarks', 'cli/src/b.ts', '@heddle/test'],
   ['nobody-imports-tests-or-benchmarks', 'data-plane/src/b.test.ts', '@heddle/bench'],
   ['common-imports-only-node', 'common/src/b.ts', 'yaml'],

@@ -20,7 +20,7 @@ const [command, ...args] = process.argv.slice(2);
  * Programs of the repository: they take this process over, so signals and exit codes are theirs. `parts` are the
  * workspaces that must be built; the command line starts the proxy and the control plane as processes.
  */
-const mesh = ['cli', 'control-plane', 'data-plane'];
+const mesh = ['cli', 'control-plane', 'data-plane', 'dashboard'];
 const programs = {
   demo: { entry: 'cli/dist/main.js', args: ['demo', ...args], parts: mesh },
   heddle: { entry: 'cli/dist/main.js', args, parts: mesh },

@@ -6,6 +6,7 @@ import { registerCa } from './commands/ca/register-ca.js';
 import { runAnalyze } from './commands/analyze.js';
 import { registerAgent } from './commands/register-agent.js';
 import { registerBootstrap } from './commands/register-bootstrap.js';
+import { runDashboard } from './commands/dashboard.js';
 import { runDemo } from './commands/demo.js';
 import { runProxyStatus } from './commands/proxy-status.js';
 import { runUp } from './commands/up.js';
@@ -85,6 +86,24 @@ program
     const code = await runDemo({ check: options.check, terminal, environment: process.env });
     // An interrupted story still waits for answers that nobody needs any more.
     process.exit(code);
+  });
+
+program
+  .command('dashboard')
+  .description('show the dashboard of a running mesh in a browser, and print its address')
+  .option('--state-dir <folder>', 'of the "heddle up" whose heddled is meant', '.heddle')
+  .option('--api-port <port>', "the port of another heddled's API", parsePort)
+  .option('--token-file <file>', 'the token for writes of that heddled (or the environment: HEDDLE_TOKEN)')
+  .option('--no-open', 'only print the address')
+  .action(async (options: { stateDir: string; apiPort?: number; tokenFile?: string; open: boolean }) => {
+    process.exitCode = await runDashboard({
+      stateFolder: fromWhereTyped(options.stateDir),
+      apiPort: options.apiPort,
+      tokenFile: options.tokenFile,
+      open: options.open && process.stdout.isTTY,
+      environment: process.env,
+      terminal,
+    });
   });
 
 registerCa(program, {

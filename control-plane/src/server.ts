@@ -4,6 +4,9 @@ import type { envoy } from '@heddle/xds-protos';
 import { ApiServer } from './api/api-server.js';
 import { createApiRoutes } from './api/api-routes.js';
 import { AppliedResources } from './api/applied-resources.js';
+import { dashboardViews } from './api/dashboard-routes.js';
+import type { DashboardSources } from './api/dashboard-views.js';
+import { LiveStream } from './api/live-stream.js';
 import type { Caller } from './ca/caller.js';
 import { CertificateAuthority } from './ca/certificate-authority.js';
 import { createControlPlaneMetrics } from './control-plane-metrics.js';
@@ -23,8 +26,10 @@ import { wantedKeySources } from './model/request-authentication.js';
 import { encodeLoadAssignments, encodeResources } from './snapshot/encode-resources.js';
 import { SnapshotCache } from './snapshot/snapshot-cache.js';
 import { createFileSource, type FileSource, type SourceChange } from './source/file-source.js';
+import { MetricsCollector, createMetricsFetch } from './traffic/metrics-collector.js';
+import { TrafficStore } from './traffic/traffic-store.js';
 import { translateProxy, translateServiceEndpoints } from './translate/translate-proxy.js';
-import { proxyViewOf, viewKey, type ProxyView } from './translate/proxy-view.js';
+import { adminAddressOf, proxyViewOf, viewKey, type ProxyView } from './translate/proxy-view.js';
 import { AdsService, type NodeView } from './xds-server/ads-service.js';
 
 export interface ControlPlaneOptions {
@@ -112,6 +117,9 @@ export class ControlPlane {
   readonly #settings: MeshSettings;
   readonly #breakers: OriginBreakers;
   readonly #keySets: KeySetStore;
+  readonly #metricsFetch = createMetricsFetch();
+  readonly #collector: MetricsCollector;
+  readonly #live = new LiveStream();
   #lastChange: SourceChange | undefined;
   #state: MeshState = emptyMeshState();
   /** The same objects for as long as the model is the same, for what was translated with them stays. */
@@ -144,7 +152,10 @@ export class ControlPlane {
       cache: this.#cache,
       clock,
       log: log.child('xds-server'),
-      viewOf: (node, caller) => this.#viewOf(node, caller),
+      viewOf: (node, caller, peer) => {
+        const found = this.#viewOf(node, caller);
+        return 'view' in found ? { ...found, adminAddress: adminAddressOf(node, peer) } : found;
+      },
     });
     this.#ca?.onRevocation((id) =>
       this.#ads.endStreams(({ tokenId }) => tokenId === id, 'the join token was revoked'),
@@ -185,6 +196,28 @@ export class ControlPlane {
       ca: this.#ca,
       keySets: this.#keySets,
     });
+    const traffic = new TrafficStore();
+    this.#collector = new MetricsCollector({
+      store: traffic,
+      targets: () =>
+        this.#ads
+          .proxies()
+          .flatMap(({ nodeId, adminAddress }) =>
+            adminAddress === undefined ? [] : [{ nodeId, ...adminAddress }],
+          ),
+      fetchText: this.#metricsFetch.fetchText,
+      clock,
+      log: log.child('traffic'),
+      onRound: () => this.#live.publish(dashboardViews(dashboard)),
+    });
+    const dashboard: DashboardSources = {
+      version: options.version,
+      state: () => this.#state,
+      proxies: () => this.#ads.proxies(),
+      traffic,
+      collector: this.#collector,
+      nowMs: () => clock.nowMs(),
+    };
     this.#api = new ApiServer({
       token: options.token,
       allowedHosts: options.apiAllowedHosts,
@@ -198,6 +231,8 @@ export class ControlPlane {
         metrics,
         ca: this.#ca,
         applied: appliedFolder === undefined ? undefined : new AppliedResources(appliedFolder, this.#source),
+        dashboard,
+        live: this.#live,
       }),
     });
   }
@@ -224,11 +259,15 @@ export class ControlPlane {
     }
     const xdsPort = await bindPlaintext(this.#grpc, this.#options.xdsAddress);
     const apiPort = await this.#api.listen(this.#options.apiHost, this.#options.apiPort);
+    this.#collector.start();
     return { xdsPort, apiPort, xdsTlsPort, rootsFile: ca?.authority.rootsFile };
   }
 
   async close(): Promise<void> {
     this.#source.close();
+    this.#collector.close();
+    this.#metricsFetch.close();
+    this.#live.close();
     this.#keySets.close();
     this.#breakers.close();
     this.#grpc.forceShutdown();

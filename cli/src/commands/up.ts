@@ -43,7 +43,10 @@ export async function runUp(options: UpOptions): Promise<number> {
     report: (event) => {
       const text = describeEvent(event);
       if (text !== undefined) terminal.say(text);
-      if (event.kind === 'control-plane-ready') terminal.note(`token for writes: ${event.token}`);
+      if (event.kind === 'control-plane-ready') {
+        terminal.say(`dashboard: http://127.0.0.1:${event.apiPort}/`);
+        terminal.note(`token for writes: ${event.token}`);
+      }
     },
   });
   const { interrupted, dispose } = untilInterrupted(systemClock, () => launcher.kill());

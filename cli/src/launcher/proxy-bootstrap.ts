@@ -75,6 +75,8 @@ export function proxyBootstrap(options: ProxyBootstrapOptions): unknown {
         INTERCEPTION_MODE: 'NONE',
         HEDDLE_EXPLICIT: options.explicit,
         HEDDLE_ACCESS_LOG: options.accessLog,
+        // heddled asks there what the proxy counts.
+        HEDDLE_ADMIN: `127.0.0.1:${options.adminPort}`,
         ...(options.identity === undefined ? {} : identityMetadata(options.identity, options)),
         ...(options.agentSocket === undefined ? {} : { HEDDLE_MTLS: 'true' }),
       },

@@ -1,15 +1,22 @@
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
+
 /** What an endpoint of the API answers. A string body is sent as it is, anything else as JSON. */
 export interface ApiResponse {
   readonly status: number;
   readonly body: unknown;
   /** Default `application/json`. */
   readonly contentType?: string;
+  /** Beside those of every answer, or instead of them. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Writes the body, bit by bit, for as long as the caller listens. */
+  readonly stream?: (response: ServerResponse) => void;
 }
 
 export interface ApiRequest {
   /** The values of `{name}` parts of the path, percent-decoded. */
   readonly parameters: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
+  readonly headers: IncomingHttpHeaders;
   /** The body as text; empty without one. */
   readonly body: string;
 }
@@ -23,6 +30,8 @@ export interface ApiRoute {
   /** Query parameters, with what they mean. */
   readonly query?: Readonly<Record<string, string>>;
   readonly bodyDescription?: string;
+  /** A file for browsers, and no part of what OpenAPI describes. */
+  readonly isPage?: true;
   /** Changes something, and so needs the token. */
   readonly writes: boolean;
   handle(request: ApiRequest): ApiResponse | Promise<ApiResponse>;

@@ -13,6 +13,11 @@ import { problem } from './api-server.js';
 import type { ApiRoute, ApiResponse } from './api-route.js';
 import type { AppliedResources } from './applied-resources.js';
 import { createCaRoutes } from './ca-routes.js';
+import { createDashboardRoutes } from './dashboard-files.js';
+import { createTrafficRoutes } from './dashboard-routes.js';
+import { problemView, type DashboardSources } from './dashboard-views.js';
+import type { LiveStream } from './live-stream.js';
+import { readableYaml } from './readable-resource.js';
 import { openApiDocument } from './open-api.js';
 
 /** What the API shows. Everything is read at the moment of the request. */
@@ -28,6 +33,8 @@ export interface ApiSources {
   readonly ca: CertificateAuthority | undefined;
   /** undefined: nothing can be written. */
   readonly applied: AppliedResources | undefined;
+  readonly dashboard: DashboardSources;
+  readonly live: LiveStream;
 }
 
 const CONFIG_TYPES: Readonly<Record<string, { readonly typeUrl: string; readonly type: string }>> = {
@@ -140,6 +147,30 @@ export function createApiRoutes(sources: ApiSources): readonly ApiRoute[] {
       },
     },
     {
+      method: 'GET',
+      path: '/api/v1/resources/{kind}/{namespace}/{name}/yaml',
+      summary: 'One resource in force as YAML for people, and what is wrong with it by line.',
+      writes: false,
+      handle: ({ parameters }) => {
+        const key = `${parameters['kind']}/${parameters['namespace']}/${parameters['name']}`;
+        const { resources, problems } = sources.state();
+        const resource = resources.get(key);
+        if (resource === undefined) return problem(404, `no resource ${key} is in force`);
+        const { apiVersion, kind, namespace, name, labels, annotations, origin } = resource;
+        const metadata = {
+          ...{ name, namespace },
+          ...(Object.keys(labels).length === 0 ? {} : { labels }),
+          ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
+        };
+        const written = { apiVersion, kind: kind === 'KubernetesGateway' ? 'Gateway' : kind, metadata };
+        const own = problems.filter(({ resource: about }) => about !== undefined && keyOf(about) === key);
+        return ok({
+          ...{ kind, namespace, name, file: origin.file, line: origin.line },
+          ...readableYaml({ ...written, ...contentOf(resource) }, own.map(problemView)),
+        });
+      },
+    },
+    {
       method: 'PUT',
       path: '/api/v1/resources/{kind}/{namespace}/{name}',
       summary: 'Writes one resource; in force when the answer comes.',
@@ -191,6 +222,8 @@ export function createApiRoutes(sources: ApiSources): readonly ApiRoute[] {
       },
     },
     ...createCaRoutes(sources.ca),
+    ...createTrafficRoutes(sources.dashboard, sources.live),
+    ...createDashboardRoutes(),
     {
       method: 'GET',
       path: '/metrics',
@@ -225,6 +258,10 @@ function contentOf(resource: MeshResource): object {
 }
 
 const REDACTED = '[redacted]';
+
+function keyOf({ kind, namespace, name }: NonNullable<SourceProblem['resource']>): string {
+  return `${kind}/${namespace}/${name}`;
+}
 
 function statusOf(sources: ApiSources): unknown {
   const state = sources.state();

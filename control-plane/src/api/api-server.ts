@@ -64,13 +64,13 @@ export class ApiServer {
       answer = problem(500, 'internal error; the log of heddled says more');
     }
     if (response.destroyed) return;
+    if (answer.stream !== undefined && request.method !== 'HEAD') {
+      response.writeHead(answer.status, headersOf(answer));
+      answer.stream(response);
+      return;
+    }
     const body = typeof answer.body === 'string' ? answer.body : `${JSON.stringify(answer.body, null, 2)}\n`;
-    response.writeHead(answer.status, {
-      'content-type': answer.contentType ?? 'application/json',
-      'content-length': Buffer.byteLength(body),
-      'cache-control': 'no-store',
-      'x-content-type-options': 'nosniff',
-    });
+    response.writeHead(answer.status, { ...headersOf(answer), 'content-length': Buffer.byteLength(body) });
     response.end(request.method === 'HEAD' ? undefined : body);
   }
 
@@ -103,7 +103,7 @@ export class ApiServer {
     const body = await readBody(request, this.#options.maxBodyBytes ?? 1024 * 1024);
     if (body === undefined) return problem(413, 'the body is too large');
     const query = new URLSearchParams(mark < 0 ? '' : target.slice(mark + 1));
-    return found.route.handle({ parameters: found.parameters, query, body });
+    return found.route.handle({ parameters: found.parameters, query, headers: request.headers, body });
   }
 
   #isOurHost(host: string): boolean {
@@ -116,6 +116,15 @@ export class ApiServer {
     const wanted = Buffer.from(`Bearer ${this.#options.token}`);
     return given.length === wanted.length && timingSafeEqual(given, wanted);
   }
+}
+
+function headersOf({ contentType = 'application/json', headers }: ApiResponse): Record<string, string> {
+  return {
+    'content-type': contentType,
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+    ...headers,
+  };
 }
 
 /** An error as every endpoint gives it. */

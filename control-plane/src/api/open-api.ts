@@ -4,6 +4,7 @@ import type { ApiRoute } from './api-route.js';
 export function openApiDocument(routes: readonly ApiRoute[], version: string): unknown {
   const paths: Record<string, Record<string, unknown>> = {};
   for (const route of routes) {
+    if (route.isPage) continue;
     const parameters = [...route.path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
       name,
       in: 'path',

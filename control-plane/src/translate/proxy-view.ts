@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { parseWorkloadId, type SpiffeId } from '@heddle/certs';
 import type { envoy, google } from '@heddle/xds-protos';
 import type { Locality } from '../model/mesh-model.js';
@@ -153,6 +154,28 @@ function localityOf(locality: envoy.config.core.v3.INode['locality']): { readonl
   const zone = locality?.zone ?? '';
   const subZone = locality?.subZone ?? '';
   return region + zone + subZone === '' ? {} : { locality: { region, zone, subZone } };
+}
+
+/**
+ * Where a proxy's admin server can be asked what it counts. It must be where the proxy itself is: nobody has heddled call a third.
+ *
+ * Source: node metadata `HEDDLE_ADMIN`, `HOST:PORT` with an address for host; `peer` is what gRPC calls the other side of the stream.
+ */
+export function adminAddressOf(
+  node: envoy.config.core.v3.INode,
+  peer: string,
+): { readonly host: string; readonly port: number } | undefined {
+  const said = new MetadataReader(node.metadata, []).text('HEDDLE_ADMIN');
+  const [, host = '', digits = ''] = /^\[?([0-9a-f.:]+?)\]?:(\d{1,5})$/i.exec(said) ?? [];
+  const port = Number(digits);
+  if (isIP(host) === 0 || port < 1 || port > 65_535) return undefined;
+  const from = /^(?:ipv[46]:)?\[?([0-9a-f.:]+?)\]?:\d+$/i.exec(peer)?.[1] ?? '';
+  const isSame = host === from || (isLoopback(host) && isLoopback(from));
+  return isSame ? { host, port } : undefined;
+}
+
+function isLoopback(address: string): boolean {
+  return address === '::1' || /^(::ffff:)?127\./.test(address);
 }
 
 /** What the node says that is not the caller's to say. */

@@ -14,7 +14,7 @@ type AdsCall = ServerDuplexStream<DiscoveryRequest | DeltaDiscoveryRequest, Buff
 export interface AdsServiceOptions<View> {
   readonly cache: SnapshotCache<View>;
   /** The view of a node, or why it cannot be served. `caller` is who its proxy has proven to be, if anybody asked. */
-  readonly viewOf: (node: AdsNode, caller: Caller | undefined) => NodeView<View>;
+  readonly viewOf: (node: AdsNode, caller: Caller | undefined, peer: string) => NodeView<View>;
   readonly clock: Clock;
   readonly log: Logger;
   readonly limits?: Partial<SessionLimits>;
@@ -23,9 +23,16 @@ export interface AdsServiceOptions<View> {
 }
 
 export type NodeView<View> =
-  | { readonly view: View }
+  /** `adminAddress`: where its admin server may be asked, by whoever is allowed to know. */
+  | { readonly view: View; readonly adminAddress?: AdminAddress | undefined }
   /** `isForeign`: the node is not one that this caller may be. */
   | { readonly problem: string; readonly isForeign?: boolean };
+
+/** Of the proxy itself: the address that its stream comes from. */
+export interface AdminAddress {
+  readonly host: string;
+  readonly port: number;
+}
 
 /** Who opens a stream; a caller that is undefined was not asked. */
 export type AuthenticateStream = (
@@ -44,6 +51,8 @@ export interface ProxyStatus<View> {
   /** Wall clock, ms. */
   readonly connectedAtMs: number;
   readonly view: View;
+  /** undefined: it did not say. */
+  readonly adminAddress: AdminAddress | undefined;
   /** undefined: it was not asked who it is. */
   readonly caller: Caller | undefined;
   readonly types: readonly TypeStatus[];
@@ -55,6 +64,7 @@ interface Connected<View> {
   readonly variant: 'sotw' | 'delta';
   readonly connectedAtMs: number;
   readonly view: View;
+  readonly adminAddress: AdminAddress | undefined;
   readonly caller: Caller | undefined;
   readonly session: AdsSession;
   readonly subscription: SnapshotSubscription;
@@ -96,6 +106,7 @@ export class AdsService<View> {
       variant: proxy.variant,
       connectedAtMs: proxy.connectedAtMs,
       view: proxy.view,
+      adminAddress: proxy.adminAddress,
       caller: proxy.caller,
       types: proxy.session.status(),
     }));
@@ -209,9 +220,9 @@ export class AdsService<View> {
     variant: 'sotw' | 'delta',
     caller: Caller | undefined,
     node: AdsNode | null,
-  ): Connected<View> | Exclude<NodeView<View>, { readonly view: View }> {
+  ): Connected<View> | Extract<NodeView<View>, { readonly problem: string }> {
     if (node === null) return { problem: 'the first request of a stream must carry a node' };
-    const found = this.#options.viewOf(node, caller);
+    const found = this.#options.viewOf(node, caller, call.getPeer());
     if ('problem' in found) return found;
     const session = new AdsSession({
       variant,
@@ -241,6 +252,7 @@ export class AdsService<View> {
       variant,
       connectedAtMs: this.#options.clock.nowMs(),
       view: found.view,
+      adminAddress: found.adminAddress,
       caller,
       session,
       subscription,

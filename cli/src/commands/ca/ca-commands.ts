@@ -3,12 +3,12 @@ import { describeError, parseDurationMs, type Clock } from '@heddle/common';
 import { stringify } from 'yaml';
 import type { ReportedAuthority, ReportedHolder } from '../../launcher/ca-reports.js';
 import { table, type Terminal } from '../../terminal.js';
-import { caClient, type CaAccessOptions } from './ca-access.js';
+import { heddledClient, type HeddledAccessOptions } from '../heddled-access.js';
 import { rotateRoot } from './rotate-root.js';
 
 export type OutputFormat = 'text' | 'json' | 'yaml';
 
-export interface CaCommandOptions extends CaAccessOptions {
+export interface CaCommandOptions extends HeddledAccessOptions {
   readonly output: OutputFormat;
   readonly terminal: Terminal;
 }
@@ -133,10 +133,10 @@ function durationOf(option: string, text: string): number {
 
 async function withClient(
   options: CaCommandOptions,
-  act: (access: ReturnType<typeof caClient>) => Promise<void>,
+  act: (access: ReturnType<typeof heddledClient>) => Promise<void>,
 ): Promise<number> {
   try {
-    await act(caClient(options));
+    await act(heddledClient(options));
     return 0;
   } catch (cause) {
     options.terminal.error(describeError(cause));

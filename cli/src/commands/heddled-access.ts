@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { HeddledClient } from '../../launcher/heddled-client.js';
+import { HeddledClient } from '../launcher/heddled-client.js';
 
-export interface CaAccessOptions {
+export interface HeddledAccessOptions {
   /** Of `heddle up`: port and token of its heddled are found there. */
   readonly stateFolder: string;
   /** Of another heddled. */
@@ -16,13 +16,18 @@ export interface CaAccessOptions {
  *
  * Errors: throws where there is none, with what to do.
  */
-export function caClient(options: CaAccessOptions): {
+export function heddledClient(options: HeddledAccessOptions): {
   readonly client: HeddledClient;
   readonly apiPort: number;
+  /** Empty: not known. */
+  readonly token: string;
 } {
   const { apiPort, tokenFile, environment } = options;
   const given = tokenFile === undefined ? environment['HEDDLE_TOKEN'] : readToken(tokenFile);
-  if (apiPort !== undefined) return { client: new HeddledClient(apiPort, given ?? ''), apiPort };
+  if (apiPort !== undefined) {
+    const token = given ?? '';
+    return { client: new HeddledClient(apiPort, token), apiPort, token };
+  }
   const file = join(options.stateFolder, 'heddled.json');
   let found: { readonly apiPort: number; readonly token: string };
   try {
@@ -32,7 +37,8 @@ export function caClient(options: CaAccessOptions): {
       `no heddled is known in ${options.stateFolder}; --state-dir names that of a running "heddle up", --api-port and --token-file another heddled`,
     );
   }
-  return { client: new HeddledClient(found.apiPort, given ?? found.token), apiPort: found.apiPort };
+  const token = given ?? found.token;
+  return { client: new HeddledClient(found.apiPort, token), apiPort: found.apiPort, token };
 }
 
 function readToken(file: string): string {
