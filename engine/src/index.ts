@@ -128,6 +128,18 @@ export {
   type PriorityLoad,
 } from './load-balancer/priority-load.js';
 
+export type {
+  ConnectionRateLimitConfig,
+  LocalDescriptorConfig,
+  LocalRateLimitConfig,
+  RateLimitActionConfig,
+  RateLimitEntryConfig,
+  TokenBucketConfig,
+} from './config/rate-limit-config.js';
+export { LocalRateLimiter } from './rate-limit/local-rate-limiter.js';
+export { collectDescriptors, descriptorKey } from './rate-limit/request-descriptors.js';
+export { TokenBucket, type RateLimitVerdict } from './rate-limit/token-bucket.js';
+
 export { requestHash, type HashSource, type RequestHash } from './hash/request-hash.js';
 export { combineHashes, hashModulo, xxHash64, type Hash64 } from './hash/xx-hash64.js';
 

@@ -198,6 +198,19 @@ export function faultAbort(abort: { readonly kind: 'http' | 'grpc'; readonly sta
   };
 }
 
+/** A limit of this proxy's own refuses the request; `grpcStatus` undefined: as it fits the status. */
+export function localRateLimited(status: number, grpcStatus: number | undefined): LocalReply {
+  return Object.freeze({
+    status,
+    flag: 'RL',
+    details: 'local_rate_limited',
+    reason: 'more requests came than the rate limit of this workload or route allows',
+    body: 'local_rate_limited',
+    headers: NO_HEADERS,
+    ...(grpcStatus === undefined ? {} : { grpcStatus }),
+  });
+}
+
 /** Policies refuse the request. White space in a policy's name would break logs whose fields it separates. */
 export function rbacDenied(decision: RbacDecision): LocalReply {
   return reply(403, undefined, rbacDetails(decision), 'RBAC: access denied', decision.reason);

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Clock, Timer } from '@heddle/common';
+import type { ResponseFlag } from '@heddle/engine';
 import { StreamState, type ConnectionInfo } from './stream-state.js';
 
 /** Why a connection is not served. */
@@ -8,6 +9,7 @@ export interface ConnectionRefusal {
   readonly details: string;
   /** In plain English. */
   readonly reason: string;
+  readonly flag?: ResponseFlag;
   /** How long it is left open, so that its client does not come back at once. 0: not at all. */
   readonly delayMs: number;
 }
@@ -38,6 +40,7 @@ export class RefusedConnection extends StreamState {
     this.dynamicMetadata = info.dynamicMetadata;
     this.connectionTerminationDetails = refusal.details;
     this.reason = refusal.reason;
+    if (refusal.flag !== undefined) this.addFlag(refusal.flag);
     socket.pause();
     socket.on('error', ignore);
     socket.once('close', () => this.close());

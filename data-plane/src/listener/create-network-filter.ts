@@ -5,10 +5,10 @@ import type { ConnectionManagerOptions } from '../http/connection-manager-runtim
 import { httpFilterOf } from '../http/filters/index.js';
 import { ROUTER_TYPE_URL } from '../http/filters/router/type-url.js';
 import type { ConnectionFilter } from '../network/connection-filter.js';
+import { ConnectionRateLimit } from '../network/connection-rate-limit.js';
 import type { NetworkFilter } from '../network/network-connection.js';
 import { RbacConnectionFilter } from '../network/rbac-connection-filter.js';
 import { TcpProxy } from '../network/tcp-proxy.js';
-import type { StatsStore } from '../stats/stats-store.js';
 
 /** Makes the network filters of a filter chain into its terminal one: the explicit list of those there are. */
 export function createNetworkFilter(
@@ -24,6 +24,7 @@ export function createNetworkFilter(
       return new TcpProxy(terminal.config, { ...options, istioStats: metrics });
     }
     case 'istio-stats':
+    case 'local-rate-limit':
     case 'rbac':
     case undefined:
       throw new BrokenInvariantError('a filter chain without a terminal filter was accepted');
@@ -33,11 +34,13 @@ export function createNetworkFilter(
 /** Makes those before the terminal one that a connection has to pass, in order. */
 export function createConnectionFilters(
   filters: readonly NetworkFilterConfig[],
-  stats: StatsStore,
+  { stats, clock }: Pick<ConnectionManagerOptions, 'stats' | 'clock'>,
 ): readonly ConnectionFilter[] {
-  return filters.flatMap((filter) =>
-    filter.kind === 'rbac' ? new RbacConnectionFilter(filter.config, stats) : [],
-  );
+  return filters.flatMap((filter): ConnectionFilter | readonly [] => {
+    if (filter.kind === 'rbac') return new RbacConnectionFilter(filter.config, stats);
+    if (filter.kind === 'local-rate-limit') return new ConnectionRateLimit(filter.config, stats, clock);
+    return [];
+  });
 }
 
 /** What keeps a network filter from being made, or undefined. */

@@ -92,7 +92,7 @@ export class ListenerVersion {
       const made = new ActiveFilterChain(
         chain,
         filter,
-        createConnectionFilters(chain.filters, options.filter.stats),
+        createConnectionFilters(chain.filters, options.filter),
         createTransport(chain, options),
       );
       own.push(made);

@@ -8,6 +8,12 @@ const AFTER: Readonly<Record<string, string>> = {
   envoy_tcp_prefix: 'tcp',
   envoy_rds_route_config: 'rds',
   envoy_rbac_policy: 'policy',
+  envoy_local_network_ratelimit_prefix: 'local_rate_limit',
+};
+
+/** Which part the value of a tag precedes. */
+const BEFORE: Readonly<Record<string, string>> = {
+  envoy_local_http_ratelimit_prefix: 'http_local_rate_limit',
 };
 
 /**
@@ -30,6 +36,12 @@ export function dottedName(name: string, tags: Tags): string {
     }
     if (tag === 'envoy_response_code') {
       parts[last] = `${lastPart}_${value}`;
+      continue;
+    }
+    const before = BEFORE[tag];
+    if (before !== undefined) {
+      const at = parts.indexOf(before);
+      if (at >= 0) parts[at] = `${value}.${before}`;
       continue;
     }
     const after = AFTER[tag];

@@ -1,3 +1,4 @@
+import type { ConnectionRateLimitConfig } from './rate-limit-config.js';
 import type { AccessLogConfig } from './access-log-config.js';
 import type { AddressConfig } from './address.js';
 import type { HttpConnectionManagerConfig } from './http-connection-manager-config.js';
@@ -78,5 +79,11 @@ export type NetworkFilterConfig =
   | { readonly kind: 'tcp-proxy'; readonly name: string; readonly config: TcpProxyConfig }
   /** Not terminal: lets connections through to the next filter, or closes them. */
   | { readonly kind: 'rbac'; readonly name: string; readonly config: NetworkRbacConfig }
+  /** Not terminal: closes connections that come too fast. */
+  | {
+      readonly kind: 'local-rate-limit';
+      readonly name: string;
+      readonly config: ConnectionRateLimitConfig;
+    }
   /** Not terminal: counts the connections that the terminal filter takes. */
   | { readonly kind: 'istio-stats'; readonly name: string; readonly config: IstioStatsConfig };

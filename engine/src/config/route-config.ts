@@ -1,3 +1,4 @@
+import type { RateLimitEntryConfig } from './rate-limit-config.js';
 import type { LinearRegex } from '../route/linear-regex.js';
 
 /** Source: envoy.config.route.v3.RouteConfiguration. */
@@ -24,6 +25,8 @@ export interface VirtualHostConfig {
   readonly routes: readonly RouteEntryConfig[];
   readonly requestHeaders: HeaderChanges;
   readonly responseHeaders: HeaderChanges;
+  /** What of requests rate limits look at, of routes that say nothing of their own. */
+  readonly rateLimits: readonly RateLimitEntryConfig[];
   readonly requireTls: 'none' | 'external-only' | 'all';
   readonly includeRequestAttemptCount: boolean;
   readonly includeAttemptCountInResponse: boolean;
@@ -129,6 +132,7 @@ export interface ForwardAction {
   readonly retry: RetryConfig | undefined;
   /** What hashing policies of load balancing choose a host by. */
   readonly hashPolicies: readonly HashPolicyConfig[];
+  readonly rateLimits: readonly RateLimitEntryConfig[];
   /** How much of a request is kept for another attempt; the smaller of this and the listener's bound holds. */
   readonly retryBufferLimitBytes: number;
 }

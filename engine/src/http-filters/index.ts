@@ -1,4 +1,5 @@
 import { faultFilter } from './fault/config.js';
+import { localRateLimitFilter } from './local-rate-limit/config.js';
 import type { HttpFilterFactoryConfig } from './http-filter.js';
 import { jwtAuthnFilter } from './jwt-authn/config.js';
 import { rbacFilter } from './rbac/config.js';
@@ -11,6 +12,7 @@ import { routerFilter } from './router/config.js';
 export const httpFilters: readonly HttpFilterFactoryConfig[] = [
   routerFilter,
   faultFilter,
+  localRateLimitFilter,
   jwtAuthnFilter,
   rbacFilter,
   peerMetadataFilter,

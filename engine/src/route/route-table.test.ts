@@ -191,6 +191,7 @@ function tableOf(
         name: 'v',
         domains: [options.domain ?? '*'],
         ...changes,
+        rateLimits: [],
         requireTls: 'none',
         includeRequestAttemptCount: false,
         includeAttemptCountInResponse: false,

@@ -29,14 +29,23 @@ export function translateHeaderChanges(
   if (toAdd.length === 0 && toRemove.length === 0) return NO_HEADER_CHANGES;
   const addPath = `${path}${path === '' ? '' : '.'}${side}_headers_to_add`;
   const removePath = `${path}${path === '' ? '' : '.'}${side}_headers_to_remove`;
-  if (toAdd.length > MAX_CHANGES) findings.problem(addPath, `has more than ${MAX_CHANGES} entries`);
   return {
     remove: toRemove.map((name, i) => {
       checkChangeable(name, `${removePath}[${i}]`, 'removed', findings);
       return name.toLowerCase();
     }),
-    set: toAdd.map((option, i) => translateHeaderOption(option, `${addPath}[${i}]`, findings)),
+    set: translateHeaderOptions(toAdd, addPath, findings),
   };
+}
+
+/** What is added or set, of the list at `path`. */
+export function translateHeaderOptions(
+  options: readonly Option[],
+  path: string,
+  findings: Findings,
+): readonly HeaderChange[] {
+  if (options.length > MAX_CHANGES) findings.problem(path, `has more than ${MAX_CHANGES} entries`);
+  return options.map((option, i) => translateHeaderOption(option, `${path}[${i}]`, findings));
 }
 
 function checkChangeable(name: string, path: string, what: string, findings: Findings): void {

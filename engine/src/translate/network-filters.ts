@@ -6,6 +6,7 @@ import { routerFilter } from '../http-filters/router/config.js';
 import { typeNameOfUrl, unpackAs } from './any-config.js';
 import type { Findings } from './findings.js';
 import { translateHttpConnectionManager } from './http-connection-manager.js';
+import { translateNetworkLocalRateLimit } from './network-local-rate-limit.js';
 import { translateNetworkRbac } from './network-rbac.js';
 import { requiredText } from './proto-values.js';
 import { translateTcpProxy } from './tcp-proxy.js';
@@ -13,6 +14,7 @@ import { unwrapTypedStruct } from './typed-struct.js';
 
 const { HttpConnectionManager } = envoy.extensions.filters.network.http_connection_manager.v3;
 const { TcpProxy } = envoy.extensions.filters.network.tcp_proxy.v3;
+const { LocalRateLimit } = envoy.extensions.filters.network.local_ratelimit.v3;
 const { RBAC } = envoy.extensions.filters.network.rbac.v3;
 const { MetadataExchange } = envoy.tcp.metadataexchange.config;
 
@@ -38,7 +40,8 @@ export function translateNetworkFilters(
   });
 }
 
-const isTerminal = ({ kind }: NetworkFilterConfig): boolean => kind !== 'istio-stats' && kind !== 'rbac';
+const isTerminal = ({ kind }: NetworkFilterConfig): boolean =>
+  kind === 'http-connection-manager' || kind === 'tcp-proxy';
 
 /** `nothing`: accepted, and does nothing. */
 function translateNetworkFilter(
@@ -76,6 +79,11 @@ function translateNetworkFilter(
       const rbac = unpackAs(any, RBAC, at, findings, true);
       if (rbac === undefined) return undefined;
       return { kind: 'rbac', name, config: translateNetworkRbac(rbac, at, findings) };
+    }
+    case LocalRateLimit.typeName: {
+      const limit = unpackAs(any, LocalRateLimit, at, findings);
+      const config = limit && translateNetworkLocalRateLimit(limit, at, findings);
+      return config && { kind: 'local-rate-limit', name, config };
     }
     case stats.PluginConfig.typeName: {
       const config = findings.take(parseIstioStats(any.value, at));

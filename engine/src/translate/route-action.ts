@@ -4,6 +4,7 @@ import type { Findings } from './findings.js';
 import { translateHashPolicies } from './hash-policy.js';
 import { checkHeaderName, hasControls, translateSubstitution } from './matchers.js';
 import { durationMs, enumName } from './proto-values.js';
+import { translateRateLimits } from './rate-limits.js';
 import { translateRetryPolicy } from './retry-policy.js';
 import { translateRouteTarget } from './route-target.js';
 
@@ -70,6 +71,7 @@ export function translateRouteAction(
         ? ofHost.retry
         : translateRetryPolicy(action.retryPolicy, `${path}.retry_policy`, findings),
     hashPolicies: translateHashPolicies(action.hashPolicy, `${path}.hash_policy`, findings),
+    rateLimits: translateRateLimits(action.rateLimits, `${path}.rate_limits`, findings),
     retryBufferLimitBytes: ofHost.bufferLimitBytes ?? Infinity,
   };
 }
@@ -126,7 +128,7 @@ function reportUnsupported(action: Action, path: string, findings: Findings): vo
   problem('retry_policy_typed_config', action.retryPolicyTypedConfig !== null);
   warning('metadata_match', action.metadataMatch !== null);
   warning('early_data_policy', action.earlyDataPolicy !== null);
-  warning('rate_limits', action.rateLimits.length > 0);
+  warning('include_vh_rate_limits', action.includeVhRateLimits !== null);
   warning('cors', action.cors !== null);
   warning('max_grpc_timeout', action.maxGrpcTimeout !== null);
   warning('grpc_timeout_offset', action.grpcTimeoutOffset !== null);

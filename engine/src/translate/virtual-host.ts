@@ -6,6 +6,7 @@ import { translateHeaderChanges } from './header-changes.js';
 import { hasControls } from './matchers.js';
 import { translatePerFilterConfig } from './per-filter-config.js';
 import { enumName, requiredText } from './proto-values.js';
+import { translateRateLimits } from './rate-limits.js';
 import { translateRetryPolicy } from './retry-policy.js';
 import { translateRouteAction, type RetryOfHost } from './route-action.js';
 import { translateDirectResponse, translateRedirect } from './route-answers.js';
@@ -98,6 +99,7 @@ export function translateVirtualHost(
       `${path}.require_tls`,
       findings,
     ),
+    rateLimits: translateRateLimits(host.rateLimits, `${path}.rate_limits`, findings),
     includeRequestAttemptCount: host.includeRequestAttemptCount,
     includeAttemptCountInResponse: host.includeAttemptCountInResponse,
     includeIsTimeoutRetryHeader: host.includeIsTimeoutRetryHeader,
@@ -183,7 +185,6 @@ function reportUnsupported(host: envoy.config.route.v3.VirtualHost, path: string
   problem('request_mirror_policies', host.requestMirrorPolicies.length > 0);
   problem('retry_policy_typed_config', host.retryPolicyTypedConfig !== null);
   warning('virtual_clusters', host.virtualClusters.length > 0);
-  warning('rate_limits', host.rateLimits.length > 0);
   warning('cors', host.cors !== null);
   warning('hedge_policy', host.hedgePolicy !== null);
 }

@@ -27,6 +27,7 @@ import { hashing } from './suites/25-hashing.js';
 import { faults } from './suites/26-faults.js';
 import { priorities } from './suites/27-priorities.js';
 import { limitsOfTimeAndNumber } from './suites/28-limits-of-time-and-number.js';
+import { rateLimits } from './suites/29-rate-limits.js';
 import { jwt } from './suites/30-jwt.js';
 import { rbacHttp } from './suites/31-rbac-http.js';
 import { rbacTcp } from './suites/32-rbac-tcp.js';
@@ -61,6 +62,7 @@ export const ALL_SUITES: readonly ConformanceSuite[] = [
   faults,
   priorities,
   limitsOfTimeAndNumber,
+  rateLimits,
   jwt,
   rbacHttp,
   rbacTcp,

@@ -39,6 +39,9 @@ export const DIFFERENCES: Readonly<Record<string, Readonly<Record<string, readon
   'connections-closed-while-idle': {
     '09-failures': ['a GET on a connection that was closed while it was idle'],
   },
+  'connections-over-a-limit': {
+    '29-rate-limits': ['what connections are in the access log'],
+  },
   'degraded-hosts-on-a-ring': {
     '27-priorities': ['degraded hosts on a ring'],
   },

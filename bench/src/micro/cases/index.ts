@@ -7,6 +7,7 @@ import { filterChain } from './filter-chain.js';
 import { istioMetrics } from './istio-metrics.js';
 import { loadBalancer } from './load-balancer.js';
 import { matcher } from './matcher.js';
+import { rateLimit } from './rate-limit.js';
 import { rbac } from './rbac.js';
 
 /** Every micro-benchmark. */
@@ -18,6 +19,7 @@ export const MICRO_CASES: readonly MicroCase[] = [
   ...accessLog,
   ...istioMetrics,
   ...rbac,
+  ...rateLimit,
   ...codecHttp1,
   ...certificateSigning,
 ];

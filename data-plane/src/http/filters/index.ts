@@ -3,12 +3,14 @@ import { faultFilter } from './fault/index.js';
 import { istioAlpnFilter } from './istio-alpn/index.js';
 import { istioStatsFilter } from './istio-stats/index.js';
 import { jwtAuthnFilter } from './jwt-authn/index.js';
+import { localRateLimitFilter } from './local-rate-limit/index.js';
 import { peerMetadataFilter } from './peer-metadata/index.js';
 import { rbacFilter } from './rbac/index.js';
 
 /** Every HTTP filter there is, beside the router, which ends each chain. */
 export const httpFilters: readonly (HttpFilter | HttpObserver)[] = [
   faultFilter,
+  localRateLimitFilter,
   jwtAuthnFilter,
   rbacFilter,
   peerMetadataFilter,
