@@ -102,6 +102,10 @@ export class Launcher {
     return this.#controlPlane.pid;
   }
 
+  get gatewayPids(): readonly number[] {
+    return [...this.#gateways.values()].flatMap(({ sidecar }) => sidecar.pid ?? []);
+  }
+
   /** Resolves when everything was started; the events tell what became ready. Errors: heddled cannot start, or `stop` came. */
   start(): Promise<RunningMesh> {
     this.#starting = this.#start();

@@ -7,7 +7,10 @@ import type { LaunchEnvironment } from './launch-environment.js';
 import { proxyBootstrap, type ProxyBootstrapOptions } from './proxy-bootstrap.js';
 import { answersOk, waitUntil } from './readiness.js';
 
+/** For a successor, which is given up then. */
 const READY_TIMEOUT_MS = 30_000;
+/** Units: ms. */
+const SAY_LATE_AFTER_MS = 30_000;
 const DRAIN_GRACE_MS = 15_000;
 
 export type SidecarOptions = Omit<
@@ -31,6 +34,8 @@ export class Sidecar {
   readonly #onDown: () => void;
   readonly #stopped = new AbortController();
   #adminPort = 0;
+  /** Counts starts and ends of the process. */
+  #run = 0;
 
   /** `onUp` is called when it is ready, after a crash again; `onDown` when it crashed. */
   constructor(options: SidecarOptions, environment: LaunchEnvironment, onUp: () => void, onDown: () => void) {
@@ -62,6 +67,7 @@ export class Sidecar {
       ...(this.#sockets === undefined ? {} : { sockets: this.#sockets }),
       onStart: () => void this.#awaitReady(logFile),
       onCrash: (crash) => {
+        this.#run++;
         this.#onDown();
         const what =
           options.role === 'sidecar' ? `the sidecar of ${options.name}` : `gateway ${options.name}`;
@@ -117,18 +123,18 @@ export class Sidecar {
     this.#process.kill();
   }
 
+  /** Waits as long as this run of the process lasts: what keeps it from being ready may pass. */
   async #awaitReady(logFile: string): Promise<void> {
     const { clock, report } = this.#environment;
-    const check = (): Promise<boolean> => answersOk(this.#adminPort, '/ready');
-    if (await waitUntil(check, clock, READY_TIMEOUT_MS, this.#stopped.signal)) {
-      this.#onUp();
-    } else if (!this.#stopped.signal.aborted) {
-      report({
-        kind: 'not-ready',
-        name: this.#options.name,
-        what: 'its sidecar got no configuration',
-        logFile,
-      });
-    }
+    const run = ++this.#run;
+    const isOver = (): boolean => run !== this.#run || this.#stopped.signal.aborted;
+    const late = clock.setTimer(SAY_LATE_AFTER_MS, () => {
+      const what = 'its sidecar got no configuration';
+      if (!isOver()) report({ kind: 'not-ready', name: this.#options.name, what, logFile });
+    });
+    const check = async (): Promise<boolean> => isOver() || (await answersOk(this.#adminPort, '/ready'));
+    await waitUntil(check, clock, Infinity, this.#stopped.signal);
+    late.cancel();
+    if (!isOver()) this.#onUp();
   }
 }
