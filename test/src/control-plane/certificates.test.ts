@@ -1,16 +1,20 @@
 import assert from 'node:assert/strict';
 import { X509Certificate, createPrivateKey } from 'node:crypto';
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { status, type ServiceError } from '@grpc/grpc-js';
 import { requireSpiffeId } from '@heddle/certs';
 import { createAuthority, createJoinTokens } from '@heddle/certs/authority';
 import { createCertificateRequest, generateWorkloadKeyPair, verifySvid } from '@heddle/certs/workload';
 import { createLogger, FakeClock, systemClock } from '@heddle/common';
 import { CaClient, callApi, createCertificate, joinToken, type Proof } from './ca-client.js';
-import { startControlPlane, type RunningControlPlane } from './mesh-folder.js';
+import { eventually } from '../support/eventually.js';
+import { freePort } from '../support/free-port.js';
+import { RunningProgram } from '../support/running-program.js';
+import { startControlPlane, TOKEN, type RunningControlPlane } from './mesh-folder.js';
 
 const web = 'spiffe://cluster.local/ns/shop/sa/web';
 const admin = 'spiffe://cluster.local/ns/shop/sa/admin';
@@ -179,6 +183,51 @@ describe('the folder of the authority', () => {
     await second.close();
     assert.equal(sameRoot, root);
     assert.equal(verified(new X509Certificate(leaf)), web);
+  });
+});
+
+describe('a running heddled', () => {
+  it('gives whoever asks in the name of somebody else a certificate of its own, or none', async () => {
+    const folder = mkdtempSync(join(base, 'process-'));
+    const portsFile = join(folder, 'ports.json');
+    const [xds, xdsTls, api] = [await freePort(), await freePort(), await freePort()];
+    const heddled = new RunningProgram(
+      process.execPath,
+      [
+        fileURLToPath(new URL('./main.js', import.meta.resolve('@heddle/control-plane'))),
+        ...['-f', folder, '--ca-dir', join(folder, 'ca'), '--ports-file', portsFile],
+        ...['--xds', `127.0.0.1:${xds}`, '--xds-tls', `127.0.0.1:${xdsTls}`, '--api', `127.0.0.1:${api}`],
+      ],
+      { ...process.env, HEDDLE_TOKEN: TOKEN },
+    );
+    try {
+      await eventually(
+        () => existsSync(portsFile),
+        () => heddled.output,
+      );
+      const target = { xdsTlsPort: xdsTls, rootsFile: join(folder, 'ca', 'root-cert.pem') };
+      const { token } = await joinToken(api, 'shop', 'web');
+      const own = request(web);
+      const [cert = ''] = await createCertificate(target, own.csr, { token });
+      for (const proof of [{ token }, { certificate: { key: own.key, cert } }]) {
+        const [leaf = ''] = await createCertificate(target, request(admin).csr, proof);
+        assert.equal(verified(new X509Certificate(leaf)), web);
+      }
+      const nobody = await failure(createCertificate(target, request(admin).csr, {}));
+      assert.equal(nobody.code, status.UNAUTHENTICATED);
+      const forged = createAuthority({ folder: join(folder, 'forged'), trustDomain: 'cluster.local' });
+      const { csr, key } = request(admin);
+      const certificate = { key, cert: forged.sign(csr, requireSpiffeId(admin)).chainPem };
+      const impostor = await failure(createCertificate(target, request(admin).csr, { certificate }));
+      assert.equal(impostor.code, status.UNAUTHENTICATED);
+      await eventually(
+        () => heddled.output.match(/"certificate issued","identity":"[^"]*sa\/web"/g)?.length === 3,
+        () => heddled.output,
+      );
+      assert.doesNotMatch(heddled.output, /sa\/admin/);
+    } finally {
+      await heddled.stop();
+    }
   });
 });
 
