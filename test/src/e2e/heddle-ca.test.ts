@@ -14,10 +14,12 @@ const heddle = fileURLToPath(new URL('./main.js', import.meta.resolve('@heddle/c
 const CONNECTIONS = 64;
 const LEAF_ROTATIONS = 10;
 
-/** A program that knows nothing of a mesh. */
+/** A program that knows nothing of a mesh, and takes its time: requests are under way between the sidecars at every moment. */
 const PROGRAM = `
 import { createServer } from 'node:http';
-createServer((request, response) => response.end(process.env.INSTANCE)).listen(process.env.PORT, '127.0.0.1');
+createServer((request, response) => {
+  setTimeout(() => response.end(process.env.INSTANCE), 50);
+}).listen(process.env.PORT, '127.0.0.1');
 `;
 
 interface Status {
@@ -97,6 +99,8 @@ describe(
         (JSON.parse((await httpCall(port, '/identity')).body) as { certificates_issued: number })
           .certificates_issued;
       const before_ = await Promise.all(ports.map(issuedOf));
+      await load.more(100);
+      const shaken = await handshakes(ports);
       for (let i = 1; i <= LEAF_ROTATIONS; i++) {
         for (const port of ports)
           assert.equal((await httpCall(port, '/identity/renew', { method: 'POST' })).status, 200);
@@ -110,6 +114,8 @@ describe(
       const { requests, failures } = await load.stop();
       assert.deepEqual(failures, []);
       assert.ok(requests > 500, `only ${requests} requests`);
+      // A connection carries ten requests: certificates of every age met each other.
+      assert.ok((await handshakes(ports)) >= shaken + requests / 20);
     });
 
     it('exchanges the root by one command under load, and no request fails', async () => {
@@ -151,6 +157,13 @@ describe(
     });
   },
 );
+
+/** How often these proxies shook hands with upstreams. */
+async function handshakes(adminPorts: readonly number[]): Promise<number> {
+  const bodies = await Promise.all(adminPorts.map((port) => httpCall(port, '/stats?filter=ssl.handshake')));
+  const counts = bodies.flatMap(({ body }) => [...body.matchAll(/^cluster\..*: (\d+)$/gm)]);
+  return counts.reduce((sum, [, count]) => sum + Number(count), 0);
+}
 
 /** Calls over connections that are kept, as many at a time as there are of these. */
 class Load {
@@ -239,6 +252,11 @@ spec:
   hosts: ['*']
   gateways: [edge]
   http: [{ route: [{ destination: { host: web, port: { number: 80 } } }] }]
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: { name: web }
+spec: { host: web, trafficPolicy: { connectionPool: { http: { maxRequestsPerConnection: 10 } } } }
 ---
 apiVersion: security.istio.io/v1
 kind: PeerAuthentication

@@ -108,9 +108,7 @@ for (const [calling, called] of pairs) {
       assert.deepEqual(await mesh.nacks(), []);
     });
 
-    const untold =
-      called.name === 'envoy' ? false : 'heddle-proxy tells applications nothing of certificates';
-    it('is told to the application, whatever the caller says of itself', { skip: untold }, async () => {
+    it('is told to the application, whatever the caller says of itself', async () => {
       assert.equal((await byMesh()).status, 200);
       assert.match(seen.at(-1) ?? '', new RegExp(`URI=${identityOf('caller')}`));
       assert.doesNotMatch(seen.at(-1) ?? '', /forged/);
