@@ -11,9 +11,18 @@ import { runDemo } from './commands/demo.js';
 import { runProxyStatus } from './commands/proxy-status.js';
 import { runUp } from './commands/up.js';
 import type { XdsAuth } from './launcher/control-plane-process.js';
+import type { Interception } from './launcher/launcher.js';
 import { Terminal } from './terminal.js';
 
 const DEFAULT_API_PORT = 15_080;
+
+interface UpArguments {
+  readonly filename: string[];
+  readonly stateDir: string;
+  readonly apiPort: number;
+  readonly xdsAuth: XdsAuth;
+  readonly interception: Interception;
+}
 
 const terminal = new Terminal({
   out: process.stdout,
@@ -44,12 +53,14 @@ program
       .choices(['required', 'permissive'])
       .default('required'),
   )
-  .action(async (options: { filename: string[]; stateDir: string; apiPort: number; xdsAuth: XdsAuth }) => {
+  .addOption(interceptionOption('auto'))
+  .action(async (options: UpArguments) => {
     process.exitCode = await runUp({
       folders: options.filename,
       stateFolder: fromWhereTyped(options.stateDir),
       apiPort: options.apiPort,
       xdsAuth: options.xdsAuth,
+      interception: options.interception,
       terminal,
       environment: process.env,
     });
@@ -82,8 +93,9 @@ program
   .command('demo')
   .description('run the sample application in a mesh and tell its story')
   .option('--check', 'without a person: assert every step, print one line each, end with 0 or 1', false)
-  .action(async (options: { check: boolean }) => {
-    const code = await runDemo({ check: options.check, terminal, environment: process.env });
+  .addOption(interceptionOption('explicit'))
+  .action(async (options: { check: boolean; interception: Interception }) => {
+    const code = await runDemo({ ...options, terminal, environment: process.env });
     // An interrupted story still waits for answers that nobody needs any more.
     process.exit(code);
   });
@@ -130,6 +142,15 @@ function fromWhereTyped(path: string): string {
 
 function absolute(path: string): string {
   return resolve(fromWhereTyped(path));
+}
+
+function interceptionOption(byDefault: Interception): Option {
+  return new Option(
+    '--interception <way>',
+    'how traffic comes to the sidecars: transparent (each instance in a network namespace), explicit (applications are told where to connect), or auto',
+  )
+    .choices(['auto', 'explicit', 'transparent'])
+    .default(byDefault);
 }
 
 function outputOption(choices: readonly string[]): Option {

@@ -16,6 +16,7 @@ export {
   backendOf,
   chooseVariant,
   systemPrograms,
+  whyNot,
   type RulesVariant,
   type RunProgram,
 } from './heddle-iptables/rules-variant.js';

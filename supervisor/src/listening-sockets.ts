@@ -67,6 +67,11 @@ export class ListeningSockets {
     });
   }
 
+  /** Takes a socket over that listens already, opened by whoever could: in another network namespace, say. */
+  adopt(host: string, port: number, handle: object): void {
+    this.#sockets.set(keyOf(host, port), handle as SocketHandle);
+  }
+
   close(): void {
     for (const key of [...this.#sockets.keys()]) this.#release(key);
   }

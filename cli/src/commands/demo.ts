@@ -10,7 +10,7 @@ import { SteadyLoad } from '../demo/steady-load.js';
 import { story } from '../demo/story.js';
 import { describe, type Figure, type StoryStep } from '../demo/story-step.js';
 import { HeddledClient } from '../launcher/heddled-client.js';
-import { Launcher } from '../launcher/launcher.js';
+import { Launcher, type Interception } from '../launcher/launcher.js';
 import { wrapped, type Terminal } from '../terminal.js';
 import { describeEvent } from './report-events.js';
 import { untilInterrupted } from './until-interrupted.js';
@@ -18,6 +18,7 @@ import { untilInterrupted } from './until-interrupted.js';
 export interface DemoOptions {
   /** No person: assert every step, one line each, then end with 0 or 1. */
   readonly check: boolean;
+  readonly interception: Interception;
   readonly terminal: Terminal;
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
@@ -46,6 +47,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
       folders: [join(folder, 'shop', 'mesh')],
       stateFolder: join(folder, 'state'),
       apiPort: 15_080,
+      interception: options.interception,
       clock: systemClock,
       random: systemRandom,
       environment: options.environment,
@@ -53,7 +55,10 @@ export async function runDemo(options: DemoOptions): Promise<number> {
         const text = describeEvent(event);
         if (
           text !== undefined &&
-          (!options.check || event.kind === 'crashed' || event.kind === 'not-ready')
+          (!options.check ||
+            event.kind === 'crashed' ||
+            event.kind === 'not-ready' ||
+            event.kind === 'interception')
         ) {
           options.terminal.note(text);
         }

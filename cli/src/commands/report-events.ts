@@ -5,6 +5,10 @@ export function describeEvent(event: LaunchEvent): string | undefined {
   switch (event.kind) {
     case 'control-plane-ready':
       return `heddled is up: xDS on 127.0.0.1:${event.xdsPort}, API on http://127.0.0.1:${event.apiPort}`;
+    case 'interception':
+      return event.way === 'transparent'
+        ? `interception: transparent, by ${event.how}; applications call services by their names`
+        : `interception: explicit${event.reason === undefined ? '' : ` (transparent is not possible: ${event.reason})`}; applications are told by their environment where services are`;
     case 'gateway-ready':
       return `gateway ${event.name} is ready: ${Object.entries(event.ports)
         .map(

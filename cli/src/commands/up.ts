@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { describeError, systemClock, systemRandom } from '@heddle/common';
 import type { XdsAuth } from '../launcher/control-plane-process.js';
 import { HeddledClient } from '../launcher/heddled-client.js';
-import { Launcher } from '../launcher/launcher.js';
+import { Launcher, type Interception } from '../launcher/launcher.js';
 import { lockStateFolder } from '../launcher/state-folder-lock.js';
 import type { Terminal } from '../terminal.js';
 import { checkFolders } from './check-folders.js';
@@ -15,6 +15,7 @@ export interface UpOptions {
   readonly stateFolder: string;
   readonly apiPort: number;
   readonly xdsAuth: XdsAuth;
+  readonly interception: Interception;
   readonly terminal: Terminal;
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
@@ -37,6 +38,7 @@ export async function runUp(options: UpOptions): Promise<number> {
     stateFolder,
     apiPort: options.apiPort,
     xdsAuth: options.xdsAuth,
+    interception: options.interception,
     clock: systemClock,
     random: systemRandom,
     environment: options.environment,

@@ -1,3 +1,4 @@
+import { plaintextAnswer, plaintextAnswerFrom } from './plaintext-call.js';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '@heddle/common';
@@ -77,10 +78,15 @@ export class Stage {
     return accessLogLines(this.#options.logsFolder, workload, path);
   }
 
-  /** Where the sidecar of a workload's first instance takes requests for it. */
-  inboundPortOf(workload: string): number {
+  /** Calls the sidecar of a workload's first instance as a program outside the mesh would; undefined: no HTTP answer came. */
+  plaintextAnswer(workload: string, path: string): Promise<number | undefined> {
     const instance = this.launcher.instances.find(({ workload: { name } }) => name === workload);
-    return instance?.inboundPorts[0] ?? 0;
+    const { host, ports } = instance?.inbound ?? { host: '127.0.0.1', ports: [] };
+    const port = ports[0] ?? 0;
+    const enter = this.launcher.besidePods('/');
+    return enter === undefined
+      ? plaintextAnswer(host, port, path)
+      : plaintextAnswerFrom(enter, host, port, path);
   }
 
   /** Changes a file of the mesh folder in place, as somebody with an editor would. */

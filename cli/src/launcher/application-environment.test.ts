@@ -23,7 +23,7 @@ describe('applicationEnvironment', () => {
 
   it('gives HTTP ports a URL and every port an address; of equal names the first service has it', () => {
     const port = (name: string, number: number, isHttp: boolean, local: number) => ({
-      ...{ name, number, isHttp, local },
+      ...{ name, number, isHttp, address: `127.0.0.1:${local}` },
     });
     const environment = applicationEnvironment({
       ...base,

@@ -6,8 +6,8 @@ export interface ReachableService {
     readonly name: string;
     readonly number: number;
     readonly isHttp: boolean;
-    /** Where the sidecar listens for this service port. */
-    readonly local: number;
+    /** By which it is reached, `HOST:PORT`: the sidecar's own where nothing is intercepted. */
+    readonly address: string;
   }[];
 }
 
@@ -22,7 +22,7 @@ export interface ApplicationEnvironmentOptions {
 }
 
 /**
- * What an application is told in the explicit way: its port, and where each service is reached.
+ * What an application is told: its port, and where each service is reached. In the explicit way it has to know that.
  *
  * Shape: `PORT` (its first port) and `PORT_<NAME>` for each; `<SERVICE>_URL` for the first HTTP port of each service,
  * `<SERVICE>_<PORT NAME>_URL` for each HTTP port and `<SERVICE>_<PORT NAME>_ADDRESS` (`host:port`) for all; `HTTP_PROXY` for programs
@@ -38,10 +38,10 @@ export function applicationEnvironment(options: ApplicationEnvironmentOptions): 
   for (const service of options.services) {
     for (const port of service.ports) {
       const prefix = `${variableName(service.name)}_${variableName(port.name === '' ? String(port.number) : port.name)}`;
-      environment[`${prefix}_ADDRESS`] ??= `127.0.0.1:${port.local}`;
+      environment[`${prefix}_ADDRESS`] ??= port.address;
       if (!port.isHttp) continue;
-      environment[`${prefix}_URL`] ??= `http://127.0.0.1:${port.local}`;
-      environment[`${variableName(service.name)}_URL`] ??= `http://127.0.0.1:${port.local}`;
+      environment[`${prefix}_URL`] ??= `http://${port.address}`;
+      environment[`${variableName(service.name)}_URL`] ??= `http://${port.address}`;
     }
   }
   if (options.httpProxy !== 0) {

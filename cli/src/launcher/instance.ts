@@ -7,6 +7,8 @@ import { applicationEnvironment, type ReachableService } from './application-env
 import { fileStem } from './file-stem.js';
 import type { LaunchEnvironment } from './launch-environment.js';
 import { acceptsConnections, waitUntil } from './readiness.js';
+import { SWITCH_ADDRESS, SWITCH_PORTS } from './pods/pod-addresses.js';
+import type { Pod } from './pods/pod-network.js';
 import type { InboundPort } from './proxy-bootstrap.js';
 import { Sidecar } from './sidecar.js';
 
@@ -35,6 +37,7 @@ export class Instance {
   #application: SupervisedProcess | undefined;
   #sidecar: Sidecar | undefined;
   #inbound: InboundPort[] = [];
+  #pod: Pod | undefined;
   readonly #taken: number[] = [];
   #applicationUp = false;
   #sidecarUp = false;
@@ -74,9 +77,13 @@ export class Instance {
     return this.#sidecar?.replace() ?? Promise.resolve('it was not started');
   }
 
-  /** Where its sidecar takes requests, in the order of the workload's ports. */
-  get inboundPorts(): readonly number[] {
-    return this.#inbound.map(({ listen }) => listen);
+  /** Where its sidecar takes requests, in the order of the workload's ports; in a pod, at the pod's address. */
+  get inbound(): { readonly host: string; readonly ports: readonly number[] } {
+    return { host: this.#host, ports: this.#inbound.map(({ listen }) => listen) };
+  }
+
+  get #host(): string {
+    return this.#pod?.addresses.application ?? '127.0.0.1';
   }
 
   get isReady(): boolean {
@@ -88,6 +95,11 @@ export class Instance {
     const { workload, name } = this;
     const { report } = this.#environment;
     report({ kind: 'instance-starting', name });
+    const { pods } = this.#environment;
+    if (pods !== undefined) {
+      await this.#startInPod(await pods.createPod(), services);
+      return;
+    }
     for (const port of workload.ports) {
       const listen = await this.#port();
       this.#inbound.push({ name: port.name, port: port.port, listen, application: await this.#port() });
@@ -99,7 +111,7 @@ export class Instance {
       for (const port of service.ports) {
         const local = await this.#port();
         outbound[`${service.hostname}:${port.number}`] = local;
-        ports.push({ ...port, local });
+        ports.push({ ...port, address: `127.0.0.1:${local}` });
       }
       reachable.push({ name: service.name, ports });
     }
@@ -125,6 +137,45 @@ export class Instance {
     this.#application.start();
   }
 
+  /** The same in a pod, where every port is the application's own and services are called by their names. */
+  async #startInPod(pod: Pod, services: readonly MeshService[]): Promise<void> {
+    const { workload, name } = this;
+    this.#pod = pod;
+    if (this.#stopped.signal.aborted) return;
+    this.#inbound = workload.ports.map(({ name: portName, port }) => ({
+      ...{ name: portName, port, listen: port, application: port },
+    }));
+    const reachable = services.map(({ name: serviceName, hostname, ports }) => ({
+      name: serviceName,
+      ports: ports.map((port) => ({ ...port, address: `${hostname}:${port.number}` })),
+    }));
+    this.#sidecar = new Sidecar(
+      {
+        role: 'sidecar',
+        name,
+        namespace: workload.namespace,
+        workloadName: workload.name,
+        labels: workload.labels,
+        serviceAccount: workload.serviceAccount,
+        captured: {
+          address: pod.addresses.application,
+          sourceAddress: pod.addresses.sidecar,
+          // As without pods, programs listen on loopback, or anywhere.
+          applicationAddress: '127.0.0.1',
+          ports: workload.ports.map(({ name: portName, port }) => ({ name: portName, port })),
+          dnsServer: `tcp://${SWITCH_ADDRESS}:${SWITCH_PORTS.dns}`,
+        },
+      },
+      this.#environment,
+      () => this.#onChange('sidecar', true),
+      () => this.#onChange('sidecar', false),
+      pod,
+    );
+    await this.#sidecar.start();
+    this.#application = this.#createApplication(reachable, 0);
+    this.#application.start();
+  }
+
   /** No longer an endpoint. Resolves when that is written. */
   async withdraw(): Promise<void> {
     this.#stopped.abort();
@@ -138,6 +189,7 @@ export class Instance {
     await this.withdraw();
     await this.#application?.stop(STOP_GRACE_MS);
     await this.#sidecar?.stop();
+    this.#pod?.close();
     for (const port of this.#taken) this.#environment.ports.release(port);
     this.#environment.report({ kind: 'instance-stopped', name: this.name });
   }
@@ -146,6 +198,7 @@ export class Instance {
     this.#stopped.abort();
     this.#application?.kill();
     this.#sidecar?.kill();
+    this.#pod?.close();
   }
 
   async #port(): Promise<number> {
@@ -158,12 +211,16 @@ export class Instance {
     const { name, workload } = this;
     const { clock, random, environment, folders, report } = this.#environment;
     const logFile = join(folders.logs, `${fileStem(name, workload.namespace)}.log`);
-    const [command = '', ...args] = workload.command;
+    const workingDirectory = resolve(dirname(workload.file), workload.workingDirectory ?? '.');
+    const [command = '', ...args] = [
+      ...(this.#pod?.enterAsUser(workingDirectory) ?? []),
+      ...workload.command,
+    ];
     return new SupervisedProcess({
       name,
       command,
       args,
-      workingDirectory: resolve(dirname(workload.file), workload.workingDirectory ?? '.'),
+      workingDirectory,
       environment: {
         ...environment,
         ...applicationEnvironment({
@@ -200,7 +257,7 @@ export class Instance {
     await waitUntil(
       async () => {
         if (run !== this.#run) return true;
-        for (const port of ports) if (!(await acceptsConnections(port))) return false;
+        if (!(await this.#listensOn(ports))) return false;
         return (isListening = run === this.#run);
       },
       clock,
@@ -210,6 +267,14 @@ export class Instance {
     late.cancel();
     if (!isListening) return;
     this.#onChange('application', true);
+  }
+
+  async #listensOn(ports: readonly number[]): Promise<boolean> {
+    // From outside of a pod its sidecar accepts everything, whether the application listens or not.
+    const inPod = this.#pod?.listeningPorts();
+    if (inPod !== undefined) return ports.every((port) => inPod.has(port));
+    for (const port of ports) if (!(await acceptsConnections(port))) return false;
+    return true;
   }
 
   #onChange(what: 'application' | 'sidecar', isUp: boolean): void {
@@ -250,7 +315,7 @@ export class Instance {
           },
         },
         spec: {
-          address: '127.0.0.1',
+          address: this.#host,
           ports: Object.fromEntries(this.#inbound.map(({ name, listen }) => [name, listen])),
           // Its sidecar takes mutual TLS, which is how callers know that they may use it.
           labels: { ...workload.labels, 'security.istio.io/tlsMode': 'istio' },

@@ -2,6 +2,7 @@ import type { Clock, Random } from '@heddle/common';
 import type { FreePorts } from './free-ports.js';
 import type { HeddledClient } from './heddled-client.js';
 import type { LaunchEvent } from './launch-event.js';
+import type { PodNetwork } from './pods/pod-network.js';
 
 /** What everything that is launched on this machine shares. */
 export interface LaunchEnvironment {
@@ -17,6 +18,8 @@ export interface LaunchEnvironment {
   /** Where proxies get certificates and configuration, over TLS. */
   readonly xdsTlsPort: number;
   readonly rootsFile: string;
+  /** Where instances run and gateways connect from; undefined: here, and nothing is intercepted. */
+  readonly pods: PodNetwork | undefined;
   /** Gives them their join tokens. */
   readonly client: HeddledClient;
   readonly report: (event: LaunchEvent) => void;

@@ -6,6 +6,13 @@ export type LaunchEvent =
       readonly apiPort: number;
       readonly token: string;
     }
+  /** `reason`: why it is not the transparent way. */
+  | {
+      readonly kind: 'interception';
+      readonly way: 'transparent' | 'explicit';
+      readonly how: string;
+      readonly reason: string | undefined;
+    }
   | {
       readonly kind: 'gateway-ready';
       readonly name: string;

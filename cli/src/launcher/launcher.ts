@@ -17,13 +17,20 @@ import { HeddledClient } from './heddled-client.js';
 import { Instance, type MeshService } from './instance.js';
 import type { LaunchEnvironment } from './launch-environment.js';
 import type { LaunchEvent } from './launch-event.js';
+import { PodNetwork } from './pods/pod-network.js';
+import { systemNameServer } from './pods/system-name-server.js';
 import { waitUntil } from './readiness.js';
-import { Sidecar } from './sidecar.js';
+import { Sidecar, type SidecarPlace } from './sidecar.js';
+
+/** `auto`: transparent where this machine allows it. */
+export type Interception = 'auto' | 'explicit' | 'transparent';
 
 export interface LauncherOptions {
   readonly folders: readonly string[];
   readonly stateFolder: string;
   readonly apiPort: number;
+  /** How what applications do with the network comes to their sidecars. Default `explicit`. */
+  readonly interception?: Interception;
   /** For proxies that were not launched here and connect in plain text. Default `required`. */
   readonly xdsAuth?: XdsAuth;
   readonly clock: Clock;
@@ -74,6 +81,7 @@ export class Launcher {
   #starting: Promise<RunningMesh> | undefined;
   #environment: LaunchEnvironment | undefined;
   #client: HeddledClient | undefined;
+  #pods: PodNetwork | undefined;
   #source: FileSource | undefined;
   #wanted: MeshModel | undefined;
   #reconciling: Promise<void> | undefined;
@@ -96,6 +104,11 @@ export class Launcher {
   /** Everything that was launched and has not ended. */
   get instances(): readonly Instance[] {
     return [...this.#wantedInstances(), ...this.#leaving];
+  }
+
+  /** The words before a command that is to run where pods can be reached; undefined: there are none. */
+  besidePods(folder: string): readonly string[] | undefined {
+    return this.#pods?.enterSwitch(folder);
   }
 
   get controlPlanePid(): number | undefined {
@@ -131,6 +144,18 @@ export class Launcher {
     if (this.#stopping) throw new Error('stopped');
     const client = new HeddledClient(controlPlane.apiPort, controlPlane.token);
     this.#client = client;
+    this.#source = createFileSource({
+      folders: this.#options.folders,
+      log: createLogger({ component: 'launcher', level: 'error' }),
+      clock,
+      onChange: ({ resources }) => {
+        this.#wanted = buildModel(resources).model;
+        if (this.#environment !== undefined) this.#reconcile();
+      },
+    });
+    await this.#source.ready;
+    this.#pods = await this.#startPods(controlPlane);
+    if (this.#stopping) throw new Error('stopped');
     this.#environment = {
       clock,
       random,
@@ -143,19 +168,11 @@ export class Launcher {
       environment,
       xdsTlsPort: controlPlane.xdsTlsPort,
       rootsFile: controlPlane.rootsFile,
+      pods: this.#pods,
       client,
       report,
     };
-    this.#source = createFileSource({
-      folders: this.#options.folders,
-      log: createLogger({ component: 'launcher', level: 'error' }),
-      clock,
-      onChange: ({ resources }) => {
-        this.#wanted = buildModel(resources).model;
-        this.#reconcile();
-      },
-    });
-    await this.#source.ready;
+    this.#reconcile();
     while (this.#reconciling !== undefined) await this.#reconciling;
     const gateways = [...this.#gateways.values()];
     return {
@@ -163,6 +180,27 @@ export class Launcher {
       gatewayPorts: Object.assign({}, ...gateways.map(({ ports }) => ports)) as Record<string, number>,
       gatewayAdminPort: gateways[0]?.sidecar.adminPort ?? 0,
     };
+  }
+
+  /** Undefined in the explicit way. Errors: the transparent way was asked for, and this machine does not allow it. */
+  async #startPods(controlPlane: RunningControlPlane): Promise<PodNetwork | undefined> {
+    const { interception = 'explicit', clock, environment, stateFolder, report } = this.#options;
+    if (interception === 'explicit') return undefined;
+    const network = await PodNetwork.start({
+      clock,
+      environment,
+      folder: join(stateFolder, 'pods'),
+      controlPlanePort: controlPlane.xdsTlsPort,
+      nameServer: systemNameServer(),
+    });
+    if (typeof network !== 'string') {
+      report({ kind: 'interception', way: 'transparent', how: network.how, reason: undefined });
+      return network;
+    }
+    if (interception === 'transparent')
+      throw new Error(`transparent interception is not possible on this machine: ${network}`);
+    report({ kind: 'interception', way: 'explicit', how: '', reason: network });
+    return undefined;
   }
 
   /** Resolves with true when every instance is up, and every proxy knows it. */
@@ -207,6 +245,7 @@ export class Launcher {
     await Promise.all(this.#retiring);
     await Promise.all(this.instances.map((instance) => instance.stop()));
     await Promise.all([...this.#gateways.values()].map(({ sidecar }) => sidecar.stop()));
+    this.#pods?.close();
     await this.#controlPlane.stop();
   }
 
@@ -216,6 +255,7 @@ export class Launcher {
     this.#source?.close();
     for (const instance of this.instances) instance.kill();
     for (const { sidecar } of this.#gateways.values()) sidecar.kill();
+    this.#pods?.close();
     this.#controlPlane.kill();
   }
 
@@ -368,9 +408,16 @@ export class Launcher {
       this.#launchEnvironment(),
       () => this.#options.report({ kind: 'gateway-ready', name, ports }),
       () => undefined,
+      this.#gatewayPlace(),
     );
     this.#gateways.set(key, { sidecar, name, namespace, ports });
     await sidecar.start();
+  }
+
+  /** Among the pods, whom it connects to; its own sockets are on this machine, where its clients are. */
+  #gatewayPlace(): SidecarPlace | undefined {
+    const pods = this.#pods;
+    return pods === undefined ? undefined : { enter: (folder) => pods.enterSwitch(folder), sockets: [] };
   }
 
   /** A port that a running gateway has no other number for is served as written; there is no second choice then. */

@@ -23,6 +23,18 @@ export interface ExplicitPlan {
   readonly gatewayPorts: Readonly<Record<string, number>>;
 }
 
+/** The pod of a proxy into which rules of the kernel lead what its application does (interception REDIRECT). */
+export interface CapturedPlan {
+  readonly address: string;
+  /** Where the proxy connects from: by that the rules know it. */
+  readonly sourceAddress: string;
+  /** Where the application listens, for its ports. */
+  readonly applicationAddress: string;
+  readonly ports: readonly { readonly name: string; readonly port: number }[];
+  /** Who is asked for names that are not of the mesh: `tcp://10.0.0.2:53`. */
+  readonly dnsServer: string;
+}
+
 /** How a heddle-proxy gets its certificate. */
 export interface ProxyIdentityPlan {
   readonly trustDomain: string;
@@ -41,10 +53,14 @@ export interface ProxyBootstrapOptions {
   /** `REGION/ZONE/SUBZONE`. */
   readonly locality?: string | undefined;
   readonly adminPort: number;
-  /** On loopback; not needed with an agent. */
+  /** Not needed with an agent. */
   readonly xdsPort?: number;
+  /** Default: loopback. */
+  readonly xdsHost?: string;
   readonly accessLog: string;
-  readonly explicit: ExplicitPlan;
+  /** One of these two says how traffic gets into the proxy. */
+  readonly explicit?: ExplicitPlan;
+  readonly captured?: CapturedPlan;
   /** undefined: the proxy proves nothing, and `xdsPort` is plain text. With an identity it is TLS. */
   readonly identity?: ProxyIdentityPlan | undefined;
   /** The Unix socket of an agent, which has the identity: it serves certificates and passes xDS on. */
@@ -59,10 +75,11 @@ export interface ProxyBootstrapOptions {
  */
 export function proxyBootstrap(options: ProxyBootstrapOptions): unknown {
   const domain = `${options.namespace}.svc.cluster.local`;
+  const { captured } = options;
   const ads = { ads: {}, resource_api_version: 'V3' };
   return {
     node: {
-      id: `${options.role}~127.0.0.1~${options.name}.${options.namespace}~${domain}`,
+      id: `${options.role}~${captured?.address ?? '127.0.0.1'}~${options.name}.${options.namespace}~${domain}`,
       cluster: `${options.workloadName}.${options.namespace}`,
       ...nodeLocality(options.locality),
       metadata: {
@@ -72,8 +89,9 @@ export function proxyBootstrap(options: ProxyBootstrapOptions): unknown {
         SERVICE_ACCOUNT: options.serviceAccount,
         LABELS: options.labels,
         CLUSTER_ID,
-        INTERCEPTION_MODE: 'NONE',
-        HEDDLE_EXPLICIT: options.explicit,
+        ...(captured === undefined
+          ? { INTERCEPTION_MODE: 'NONE', HEDDLE_EXPLICIT: options.explicit }
+          : capturedMetadata(captured)),
         HEDDLE_ACCESS_LOG: options.accessLog,
         // heddled asks there what the proxy counts.
         HEDDLE_ADMIN: `127.0.0.1:${options.adminPort}`,
@@ -82,6 +100,13 @@ export function proxyBootstrap(options: ProxyBootstrapOptions): unknown {
       },
     },
     admin: { address: socketAddress(options.adminPort) },
+    ...(captured === undefined
+      ? {}
+      : {
+          cluster_manager: {
+            upstream_bind_config: { source_address: { address: captured.sourceAddress, port_value: 0 } },
+          },
+        }),
     dynamic_resources: {
       ads_config: {
         api_type: options.variant === 'sotw' ? 'GRPC' : 'DELTA_GRPC',
@@ -104,10 +129,26 @@ export function nodeLocality(text: string | undefined): object {
   return { locality: { region, zone, sub_zone: subZone } };
 }
 
-function staticClusters({ identity, agentSocket, xdsPort = 0 }: ProxyBootstrapOptions): readonly unknown[] {
+/** Source: Istio's node metadata; the fields that begin with HEDDLE are ours. */
+function capturedMetadata(captured: CapturedPlan): Readonly<Record<string, unknown>> {
+  return {
+    INTERCEPTION_MODE: 'REDIRECT',
+    INSTANCE_IPS: captured.address,
+    DNS_CAPTURE: 'true',
+    HEDDLE_DNS_SERVERS: captured.dnsServer,
+    HEDDLE_CAPTURED: { applicationAddress: captured.applicationAddress, ports: captured.ports },
+  };
+}
+
+function staticClusters({
+  identity,
+  agentSocket,
+  xdsPort = 0,
+  xdsHost,
+}: ProxyBootstrapOptions): readonly unknown[] {
   if (agentSocket === undefined) {
     const socket = identity === undefined ? {} : { transport_socket: controlPlaneTls(identity.trustDomain) };
-    return [{ ...grpcCluster('heddled', socketAddress(xdsPort)), ...socket }];
+    return [{ ...grpcCluster('heddled', socketAddress(xdsPort, xdsHost)), ...socket }];
   }
   const pipe = { pipe: { path: agentSocket } };
   return [grpcCluster('heddled', pipe), grpcCluster(SDS_CLUSTER, pipe)];
@@ -178,6 +219,6 @@ function controlPlaneTls(trustDomain: string): unknown {
   };
 }
 
-function socketAddress(port: number): unknown {
-  return { socket_address: { address: '127.0.0.1', port_value: port } };
+function socketAddress(port: number, address = '127.0.0.1'): unknown {
+  return { socket_address: { address, port_value: port } };
 }

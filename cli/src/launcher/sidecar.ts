@@ -5,6 +5,8 @@ import { fileStem } from './file-stem.js';
 import { JoinTokenFile } from './join-token-file.js';
 import type { LaunchEnvironment } from './launch-environment.js';
 import { proxyBootstrap, type ProxyBootstrapOptions } from './proxy-bootstrap.js';
+import { SWITCH_ADDRESS, SWITCH_PORTS } from './pods/pod-addresses.js';
+import type { OpenedSocket } from './pods/pod-network.js';
 import { answersOk, waitUntil } from './readiness.js';
 
 /** For a successor, which is given up then. */
@@ -15,8 +17,16 @@ const DRAIN_GRACE_MS = 15_000;
 
 export type SidecarOptions = Omit<
   ProxyBootstrapOptions,
-  'adminPort' | 'xdsPort' | 'accessLog' | 'identity' | 'variant'
+  'adminPort' | 'xdsPort' | 'xdsHost' | 'accessLog' | 'identity' | 'variant'
 >;
+
+/** Where a proxy runs that is not simply on this machine. */
+export interface SidecarPlace {
+  /** The words before its command. */
+  enter(folder: string): readonly string[];
+  /** Opened there for it. */
+  readonly sockets: readonly OpenedSocket[];
+}
 
 const TRUST_DOMAIN = 'cluster.local';
 
@@ -38,7 +48,13 @@ export class Sidecar {
   #run = 0;
 
   /** `onUp` is called when it is ready, after a crash again; `onDown` when it crashed. */
-  constructor(options: SidecarOptions, environment: LaunchEnvironment, onUp: () => void, onDown: () => void) {
+  constructor(
+    options: SidecarOptions,
+    environment: LaunchEnvironment,
+    onUp: () => void,
+    onDown: () => void,
+    place?: SidecarPlace,
+  ) {
     this.#options = options;
     this.#environment = environment;
     this.#onUp = onUp;
@@ -55,10 +71,16 @@ export class Sidecar {
       clock: environment.clock,
       onProblem: (text) => environment.report({ kind: 'problem', text }),
     });
+    for (const { host, port, handle } of place?.sockets ?? []) this.#sockets?.adopt(host, port, handle);
+    const [command = '', ...args] = [
+      ...(place?.enter(process.cwd()) ?? []),
+      ...[proxy.command, ...proxy.args, '-c', this.#bootstrapFile],
+      ...['--state-dir', join(folders.proxyState, this.#stem)],
+    ];
     this.#process = new SupervisedProcess({
       name: `sidecar of ${options.name}`,
-      command: proxy.command,
-      args: [...proxy.args, '-c', this.#bootstrapFile, '--state-dir', join(folders.proxyState, this.#stem)],
+      command,
+      args,
       workingDirectory: process.cwd(),
       environment: environment.environment,
       logFile,
@@ -85,17 +107,20 @@ export class Sidecar {
   }
 
   async start(): Promise<void> {
-    const { ports, folders, xdsTlsPort, rootsFile } = this.#environment;
+    const { ports, folders, xdsTlsPort, rootsFile, pods } = this.#environment;
+    const [xdsHost, xdsPort] =
+      pods === undefined ? ['127.0.0.1', xdsTlsPort] : [SWITCH_ADDRESS, SWITCH_PORTS.controlPlane];
     this.#adminPort = await ports.take();
     await this.#token.start();
     await mkdir(join(folders.proxyState, this.#stem), { recursive: true, mode: 0o700 });
     const bootstrap = proxyBootstrap({
       ...this.#options,
       adminPort: this.#adminPort,
-      xdsPort: xdsTlsPort,
+      xdsHost,
+      xdsPort,
       identity: {
         trustDomain: TRUST_DOMAIN,
-        caAddress: `127.0.0.1:${xdsTlsPort}`,
+        caAddress: `${xdsHost}:${xdsPort}`,
         rootsFile,
         tokenFile: this.#token.file,
       },

@@ -59,7 +59,7 @@ export interface TypeStatus {
 }
 
 /** Types whose state-of-the-world answers hold the full set. */
-const FULL_SET: ReadonlySet<string> = new Set([typeUrls.listener, typeUrls.cluster]);
+const FULL_SET: ReadonlySet<string> = new Set([typeUrls.listener, typeUrls.cluster, typeUrls.nameTable]);
 /** Types that are sent by the ordering below and not as they come. */
 const ORDERED: ReadonlySet<string> = new Set([
   typeUrls.cluster,

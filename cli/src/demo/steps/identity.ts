@@ -1,7 +1,6 @@
 import { generateKeyPairSync, sign } from 'node:crypto';
 import { isInbound } from '../access-log-lines.js';
 import { Checks } from '../checks.js';
-import { plaintextAnswer } from '../plaintext-call.js';
 import { renewCertificate, shownIdentity, type ShownIdentity } from '../sidecar-identity.js';
 import type { Stage } from '../stage.js';
 import type { StoryStep } from '../story-step.js';
@@ -52,10 +51,9 @@ export const identitySteps: readonly StoryStep[] = [
     applies: { story: '6-strict.yaml', as: 'strict.yaml' },
     async run(stage) {
       const checks = new Checks();
-      const port = stage.inboundPortOf('inventory');
       await checks.takesEffect(
         stage,
-        async () => (await plaintextAnswer(port, '/inventory/7')) === undefined,
+        async () => (await stage.plaintextAnswer('inventory', '/inventory/7')) === undefined,
       );
       const answers = await stage.client.sample(40, '/products/7');
       checks.all(answers, ({ status }) => status === 200, 'answered with 200');
