@@ -71,7 +71,8 @@ export function parseBenchCommand(args: readonly string[]): BenchCommand {
     options: {
       rounds,
       seconds,
-      warmUpSeconds: values.quick ? 0.5 : 2,
+      // Sidecars run for weeks: V8 is given the time that it needs to know what is hot.
+      warmUpSeconds: values.quick ? 0.5 : 6,
       ratePerSecond: positive('--rate', values.rate, 2_000),
       only: chosen(
         '--only',

@@ -7,8 +7,6 @@ const WORTH_COLLECTING_BYTES = 16 * 1024 * 1024;
 /**
  * Gives back what reading the configuration has left behind: several times what stays.
  *
- * The young generation keeps V8's own bound. A smaller one saves memory under load, but lets the chunks of large bodies
- * grow old while they are in flight: 64 KB bodies cost half as much CPU again.
  * Cost: one full collection.
  */
 export function collectAfterLoading(): void {

@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-semi-space-size=4
 import { supervisorOf } from '@heddle/supervisor/held-sockets';
 
 const args = process.argv.slice(2);

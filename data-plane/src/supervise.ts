@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { createLogger, systemClock, systemRandom } from '@heddle/common';
-import { ListeningSockets, SupervisedProcess } from '@heddle/supervisor';
+import { ListeningSockets, PROXY_NODE_FLAGS, SupervisedProcess } from '@heddle/supervisor';
 import { parseCommandLine } from './bootstrap/command-line.js';
 
 const READY_WITHIN_MS = 60_000;
@@ -34,6 +34,7 @@ export async function supervise(
     name: 'heddle-proxy',
     command: process.execPath,
     args: [
+      ...PROXY_NODE_FLAGS,
       ...process.execArgv,
       fileURLToPath(new URL('./main.js', import.meta.url)),
       ...args.filter((arg) => arg !== '--supervise'),

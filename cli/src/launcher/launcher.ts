@@ -2,6 +2,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createLogger, describeError, type Clock, type Random } from '@heddle/common';
+import { PROXY_NODE_FLAGS } from '@heddle/supervisor';
 import {
   buildModel,
   createFileSource,
@@ -163,7 +164,10 @@ export class Launcher {
       folders,
       proxy: {
         command: process.execPath,
-        args: [fileURLToPath(new URL('./main.js', import.meta.resolve('@heddle/data-plane')))],
+        args: [
+          ...PROXY_NODE_FLAGS,
+          fileURLToPath(new URL('./main.js', import.meta.resolve('@heddle/data-plane'))),
+        ],
       },
       environment,
       xdsTlsPort: controlPlane.xdsTlsPort,

@@ -1,5 +1,5 @@
 import type { Deadlines } from '../codec/http1/deadline-queue.js';
-import { connectSocket } from '../codec/socket-reads.js';
+import { connectSocket, connectTlsSocket } from '../codec/socket-reads.js';
 import type { ConnectionPool } from '../codec/stream.js';
 import type { Cluster } from './cluster.js';
 import { Http1Pool } from './conn-pool/http1-pool.js';
@@ -7,8 +7,10 @@ import type { PoolObserver } from './conn-pool/pool-observer.js';
 import { HOST_COUNTER } from './host-counters.js';
 import type { Host } from './host.js';
 import { tlsInfoOf } from '../tls/tls-socket-info.js';
-import { connectEventOf, openSocket } from './open-socket.js';
+import { connectEventOf, openSocket, type SocketMakers } from './open-socket.js';
 import type { PoolRequest } from './pool-factory.js';
+
+const SOCKETS: SocketMakers = { connect: connectSocket, connectTls: connectTlsSocket };
 
 let lastConnectionId = 0;
 
@@ -23,7 +25,7 @@ export function createConnectionPool(request: PoolRequest, deadlines: Deadlines)
   const { config } = cluster;
   const { protocol } = config;
   return new Http1Pool({
-    connect: () => openSocket(config, host, 'http', connectSocket),
+    connect: () => openSocket(config, host, 'http', SOCKETS),
     connectEvent: connectEventOf(host),
     tlsInfoOf,
     resources: priority === 'high' ? cluster.resources.high : cluster.resources.default,

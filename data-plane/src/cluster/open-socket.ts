@@ -1,24 +1,33 @@
 import { connect as connectPlainly, type NetConnectOpts, type Socket } from 'node:net';
 import type { AddressConfig, ClusterConfig } from '@heddle/engine';
-import { VERIFIED_EVENT } from '../tls/transport.js';
+import { VERIFIED_EVENT, type MakeTlsSocket } from '../tls/transport.js';
 import type { Host } from './host.js';
 
+/** What makes the sockets: whoever reads from them may have them read in a way of its own. */
+export interface SocketMakers {
+  readonly connect: (options: NetConnectOpts) => Socket;
+  readonly connectTls: MakeTlsSocket | undefined;
+}
+
+const NODE_SOCKETS: SocketMakers = { connect: connectPlainly, connectTls: undefined };
+
 /**
- * Starts connecting to a host as its cluster does: with the socket options, and the transport socket of the host. Plain sockets may be
- * connected by `connectSocket` of the codecs. `address`: where to, if not where requests go.
+ * Starts connecting to a host as its cluster does: with the socket options, and the transport socket of the host. `address`: where
+ * to, if not where requests go.
  */
 export function openSocket(
   config: ClusterConfig,
   host: Host,
   protocols: 'http' | 'any',
-  connect: (options: NetConnectOpts) => Socket = connectPlainly,
+  { connect, connectTls }: SocketMakers = NODE_SOCKETS,
   address: AddressConfig = host.address,
 ): Socket {
   const { addressText, transport } = host;
   const { bindAddress, tcpKeepalive } = config;
   if (transport !== undefined) {
     const keepAliveIdleMs = tcpKeepalive.enabled ? tcpKeepalive.idleMs : undefined;
-    return transport.connect({ address, addressText, bindAddress, keepAliveIdleMs }, protocols);
+    const target = { address, addressText, bindAddress, keepAliveIdleMs, makeSocket: connectTls };
+    return transport.connect(target, protocols);
   }
   if (address.kind === 'pipe') return connect({ path: address.path, allowHalfOpen: true });
   return connect({

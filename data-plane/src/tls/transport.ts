@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import type { OnReadOpts, Socket } from 'node:net';
 import type { AddressConfig, DownstreamTlsConfig, TlsInfo, UpstreamTlsConfig } from '@heddle/engine';
 import type { Tags } from '../stats/stats-store.js';
 
@@ -39,7 +39,12 @@ export interface UpstreamTarget {
   readonly addressText: string;
   readonly bindAddress: AddressConfig | undefined;
   readonly keepAliveIdleMs: number | undefined;
+  /** How the socket is made, by whoever wants to read from it in a way of its own. */
+  readonly makeSocket?: MakeTlsSocket | undefined;
 }
+
+/** Calls what it is given, with the option `onread` of the socket or without one, and returns what that returns. */
+export type MakeTlsSocket = <T extends Socket>(connect: (onread: OnReadOpts | undefined) => T) => T;
 
 /** The transport socket of one cluster. */
 export interface UpstreamTransport {

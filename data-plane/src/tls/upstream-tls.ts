@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { Socket, type TcpNetConnectOpts } from 'node:net';
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import { NO_PEER_RULES, type UpstreamTlsConfig } from '@heddle/engine';
-import { connectTlsSocket } from '../codec/socket-reads.js';
 import { ClientContext, type KeptSession } from './client-context.js';
 import { alpnBytes, materialDigest, withoutHttp2 } from './context-options.js';
 import {
@@ -88,10 +87,13 @@ export class UpstreamTls implements UpstreamTransport {
         ? { localAddress: bindAddress.host, localPort: bindAddress.port }
         : {}),
     };
+    const { makeSocket } = target;
     const socket =
-      protocols === 'http'
-        ? connectTlsSocket((onread) => nodeTls().connect(Object.assign(options, { onread })))
-        : nodeTls().connect(options);
+      makeSocket === undefined
+        ? nodeTls().connect(options)
+        : makeSocket((onread) =>
+            nodeTls().connect(onread === undefined ? options : ({ ...options, onread } as SocketOptions)),
+          );
     // Node makes its old object of the certificate even where nobody asks for it, at a seventh of the handshake's cost.
     Object.defineProperty(socket, 'getPeerCertificate', { value: nothing, configurable: true });
     if (address.kind !== 'pipe') {
