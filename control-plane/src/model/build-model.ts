@@ -24,6 +24,7 @@ import type { MeshKind, MeshResource } from './mesh-resource.js';
 import { noKeySets, type KeySets } from './key-sets.js';
 import { defaultMeshSettings, type MeshSettings } from './mesh-settings.js';
 import { indexPeerAuthentications } from './peer-authentication.js';
+import { indexRateLimits } from './rate-limit.js';
 import { indexRequestAuthentications, keySetProblems } from './request-authentication.js';
 import { indexTelemetries } from './telemetry.js';
 import { problemAt, type SourceProblem } from './source-problem.js';
@@ -70,6 +71,7 @@ export function buildModel(
     requestAuthentications: indexRequestAuthentications(ofKind('RequestAuthentication'), settings),
     authorizationPolicies: indexAuthorizationPolicies(ofKind('AuthorizationPolicy'), settings),
     keySets,
+    rateLimits: indexRateLimits(ofKind('RateLimit'), settings),
     telemetries: indexTelemetries(ofKind('Telemetry'), settings),
     workloads: new Map(
       workloadResources.map((resource) => [`${resource.namespace}/${resource.name}`, workloadOf(resource)]),

@@ -11,6 +11,7 @@ import { problemAt, type ProblemWording, type SourceProblem } from './source-pro
 const policyKinds: ReadonlySet<MeshKind> = new Set<MeshKind>([
   'AuthorizationPolicy',
   'PeerAuthentication',
+  'RateLimit',
   'RequestAuthentication',
 ]);
 

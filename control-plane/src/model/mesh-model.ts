@@ -5,6 +5,7 @@ import type { KeySets } from './key-sets.js';
 import type { MeshSettings } from './mesh-settings.js';
 import type { PeerAuthentication } from './peer-authentication.js';
 import type { PolicyIndex } from './policy-target.js';
+import type { RateLimit } from './rate-limit.js';
 import type { Telemetry } from './telemetry.js';
 import type { RequestAuthentication } from './request-authentication.js';
 
@@ -35,6 +36,7 @@ export interface MeshModel {
   /** The keys of token issuers that policies refer to by URL. */
   readonly keySets: KeySets;
   readonly telemetries: PolicyIndex<Telemetry>;
+  readonly rateLimits: PolicyIndex<RateLimit>;
   /** What to run, for the launcher; and what runs already, by address. */
   readonly workloads: ReadonlyMap<string, Workload>;
   /** A hash over everything but endpoints. */

@@ -13,6 +13,7 @@ export const meshKinds = {
   PeerAuthentication: ['security.istio.io/v1', 'security.istio.io/v1beta1'],
   RequestAuthentication: ['security.istio.io/v1', 'security.istio.io/v1beta1'],
   Telemetry: ['telemetry.istio.io/v1', 'telemetry.istio.io/v1alpha1'],
+  RateLimit: ['heddle.dev/v1alpha1'],
   Workload: ['heddle.dev/v1alpha1'],
 } as const;
 

@@ -416,6 +416,30 @@ export interface JwtRuleSpec {
   readonly timeout?: string;
 }
 
+export interface RateSpec {
+  readonly limit: number;
+  readonly per: string;
+  readonly burst?: number;
+}
+
+export interface RateLimitSpec extends PolicyTargetSpec {
+  readonly requests?: RateSpec;
+  readonly connections?: RateSpec;
+  readonly rules?: readonly {
+    readonly name: string;
+    readonly match: {
+      readonly path?: StringMatchSpec;
+      readonly method?: StringMatchSpec;
+      readonly headers?: Readonly<Record<string, StringMatchSpec>>;
+    };
+    readonly requests: RateSpec;
+  }[];
+  readonly perConnection?: boolean;
+  readonly status?: number;
+  readonly responseHeaders?: boolean;
+  readonly dryRun?: boolean;
+}
+
 export interface RequestAuthenticationSpec extends PolicyTargetSpec {
   readonly jwtRules?: readonly JwtRuleSpec[];
 }

@@ -9,6 +9,7 @@ import type {
   HttpRuleSpec,
   KubernetesGatewaySpec,
   PeerAuthenticationSpec,
+  RateLimitSpec,
   RequestAuthenticationSpec,
   ServiceEntrySpec,
   ServiceSpec,
@@ -20,6 +21,7 @@ import { checkAuthorizationPolicy } from './check-authorization-policy.js';
 import { checkJwtRules } from './check-jwt-rules.js';
 import { checkGatewayTls, checkKubernetesGatewayTls } from './check-gateway-tls.js';
 import { checkLocalities } from './check-localities.js';
+import { checkRateLimit } from './check-rate-limit.js';
 import { checkTelemetry } from './check-telemetry.js';
 import { checkDestinationTls } from './check-destination-tls.js';
 import { regexMistake } from './schema/formats.js';
@@ -48,6 +50,8 @@ export function checkResource(resource: MeshResource): readonly SchemaProblem[] 
       return checkPeerAuthentication(resource.spec as PeerAuthenticationSpec);
     case 'RequestAuthentication':
       return checkJwtRules(resource.spec as RequestAuthenticationSpec);
+    case 'RateLimit':
+      return checkRateLimit(resource.spec as RateLimitSpec);
     case 'Telemetry':
       return checkTelemetry(resource.spec as TelemetrySpec);
     case 'AuthorizationPolicy':

@@ -10,7 +10,7 @@ import {
 } from './gateway-routes.js';
 import { serverSocket } from './gateway-tls.js';
 import type { ProxyView } from './proxy-view.js';
-import { connectionGuards, requestGuards } from './request-guards.js';
+import { acceptGuards, connectionGuards, requestGuards } from './request-guards.js';
 import type { ResourceSet } from './resource-set.js';
 import { httpChain, listenerOf, tcpChain, tlsInspector } from './translate-listener.js';
 import { chainSettings } from './translate-telemetry.js';
@@ -76,7 +76,7 @@ function plainChain(
   }
   const name = resourceNames.routeConfigurationName({ kind: 'gateway-http', port });
   addRoutes(set, place, name, http);
-  return httpChain(settings, `gateway_${port}`, name, requestGuards(guarded));
+  return httpChain(settings, `gateway_${port}`, name, requestGuards(guarded), acceptGuards(guarded));
 }
 
 /**
@@ -127,7 +127,10 @@ function secureChains(set: ResourceSet, place: GatewayPlace, servers: readonly B
       namespace: gateway.namespace,
     });
     const before = chains.length;
-    add(hosts, { ...httpChain(settings, statPrefix, routes, guards), transportSocket });
+    add(hosts, {
+      ...httpChain(settings, statPrefix, routes, guards, acceptGuards(guarded)),
+      transportSocket,
+    });
     if (chains.length > before) addRoutes(set, place, routes, [bound]);
   }
   return chains;

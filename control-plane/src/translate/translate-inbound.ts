@@ -8,7 +8,7 @@ import { duration } from './proto-values.js';
 import type { ExplicitPorts, ProxyView } from './proxy-view.js';
 import type { ResourceSet } from './resource-set.js';
 import { inboundCluster, inboundPassthroughCluster } from './translate-cluster.js';
-import { connectionGuards, requestGuards } from './request-guards.js';
+import { acceptGuards, connectionGuards, requestGuards } from './request-guards.js';
 import { httpChain, listenerOf, tcpChain, tlsInspector, type ListenerParts } from './translate-listener.js';
 import { chainSettings } from './translate-telemetry.js';
 import { inboundRetryPolicy } from './translate-retries.js';
@@ -67,7 +67,7 @@ export function addInboundPort(
   const guarded = { model, subject: view, port };
   const chain =
     speaks === 'http'
-      ? httpChain(settings, statPrefix, routeName, requestGuards(guarded))
+      ? httpChain(settings, statPrefix, routeName, requestGuards(guarded), acceptGuards(guarded))
       : tcpChain(settings, statPrefix, [{ name: clusterName, weight: 1 }], {
           guards: connectionGuards(guarded),
         });

@@ -39,15 +39,17 @@ export function listenerOf(
   };
 }
 
-/** Connections whose requests are seen; their routes come by name. `guards` are filters that may refuse a request, in order. */
+/** Connections whose requests are seen; their routes come by name. `guards` are filters that may refuse a request, in order, `connectionGuards` those that may refuse a connection. */
 export function httpChain(
   settings: ChainSettings,
   statPrefix: string,
   routeConfigurationName: string,
   guards: readonly HttpFilter[] = [],
+  connectionGuards: readonly envoy.config.listener.v3.IFilter[] = [],
 ): FilterChain {
   return {
     filters: [
+      ...connectionGuards,
       {
         name: 'envoy.filters.network.http_connection_manager',
         typedConfig: connectionManager(settings, statPrefix, routeConfigurationName, guards),

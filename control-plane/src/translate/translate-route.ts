@@ -102,7 +102,8 @@ function pathMatchOf(path: HttpMatch['path']): RouteMatch {
   }
 }
 
-function headerMatchOf(
+/** A matcher of one header. */
+export function headerMatchOf(
   name: string,
   match: TextMatch,
   invert: boolean,
@@ -171,7 +172,8 @@ function prefixRewriteOf(
   return { regexRewrite: { pattern: { regex: `^${escapeRegex(prefix)}/*` }, substitution: '/' } };
 }
 
-function escapeRegex(text: string): string {
+/** A regular expression that matches this very text. */
+export function escapeRegex(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
 }
 

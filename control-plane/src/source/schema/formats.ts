@@ -90,6 +90,10 @@ export const formats: Readonly<Record<string, (text: string) => boolean | string
   },
   'export-to': (text) => text === '*' || text === '.' || text === '~' || dnsLabel.test(text),
   'locality-pattern': (text) => text.split('/').length <= 3 && /^(\*|[\w.-]+)(\/(\*|[\w.-]+))*$/.test(text),
+  'limit-interval': (text) => {
+    const ms = parseDurationMs(text);
+    return ms !== undefined && ms >= 50 && ms <= 86_400_000;
+  },
   region: (text) => /^[\w.-]+$/.test(text),
   locality: (text) => text.split('/').length <= 3 && /^[\w.-]+(\/[\w.-]+)*$/.test(text),
 };

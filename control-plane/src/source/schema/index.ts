@@ -4,6 +4,7 @@ import { destinationRuleSchema } from './destination-rule.js';
 import { gatewaySchema, kubernetesGatewaySchema } from './gateway.js';
 import { httpRouteSchema } from './http-route.js';
 import { peerAuthenticationSchema } from './peer-authentication.js';
+import { rateLimitSchema } from './rate-limit.js';
 import { requestAuthenticationSchema } from './request-authentication.js';
 import type { Schema } from './schema-parts.js';
 import { secretSchema } from './secret.js';
@@ -29,5 +30,6 @@ export const schemas: Readonly<Record<MeshKind, Schema>> = {
   PeerAuthentication: peerAuthenticationSchema,
   RequestAuthentication: requestAuthenticationSchema,
   Telemetry: telemetrySchema,
+  RateLimit: rateLimitSchema,
   Workload: workloadSchema,
 };
