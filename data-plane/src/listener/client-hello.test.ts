@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
-import { createServer, type AddressInfo } from 'node:net';
 import { describe, it } from 'node:test';
-import { connect } from 'node:tls';
 import fc from 'fast-check';
+import { realClientHello } from '../testing/tls-under-test.js';
 import { parseClientHello } from './client-hello.js';
 
 describe('parseClientHello', () => {
@@ -47,24 +46,3 @@ describe('parseClientHello', () => {
     fc.assert(fc.property(fc.uint8Array(), (bytes) => void parseClientHello(Buffer.from(bytes))));
   });
 });
-
-function realClientHello(): Promise<Buffer> {
-  return new Promise((resolve) => {
-    const server = createServer((socket) => {
-      socket.once('data', (chunk: Buffer) => {
-        socket.destroy();
-        server.close();
-        resolve(chunk);
-      });
-    });
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      connect({
-        port,
-        host: '127.0.0.1',
-        servername: 'Shop.Example',
-        ALPNProtocols: ['h2', 'http/1.1'],
-      }).on('error', () => undefined);
-    });
-  });
-}

@@ -1,5 +1,5 @@
 import { connect, createServer, type ConnectionOptions, type TLSSocket, type TlsOptions } from 'node:tls';
-import type { AddressInfo } from 'node:net';
+import { createServer as createTcpServer, type AddressInfo } from 'node:net';
 import type { Clock, Logger } from '@heddle/common';
 import {
   forgeCertificate,
@@ -225,6 +225,28 @@ export async function startTlsServer(
         server.close(() => resolve());
       }),
   };
+}
+
+/** The first bytes of a client of Node's own. */
+export function realClientHello(): Promise<Buffer> {
+  return new Promise((resolve) => {
+    const server = createTcpServer((socket) => {
+      socket.once('data', (chunk: Buffer) => {
+        socket.destroy();
+        server.close();
+        resolve(chunk);
+      });
+    });
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo;
+      connect({
+        port,
+        host: '127.0.0.1',
+        servername: 'Shop.Example',
+        ALPNProtocols: ['h2', 'http/1.1'],
+      }).on('error', () => undefined);
+    });
+  });
 }
 
 export { forgeCertificate, forgeRoot, uriName, type ForgedCertificate, type ForgeOptions };

@@ -22,6 +22,7 @@ import {
   forgeWorkload,
   identity,
   materialOf,
+  realClientHello,
   serverTls,
   trustSecret,
   uriMatch,
@@ -358,6 +359,23 @@ describe('TLS with clients', () => {
     assert.match((await ask(port, known)).text, /hello/);
     assert.equal((await ask(port, forgeWorkload('client', root))).text, '');
     assert.equal(proxy.counter('listener.ssl.fail_verify_cert_hash'), 1);
+  });
+
+  it('serves others while as many as may shake hands have stopped in the middle of it', async () => {
+    const port = await listen();
+    const hello = await realClientHello();
+    const stopped = Array.from({ length: 40 }, () =>
+      connectPlain(port, '127.0.0.1').on('error', () => undefined),
+    );
+    for (const socket of stopped) socket.write(hello);
+    await eventually(() => proxy.counter('tls.handshakes_active') > 0);
+    const startedAtMs = performance.now();
+    const { text } = await ask(port, forgeWorkload('client', root));
+    for (const socket of stopped) socket.destroy();
+    assert.match(text, /hello/);
+    // They have ten seconds each.
+    assert.ok(performance.now() - startedAtMs < 8_000);
+    await eventually(() => proxy.counter('tls.handshakes_active') === 0);
   });
 
   it('waits for its secrets before it serves, and connections wait with it', async () => {

@@ -17,6 +17,9 @@ import type { TlsShared } from './tls-shared.js';
 /** Envoy has none, which lets clients that stop in the middle of a handshake hold connections for ever. */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 
+/** A handshake that has not ended by then waits for its client, and need not hold up the next one. */
+const STALLED_AFTER_MS = 250;
+
 const NO_SNI = 'the client named no server, and the configuration demands that it does';
 
 /** TLS with the clients of one filter chain. */
@@ -119,6 +122,7 @@ class Acceptance {
   readonly #callbacks: DownstreamTransportCallbacks;
   readonly #timer: Timer;
   #turn: HandshakeTurn | undefined;
+  #stalled: Timer | undefined;
   #isOver = false;
   readonly #onClose = (): void => this.#fail('the client closed the connection before the handshake');
 
@@ -156,6 +160,7 @@ class Acceptance {
     const socket = this.#socket;
     socket.removeListener('close', this.#onClose);
     if (this.#hello.early !== undefined) socket.unshift(this.#hello.early);
+    this.#stalled = this.#owner.shared.clock.setTimer(STALLED_AFTER_MS, () => this.#turn?.end());
     this.#context.handshake(socket, this.#hello.applicationProtocols, {
       onSecure: (secure) => this.#onSecure(secure),
       onFailed: (error) => {
@@ -235,6 +240,7 @@ class Acceptance {
   #end(): void {
     this.#isOver = true;
     this.#timer.cancel();
+    this.#stalled?.cancel();
     this.#turn?.end();
   }
 }
