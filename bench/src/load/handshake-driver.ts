@@ -14,7 +14,7 @@ class HandshakeDriver {
   /** Of the server, since the last command that counts. */
   #served = { completed: 0, resumed: 0 };
   #probe: Probe | undefined;
-  /** Of connections that ended, each to be offered once. */
+  /** Of connections that ended; the newest are offered first. */
   readonly #sessions: Buffer[] = [];
 
   async handle(command: HandshakeCommand): Promise<HandshakeReport> {
@@ -97,11 +97,16 @@ async function many(
 
 function oneTlsClient(options: tls.ConnectionOptions, sessions: Buffer[] | undefined): Promise<boolean> {
   const session = sessions?.pop();
+  // Offered again unless the server gives a newer one: not every server renews a session that it resumed.
+  let next = session;
   const socket = tls.connect(session === undefined ? options : { ...options, session });
-  if (sessions !== undefined) socket.on('session', (fresh: Buffer) => void sessions.push(fresh));
+  socket.on('session', (fresh: Buffer) => (next = fresh));
   let isResumed = false;
   socket.once('secureConnect', () => (isResumed = socket.isSessionReused()));
-  return untilAnswered(socket, CLOSING_REQUEST, 'secureConnect', /^HTTP\/1\.1 200 /).then(() => isResumed);
+  return untilAnswered(socket, CLOSING_REQUEST, 'secureConnect', /^HTTP\/1\.1 200 /).then(() => {
+    if (next !== undefined) sessions?.push(next);
+    return isResumed;
+  });
 }
 
 function oneTcpClient(port: number): Promise<boolean> {

@@ -25,7 +25,7 @@ export class LeafCertificate implements CertificateInfo {
   /** SHA-256 of the DER of the public key, base64. */
   readonly publicKeyHash: string;
 
-  constructor(der: Buffer, fields: CertificateFields, sha256Hex: string) {
+  constructor(der: Buffer, fields: CertificateFields) {
     const names = fields.subjectAltName;
     this.der = der;
     this.uriSans = texts(names?.uris);
@@ -35,7 +35,7 @@ export class LeafCertificate implements CertificateInfo {
     this.subject = distinguishedNameText(fields.subject);
     this.issuer = distinguishedNameText(fields.issuer);
     this.serialHex = fields.serialHex;
-    this.sha256Hex = sha256Hex;
+    this.sha256Hex = createHash('sha256').update(der).digest('hex');
     this.notBeforeMs = fields.notBeforeMs;
     this.notAfterMs = fields.notAfterMs;
     this.publicKeyHash = createHash('sha256').update(fields.publicKeyInfo).digest('base64');
@@ -59,7 +59,7 @@ export type ReadCertificate =
  * name is there to be read in two ways.
  * Errors: none; whatever the bytes are, the answer is a value.
  */
-export function readLeafCertificate(der: Buffer, sha256Hex = sha256Of(der)): ReadCertificate {
+export function readLeafCertificate(der: Buffer): ReadCertificate {
   try {
     const fields = parseCertificate(der);
     const names = fields.subjectAltName;
@@ -70,7 +70,7 @@ export function readLeafCertificate(der: Buffer, sha256Hex = sha256Of(der)): Rea
     if (names?.ipAddresses.some(({ length }) => length !== 4 && length !== 16) === true) {
       return { ok: false, problem: 'an IP address in it has no known length' };
     }
-    return { ok: true, certificate: new LeafCertificate(der, fields, sha256Hex) };
+    return { ok: true, certificate: new LeafCertificate(der, fields) };
   } catch (error) {
     // Of the readers in the certs package, which name the problem and never the bytes.
     return { ok: false, problem: error instanceof Error ? error.message : 'it cannot be read' };
@@ -84,20 +84,16 @@ const MOST_KEPT = 1024;
 export class CertificateReader {
   readonly #read = new RecentMap<string, ReadCertificate>(MOST_KEPT);
 
-  /** Cost: a SHA-256 for a certificate that is known. `der` is kept. */
+  /** Cost: a copy of a certificate that is known. `der` is kept. */
   read(der: Buffer): ReadCertificate {
-    const sha256Hex = sha256Of(der);
-    let read = this.#read.get(sha256Hex);
+    const bytes = der.toString('latin1');
+    let read = this.#read.get(bytes);
     if (read === undefined) {
-      read = readLeafCertificate(der, sha256Hex);
-      this.#read.set(sha256Hex, read);
+      read = readLeafCertificate(der);
+      this.#read.set(bytes, read);
     }
     return read;
   }
-}
-
-function sha256Of(der: Buffer): string {
-  return createHash('sha256').update(der).digest('hex');
 }
 
 function texts(names: readonly Buffer[] | undefined): readonly string[] {

@@ -27,6 +27,8 @@ export class PeerPolicy {
   /** The names that are matched whole, which may be many. */
   readonly #exactUris: ReadonlySet<string>;
   readonly #otherNames: readonly SubjectAltNameMatchConfig[];
+  /** What does not depend on the time. Peers come again and again, with certificates that are read once. */
+  readonly #verdicts = new WeakMap<LeafCertificate, PeerRefusal | 'accepted'>();
 
   constructor(rules: PeerRulesConfig) {
     this.#rules = rules;
@@ -43,7 +45,7 @@ export class PeerPolicy {
     this.#otherNames = rules.subjectAltNames.filter((one) => !isExactUri(one));
   }
 
-  /** Why the certificate is not accepted; undefined when it is. Cost: some microseconds. */
+  /** Why the certificate is not accepted; undefined when it is. Cost: some microseconds, the first time for each certificate. */
   refuse(certificate: LeafCertificate, nowMs: number): PeerRefusal | undefined {
     // Written so that a time that is not a number refuses.
     if (!(nowMs >= certificate.notBeforeMs)) {
@@ -52,6 +54,16 @@ export class PeerPolicy {
     if (!(nowMs <= certificate.notAfterMs)) {
       return verifyError(`the certificate expired at ${isoTime(certificate.notAfterMs)}`);
     }
+    let verdict = this.#verdicts.get(certificate);
+    if (verdict === undefined) {
+      verdict = this.#refuseAtAnyTime(certificate, nowMs) ?? 'accepted';
+      this.#verdicts.set(certificate, verdict);
+    }
+    return verdict === 'accepted' ? undefined : verdict;
+  }
+
+  /** `nowMs` is a time at which the certificate is valid. */
+  #refuseAtAnyTime(certificate: LeafCertificate, nowMs: number): PeerRefusal | undefined {
     if (this.#needsSvid || certificate.uriSans.some(claimsSpiffe)) {
       const verdict = verifySvid(certificate.der, { trustDomains: this.#trustDomains, nowMs });
       if (!verdict.ok) {
