@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import { defaultMeshSettings, HEDDLE_VERSION } from '@heddle/control-plane';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { registerCanary } from './commands/canary/register-canary.js';
 import { registerCa } from './commands/ca/register-ca.js';
 import { runAnalyze } from './commands/analyze.js';
 import { registerAgent } from './commands/register-agent.js';
@@ -117,6 +118,13 @@ program
       terminal,
     });
   });
+
+registerCanary(program, {
+  terminal,
+  environment: process.env,
+  parsePort,
+  resolvePath: fromWhereTyped,
+});
 
 registerCa(program, {
   terminal,

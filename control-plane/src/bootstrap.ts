@@ -12,6 +12,7 @@ import { isDnsLabel } from './source/schema/formats.js';
 export interface HeddledConfig {
   readonly folders: readonly string[];
   readonly appliedFolder: string | undefined;
+  readonly canaryFolder: string | undefined;
   readonly xdsAddress: string;
   readonly rootNamespace: string;
   readonly outboundTrafficPolicy: OutboundTrafficPolicy;
@@ -41,6 +42,7 @@ the configuration of every proxy over the Envoy xDS v3 API.
       --outbound-traffic-policy MODE  where intercepted connections go that are for no service: ALLOW_ANY
                             (where they were going) or REGISTRY_ONLY (nowhere)  (default ALLOW_ANY)
       --applied FOLDER      where resources written through the API are kept; without it the API only reads
+      --canary-dir FOLDER   keep there how far canaries are, across restarts
       --ca-dir FOLDER       be the certificate authority of the mesh; its root is made there once,
                             readable by this user alone
       --trust-domain NAME   of every identity                     (default cluster.local)
@@ -80,6 +82,7 @@ export function parseHeddledArguments(
         'root-namespace': { type: 'string', default: defaultMeshSettings.rootNamespace },
         'outbound-traffic-policy': { type: 'string', default: defaultMeshSettings.outboundTrafficPolicy },
         xds: { type: 'string', default: '127.0.0.1:15010' },
+        'canary-dir': { type: 'string' },
         'ca-dir': { type: 'string' },
         'trust-domain': { type: 'string', default: 'cluster.local' },
         'xds-tls': { type: 'string', default: '127.0.0.1:15012' },
@@ -144,6 +147,7 @@ export function parseHeddledArguments(
     config: Object.freeze({
       folders: (values.filename ?? []).map((folder) => resolve(folder)),
       appliedFolder: values.applied === undefined ? undefined : resolve(values.applied),
+      canaryFolder: values['canary-dir'] === undefined ? undefined : resolve(values['canary-dir']),
       xdsAddress: values.xds,
       rootNamespace,
       outboundTrafficPolicy: outboundTrafficPolicy === 'REGISTRY_ONLY' ? 'REGISTRY_ONLY' : 'ALLOW_ANY',

@@ -164,6 +164,54 @@ export interface ProxiesView {
   readonly leftOut: number;
 }
 
+/** One version in a canary, since its step is in force everywhere. */
+export interface CanaryVersionFigures {
+  readonly name: string;
+  readonly requests: number;
+  readonly failed: number;
+  readonly successRatio: number | null;
+  readonly quantileMs: number | null;
+}
+
+export interface CanaryView {
+  readonly namespace: string;
+  readonly name: string;
+  readonly host: string;
+  /** Of its service in the graph. */
+  readonly service: string | null;
+  readonly run: number;
+  readonly phase: 'waiting' | 'applying' | 'observing' | 'paused' | 'promoted' | 'rolled-back' | 'aborted';
+  readonly reason: string;
+  /** Counts from 1. */
+  readonly step: number;
+  /** Percent of the calls, by step. */
+  readonly steps: readonly number[];
+  readonly weight: number;
+  readonly canary: CanaryVersionFigures;
+  readonly stable: CanaryVersionFigures;
+  /** Share of the calls that the canary got; null: nothing was counted yet. */
+  readonly observedShare: number | null;
+  readonly minRequests: number;
+  readonly countedMs: number;
+  readonly intervalMs: number;
+  /** Percent. */
+  readonly quantile: number;
+  readonly bounds: readonly string[];
+  readonly runSinceMs: number;
+  readonly phaseSinceMs: number;
+  readonly events: readonly {
+    readonly atMs: number;
+    readonly phase: string;
+    readonly weight: number;
+    readonly text: string;
+  }[];
+}
+
+export interface CanariesView {
+  readonly canaries: readonly CanaryView[];
+  readonly leftOut: number;
+}
+
 /** The line at the top of every page. */
 export interface StatusView {
   readonly version: string;
@@ -172,6 +220,8 @@ export interface StatusView {
   readonly services: number;
   readonly proxies: number;
   readonly outOfSync: number;
+  /** Canaries under way. */
+  readonly canaries: number;
   readonly resources: number;
   readonly errors: number;
   readonly warnings: number;

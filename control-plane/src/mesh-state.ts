@@ -1,4 +1,5 @@
 import { buildModel } from './model/build-model.js';
+import type { CanaryWeights } from './model/canary.js';
 import type { KeySets } from './model/key-sets.js';
 import type { MeshModel } from './model/mesh-model.js';
 import type { MeshResource } from './model/mesh-resource.js';
@@ -32,8 +33,9 @@ export function nextMeshState(
   change: SourceChange,
   settings?: MeshSettings,
   keySets?: KeySets,
+  canaryWeights?: CanaryWeights,
 ): MeshState {
-  const { model, problems } = buildModel(change.resources, settings, keySets);
+  const { model, problems } = buildModel(change.resources, settings, keySets, canaryWeights);
   const all = [...change.problems, ...problems];
   const errors = all.filter(({ severity }) => severity === 'error');
   const warnings = all.filter(({ severity }) => severity !== 'error');

@@ -8,6 +8,9 @@ import { dashboardViews } from './api/dashboard-routes.js';
 import type { DashboardSources } from './api/dashboard-views.js';
 import { LiveStream } from './api/live-stream.js';
 import type { Caller } from './ca/caller.js';
+import { CanaryController } from './canary/canary-controller.js';
+import { CanaryFiles } from './canary/canary-files.js';
+import { CanarySight } from './canary/canary-sight.js';
 import { CertificateAuthority } from './ca/certificate-authority.js';
 import { createControlPlaneMetrics } from './control-plane-metrics.js';
 import { createAddressGuard } from './jwks/address-guard.js';
@@ -55,6 +58,8 @@ export interface ControlPlaneOptions {
   readonly version: string;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Where it is kept how far canaries are; undefined: nowhere, and they begin anew with every start. */
+  readonly canaryFolder?: string | undefined;
   /** Told of every state; the first comes before `start` resolves. */
   readonly onState?: (state: MeshState, change: SourceChange) => void;
 }
@@ -120,6 +125,8 @@ export class ControlPlane {
   readonly #metricsFetch = createMetricsFetch();
   readonly #collector: MetricsCollector;
   readonly #live = new LiveStream();
+  readonly #sight: CanarySight;
+  readonly #canaries: CanaryController;
   #lastChange: SourceChange | undefined;
   #state: MeshState = emptyMeshState();
   /** The same objects for as long as the model is the same, for what was translated with them stays. */
@@ -208,7 +215,33 @@ export class ControlPlane {
       fetchText: this.#metricsFetch.fetchText,
       clock,
       log: log.child('traffic'),
-      onRound: () => this.#live.publish(dashboardViews(dashboard)),
+      onRound: () => {
+        this.#canaries.tick();
+        this.#live.publish(dashboardViews(dashboard));
+      },
+      // Whoever waits for a canary shall not wait for its figures.
+      intervalMs: () => (this.#canaries.isUnderWay ? 1_000 : 2_000),
+    });
+    this.#sight = new CanarySight(traffic);
+    const canaryLog = log.child('canary');
+    const { canaryFolder } = options;
+    this.#canaries = new CanaryController({
+      files: canaryFolder === undefined ? undefined : new CanaryFiles(canaryFolder, canaryLog),
+      endpoints: (canary) => this.#sight.endpoints(this.#state.model, canary),
+      proxies: (canary) =>
+        this.#sight.proxies(
+          canary,
+          this.#ads
+            .proxies()
+            .map(({ nodeId, types, view }) => ({ nodeId, types, snapshot: this.#cache.preview(view) })),
+        ),
+      counts: (canary) => this.#sight.counts(canary),
+      countedSinceMs: () => this.#collector.completeSinceMs,
+      onWeights: () => {
+        if (this.#lastChange !== undefined) this.#update(this.#lastChange);
+      },
+      clock,
+      log: canaryLog,
     });
     const dashboard: DashboardSources = {
       version: options.version,
@@ -216,6 +249,7 @@ export class ControlPlane {
       proxies: () => this.#ads.proxies(),
       traffic,
       collector: this.#collector,
+      canaries: this.#canaries,
       nowMs: () => clock.nowMs(),
     };
     this.#api = new ApiServer({
@@ -308,7 +342,9 @@ export class ControlPlane {
 
   #update(change: SourceChange): void {
     const before = this.#state.model;
-    this.#state = nextMeshState(this.#state, change, this.#settings, this.#keySets);
+    this.#state = nextMeshState(this.#state, change, this.#settings, this.#keySets, this.#canaries.weights);
+    this.#canaries.setCanaries(this.#state.model.canaries);
+    this.#sight.retain(this.#state.model.canaries);
     const { model } = this.#state;
     const { endpointsOnly, services } = diffModels(before, model);
     if (!endpointsOnly) this.#cache.refresh();

@@ -1,10 +1,12 @@
 import type {
+  CanariesView,
   GraphView,
   ProxiesView,
   ResourcesView,
   ServiceView,
   StatusView,
 } from '@heddle/control-plane/dashboard-api';
+import { canariesPage } from './canaries-page.js';
 import { h, update, type Child } from './element.js';
 import { GraphPage } from './graph-page.js';
 import { Live } from './live.js';
@@ -33,6 +35,8 @@ class Dashboard {
   #data: unknown;
   #range: Range = 'recent';
   #search = '';
+  /** Why the last command was refused. */
+  #problem = '';
   #opened: ReadableResource | 'loading' | 'absent' | undefined;
 
   async start(): Promise<void> {
@@ -79,11 +83,23 @@ class Dashboard {
     this.#render();
   }
 
+  async #command(path: string): Promise<void> {
+    this.#problem = '';
+    try {
+      await this.#session.post(`/api/v1/canaries/${path}`);
+    } catch (cause) {
+      this.#problem = cause instanceof Error ? cause.message : String(cause);
+    }
+    this.#render();
+  }
+
   #onClick(event: Event): void {
-    const action = (event.target as Element | null)?.closest('[data-action]')?.getAttribute('data-action');
+    const target = (event.target as Element | null)?.closest('[data-action]');
+    const action = target?.getAttribute('data-action');
     if (action === 'theme') this.#theme.next();
     else if (action === 'login') this.#login.show();
     else if (action === 'logout') this.#session.logOut();
+    else if (action === 'canary') void this.#command(target?.getAttribute('data-canary-path') ?? '');
     else if (action === 'range-recent' || action === 'range-long')
       this.#range = action === 'range-recent' ? 'recent' : 'long';
     else return;
@@ -117,6 +133,13 @@ class Dashboard {
         return servicePage(this.#data as ServiceView | null, parts[0] ?? '', this.#range);
       case 'resources':
         return resourcesPage(this.#data as ResourcesView, parts, this.#opened, this.#search);
+      case 'canaries':
+        return canariesPage(
+          this.#data as CanariesView,
+          this.#status?.nowMs ?? Date.now(),
+          this.#session.isLoggedIn,
+          this.#problem,
+        );
       case 'proxies':
         return proxiesPage(this.#data as ProxiesView, this.#status?.nowMs ?? Date.now());
     }
@@ -140,6 +163,13 @@ class Dashboard {
         'nav',
         { 'aria-label': 'Pages', 'data-key': 'nav' },
         link('graph', 'Graph'),
+        link(
+          'canaries',
+          'Canaries',
+          (status?.canaries ?? 0) === 0
+            ? null
+            : h('span', { class: 'badge', title: 'under way' }, String(status?.canaries)),
+        ),
         link(
           'resources',
           'Resources',
@@ -191,6 +221,8 @@ function titleOf({ page, parts }: Place): string {
       return parts[0] ?? 'Service';
     case 'resources':
       return 'Resources';
+    case 'canaries':
+      return 'Canaries';
     case 'proxies':
       return 'Proxies';
   }

@@ -8,11 +8,11 @@ export function resourcePath(kind: string, namespace: string, name: string): str
 }
 
 export interface Place {
-  readonly page: 'graph' | 'service' | 'resources' | 'proxies';
+  readonly page: 'graph' | 'service' | 'canaries' | 'resources' | 'proxies';
   readonly parts: readonly string[];
 }
 
-const PAGES = ['graph', 'service', 'resources', 'proxies'] as const;
+const PAGES = ['graph', 'service', 'canaries', 'resources', 'proxies'] as const;
 
 /** Which page an address means; what is not known means the graph. */
 export function placeOf(hash: string): Place {

@@ -73,7 +73,7 @@ export class ControlPlaneProcess {
       args: [
         fileURLToPath(new URL('./main.js', import.meta.resolve('@heddle/control-plane'))),
         ...this.#options.folders.flatMap((folder) => ['-f', folder]),
-        ...['--applied', this.#options.appliedFolder],
+        ...['--applied', this.#options.appliedFolder, '--canary-dir', join(stateFolder, 'canaries')],
         ...['--ca-dir', join(stateFolder, 'ca'), '--xds-tls', `127.0.0.1:${xdsTlsPort}`],
         ...['--xds', `127.0.0.1:${xdsPort}`, '--xds-auth', this.#options.xdsAuth],
         // Issuers of tokens, too, run on this machine.

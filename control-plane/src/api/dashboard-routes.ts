@@ -1,7 +1,9 @@
 import type { MeshGraph } from '../traffic/mesh-graph.js';
 import { problem } from './api-server.js';
 import type { ApiRoute } from './api-route.js';
+import { CANARY_COMMANDS } from '../canary/decide.js';
 import {
+  canariesView,
   graphOf,
   proxiesView,
   resourcesView,
@@ -24,6 +26,8 @@ export function dashboardViews(sources: DashboardSources): (key: string) => unkn
         return once().view();
       case 'resources':
         return resourcesView(sources);
+      case 'canaries':
+        return canariesView(sources);
       case 'proxies':
         return proxiesView(sources);
       default:
@@ -33,7 +37,7 @@ export function dashboardViews(sources: DashboardSources): (key: string) => unkn
 }
 
 const SERVICE = 'service:';
-const VIEWS = ['graph', 'resources', 'proxies', 'service'] as const;
+const VIEWS = ['graph', 'canaries', 'resources', 'proxies', 'service'] as const;
 const LONGEST_ID = 600;
 
 /** The endpoints that the dashboard is made from. */
@@ -78,6 +82,35 @@ export function createTrafficRoutes(sources: DashboardSources, live: LiveStream)
         const id = `${parameters['namespace']}/${parameters['name']}`;
         const view = serviceView(sources, graphOf(sources), id);
         return view === undefined ? problem(404, `there is no service ${id}`) : { status: 200, body: view };
+      },
+    },
+    {
+      method: 'GET',
+      path: '/api/v1/canaries',
+      summary: 'Every canary: where it is and why, its weights, and what was counted in its step.',
+      writes: false,
+      handle: () => ({ status: 200, body: canariesView(sources) }),
+    },
+    {
+      method: 'POST',
+      path: '/api/v1/canaries/{namespace}/{name}/{command}',
+      summary: `Tells a canary to ${CANARY_COMMANDS.join(', ')}.`,
+      writes: true,
+      handle: ({ parameters }) => {
+        const said = CANARY_COMMANDS.find((known) => known === parameters['command']);
+        if (said === undefined) return problem(404, `a canary knows ${CANARY_COMMANDS.join(', ')}`);
+        const key = `${parameters['namespace']}/${parameters['name']}`;
+        const { canaries, state } = sources;
+        if (!state().model.canaries.some((canary) => canary.key === key)) {
+          return problem(404, `there is no canary ${key}`);
+        }
+        const refusal = canaries.command(key, said);
+        if (refusal !== undefined) return problem(409, refusal);
+        live.publish(dashboardViews(sources));
+        return {
+          status: 200,
+          body: canariesView(sources).canaries.find(({ namespace, name }) => `${namespace}/${name}` === key),
+        };
       },
     },
     {

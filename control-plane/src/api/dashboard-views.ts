@@ -1,4 +1,8 @@
+import type { CanaryController } from '../canary/canary-controller.js';
+import { isOver } from '../canary/canary-state.js';
+import { canaryView } from '../canary/canary-view.js';
 import type {
+  CanariesView,
   EndpointView,
   GraphNode,
   ProblemView,
@@ -28,6 +32,7 @@ export interface DashboardSources {
   readonly proxies: () => readonly ProxyStatus<ProxyView>[];
   readonly traffic: TrafficStore;
   readonly collector: MetricsCollector;
+  readonly canaries: CanaryController;
   /** Wall clock, ms. */
   readonly nowMs: () => number;
 }
@@ -35,8 +40,9 @@ export interface DashboardSources {
 /** Lists on a page end there, and say how much was left out. */
 const MAX_LISTED = 2_000;
 const MAX_PROBLEMS = 500;
+const MAX_CANARIES = 200;
 
-export function statusView({ version, state, proxies, nowMs }: DashboardSources): StatusView {
+export function statusView({ version, state, proxies, canaries, nowMs }: DashboardSources): StatusView {
   const { revision, model, resources, problems } = state();
   const connected = proxies();
   const errors = problems.filter(({ severity }) => severity === 'error').length;
@@ -47,9 +53,19 @@ export function statusView({ version, state, proxies, nowMs }: DashboardSources)
     services: model.services.size,
     proxies: connected.length,
     outOfSync: connected.filter((proxy) => stateOf(proxy) !== 'synced').length,
+    canaries: canaries.list().filter((canary) => !isOver(canary.state)).length,
     resources: resources.size,
     errors,
     warnings: problems.length - errors,
+  };
+}
+
+export function canariesView({ canaries, state }: DashboardSources): CanariesView {
+  const all = canaries.list();
+  const { model } = state();
+  return {
+    canaries: all.slice(0, MAX_CANARIES).map((canary) => canaryView(canary, model)),
+    leftOut: Math.max(0, all.length - MAX_CANARIES),
   };
 }
 

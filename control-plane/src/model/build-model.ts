@@ -15,6 +15,8 @@ import {
   type Instances,
 } from './build-services.js';
 import { bindingOfVirtualService } from './build-virtual-service.js';
+import { applyCanaries, effectiveCanaries } from './apply-canaries.js';
+import { canaryOf, noCanaryWeights, type CanaryConfig, type CanaryWeights } from './canary.js';
 import { checkPolicies } from './check-policies.js';
 import { checkAuthorization } from './check-authorization.js';
 import { checkReferences } from './check-references.js';
@@ -39,6 +41,7 @@ export function buildModel(
   resources: ReadonlyMap<string, MeshResource>,
   settings: MeshSettings = defaultMeshSettings,
   keySets: KeySets = noKeySets,
+  canaryWeights: CanaryWeights = noCanaryWeights,
 ): {
   readonly model: MeshModel;
   readonly problems: readonly SourceProblem[];
@@ -56,13 +59,19 @@ export function buildModel(
     planned: new InstanceIndex(workloadResources.map(plannedInstanceOf)),
   };
   const services = buildServices(ofKind('Service'), ofKind('ServiceEntry'), instances, problems);
+  const canaries = buildCanaries(ofKind('Canary'), problems);
   const bindings: RouteBinding[] = ofKind('VirtualService').map(bindingOfVirtualService);
+  const known = {
+    ...servicesOf(services),
+    destinationPolicies: ofKind('DestinationRule').map(policyOf),
+  };
+  const effective = effectiveCanaries(known, canaries, canaryWeights);
   const model: MeshModel = {
     settings,
-    ...servicesOf(services),
+    ...known,
     virtualAddresses: virtualAddresses(services),
-    destinationPolicies: ofKind('DestinationRule').map(policyOf),
     virtualHosts: bindings,
+    canaries,
     gateways: buildGateways(ofKind('Gateway'), ofKind('KubernetesGateway'), problems),
     secrets: new Map(
       ofKind('Secret').map((resource) => [`${resource.namespace}/${resource.name}`, tlsSecretOf(resource)]),
@@ -76,7 +85,12 @@ export function buildModel(
     workloads: new Map(
       workloadResources.map((resource) => [`${resource.namespace}/${resource.name}`, workloadOf(resource)]),
     ),
-    configHash: configHashOf(ordered, services, keySets),
+    configHash: configHashOf(
+      ordered,
+      services,
+      keySets,
+      effective.map(({ canary, weight }) => `${canary.key} ${weight}`),
+    ),
   };
   for (const route of ofKind('HTTPRoute')) bindings.push(...bindingsOfHttpRoute(route, model, problems));
   checkReferences(model, ordered, problems);
@@ -84,7 +98,30 @@ export function buildModel(
   checkTls(model, ordered, problems);
   problems.push(...checkAuthorization(model, ofKind('AuthorizationPolicy')));
   problems.push(...keySetProblems(ofKind('RequestAuthentication'), keySets));
-  return { model, problems };
+  if (effective.length === 0) return { model, problems };
+  return { model: { ...model, virtualHosts: applyCanaries(bindings, effective) }, problems };
+}
+
+/** Of two canaries of one host the first has it. */
+function buildCanaries(
+  resources: readonly MeshResource[],
+  problems: SourceProblem[],
+): readonly CanaryConfig[] {
+  const byHost = new Map<string, CanaryConfig>();
+  for (const resource of resources) {
+    const canary = canaryOf(resource);
+    const first = byHost.get(canary.host);
+    if (first === undefined) byHost.set(canary.host, canary);
+    else {
+      problems.push(
+        problemAt(resource, ['spec', 'host'], {
+          message: `the Canary ${first.key} leads ${canary.host} already, and this one has no effect`,
+          expected: 'one Canary for each host',
+        }),
+      );
+    }
+  }
+  return [...byHost.values()];
 }
 
 const builtPolicies = new WeakMap<MeshResource, DestinationPolicy>();
@@ -165,8 +202,9 @@ function configHashOf(
   ordered: readonly MeshResource[],
   services: ReadonlyMap<string, Service>,
   keySets: KeySets,
+  canaryWeights: readonly string[],
 ): string {
-  const hash = createHash('sha256').update(`${keySets.revision}\n`);
+  const hash = createHash('sha256').update(`${keySets.revision}\n${canaryWeights.join(' ')}\n`);
   for (const { kind, key, contentHash } of ordered) {
     if (kind !== 'WorkloadEntry' && kind !== 'Workload') hash.update(`${key} ${contentHash}\n`);
   }

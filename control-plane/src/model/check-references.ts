@@ -5,6 +5,7 @@ import { hostMatches, resolveHost, serviceHostname } from './hostname.js';
 import type { MeshModel, Service } from './mesh-model.js';
 import type { FieldPath, MeshResource } from './mesh-resource.js';
 import type {
+  CanarySpec,
   DestinationRuleSpec,
   DestinationSpec,
   HttpRouteSpec,
@@ -27,6 +28,7 @@ export function checkReferences(
     if (resource.kind === 'VirtualService') check.virtualService(resource);
     else if (resource.kind === 'DestinationRule') check.destinationRule(resource);
     else if (resource.kind === 'HTTPRoute') check.httpRoute(resource);
+    else if (resource.kind === 'Canary') check.canary(resource);
   }
   check.sharedHosts(resources);
 }
@@ -111,6 +113,20 @@ class ReferenceCheck {
     }
   }
 
+  canary(resource: MeshResource): void {
+    const { host, stable, canary } = resource.spec as CanarySpec;
+    for (const [name, version] of Object.entries({ stable, canary })) {
+      const path = ['spec', ...(version.host === undefined ? [] : [name])];
+      const { subset } = version;
+      this.#destination(
+        resource,
+        { host: version.host ?? host, ...(subset === undefined ? {} : { subset }) },
+        path,
+        ['spec', name],
+      );
+    }
+  }
+
   httpRoute(resource: MeshResource): void {
     const spec = resource.spec as HttpRouteSpec;
     for (const [i, rule] of (spec.rules ?? []).entries()) {
@@ -168,7 +184,12 @@ class ReferenceCheck {
     }
   }
 
-  #destination(resource: MeshResource, destination: DestinationSpec, path: FieldPath): void {
+  #destination(
+    resource: MeshResource,
+    destination: DestinationSpec,
+    path: FieldPath,
+    subsetPath: FieldPath = path,
+  ): void {
     const host = resolveHost(destination.host, resource.namespace);
     const services = this.#model.servicesByHost.get(host);
     if (services === undefined) return this.#unknownHost(resource, [...path, 'host'], destination.host, host);
@@ -178,7 +199,7 @@ class ReferenceCheck {
     if (subset === undefined) return;
     const known = this.#subsetsOf(host);
     if (known.includes(subset)) return;
-    this.#warn(resource, [...path, 'subset'], {
+    this.#warn(resource, [...subsetPath, 'subset'], {
       message: `no DestinationRule has a subset ${subset} of ${host}: requests to it are answered 503`,
       expected: known.length === 0 ? 'a DestinationRule with that subset' : `one of ${known.join(', ')}`,
       suggestion: closestName(subset, known),

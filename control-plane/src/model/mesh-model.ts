@@ -1,5 +1,6 @@
 import type { AuthorizationPolicy } from './authorization-policy.js';
 import type { TlsSecret } from './build-secrets.js';
+import type { CanaryConfig } from './canary.js';
 import type { HttpRoute } from './http-route.js';
 import type { KeySets } from './key-sets.js';
 import type { MeshSettings } from './mesh-settings.js';
@@ -25,7 +26,10 @@ export interface MeshModel {
   /** By the key of each service that has no address of its own. */
   readonly virtualAddresses: ReadonlyMap<string, string>;
   readonly destinationPolicies: readonly DestinationPolicy[];
+  /** With the weights of canaries laid over them. */
   readonly virtualHosts: readonly RouteBinding[];
+  /** In the order of their keys; one for each host. */
+  readonly canaries: readonly CanaryConfig[];
   readonly gateways: ReadonlyMap<string, GatewayConfig>;
   /** By `NAMESPACE/NAME`. */
   readonly secrets: ReadonlyMap<string, TlsSecret>;

@@ -15,6 +15,7 @@ export const meshKinds = {
   Telemetry: ['telemetry.istio.io/v1', 'telemetry.istio.io/v1alpha1'],
   RateLimit: ['heddle.dev/v1alpha1'],
   Workload: ['heddle.dev/v1alpha1'],
+  Canary: ['heddle.dev/v1alpha1'],
 } as const;
 
 /** `KubernetesGateway` is the `Gateway` of gateway.networking.k8s.io; `Gateway` is Istio's. */

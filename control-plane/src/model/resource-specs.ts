@@ -520,3 +520,26 @@ export interface TelemetrySpec extends PolicyTargetSpec {
   readonly metrics?: readonly MetricsSpec[];
   readonly accessLogging?: readonly { readonly match?: ModeSpec; readonly disabled?: boolean }[];
 }
+
+interface CanaryVersionSpec {
+  readonly host?: string;
+  readonly subset?: string;
+}
+
+export interface CanarySpec {
+  readonly host: string;
+  readonly stable: CanaryVersionSpec;
+  readonly canary: CanaryVersionSpec;
+  readonly steps: readonly {
+    readonly weight: number;
+    readonly interval?: string;
+    readonly pause?: boolean;
+  }[];
+  readonly interval?: string;
+  readonly stepTimeout?: string;
+  readonly minRequests?: number;
+  readonly splitTolerance?: number;
+  readonly successRate?: { readonly min?: number; readonly maxDrop?: number };
+  readonly latency?: { readonly percentile?: number; readonly max?: string; readonly maxRatio?: number };
+  readonly revision?: string;
+}

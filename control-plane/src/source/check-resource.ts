@@ -3,6 +3,7 @@ import { hostMatches } from '../model/hostname.js';
 import type { MeshResource } from '../model/mesh-resource.js';
 import type {
   AuthorizationPolicySpec,
+  CanarySpec,
   DestinationRuleSpec,
   GatewaySpec,
   HttpRouteSpec,
@@ -18,6 +19,7 @@ import type {
   WorkloadSpec,
 } from '../model/resource-specs.js';
 import { checkAuthorizationPolicy } from './check-authorization-policy.js';
+import { checkCanary } from './check-canary.js';
 import { checkJwtRules } from './check-jwt-rules.js';
 import { checkGatewayTls, checkKubernetesGatewayTls } from './check-gateway-tls.js';
 import { checkLocalities } from './check-localities.js';
@@ -52,6 +54,8 @@ export function checkResource(resource: MeshResource): readonly SchemaProblem[] 
       return checkJwtRules(resource.spec as RequestAuthenticationSpec);
     case 'RateLimit':
       return checkRateLimit(resource.spec as RateLimitSpec);
+    case 'Canary':
+      return checkCanary(resource.spec as CanarySpec);
     case 'Telemetry':
       return checkTelemetry(resource.spec as TelemetrySpec);
     case 'AuthorizationPolicy':

@@ -19,8 +19,8 @@ export interface MetricsCollectorOptions {
   readonly log: Logger;
   /** Called after each round, when everybody was asked once. */
   readonly onRound?: () => void;
-  /** Units: ms. Default 2000; longer where reading would take more than a fiftieth of the time. */
-  readonly intervalMs?: number;
+  /** Units: ms. Asked after each round. It is longer where reading would take more than a fiftieth of the time. */
+  readonly intervalMs: () => number;
 }
 
 interface KnownProxy {
@@ -92,8 +92,7 @@ export class MetricsCollector {
     if (this.#closed) return;
     this.#timer = this.#options.clock.setTimer(delayMs, () => {
       void this.round().then((costMs) => {
-        const { intervalMs = 2_000 } = this.#options;
-        this.#plan(Math.max(intervalMs, costMs / COST_RATIO));
+        this.#plan(Math.max(this.#options.intervalMs(), costMs / COST_RATIO));
       });
     });
   }

@@ -1,5 +1,6 @@
 import type { MeshKind } from '../../model/mesh-resource.js';
 import { authorizationPolicySchema } from './authorization-policy.js';
+import { canarySchema } from './canary.js';
 import { destinationRuleSchema } from './destination-rule.js';
 import { gatewaySchema, kubernetesGatewaySchema } from './gateway.js';
 import { httpRouteSchema } from './http-route.js';
@@ -32,4 +33,5 @@ export const schemas: Readonly<Record<MeshKind, Schema>> = {
   Telemetry: telemetrySchema,
   RateLimit: rateLimitSchema,
   Workload: workloadSchema,
+  Canary: canarySchema,
 };
