@@ -49,6 +49,9 @@ export interface ReadySummary {
 /** How long discovery waits for the first certificate; usually it comes within a tenth of it. */
 const FIRST_CERTIFICATE_MS = 500;
 
+/** Of the event loop, each of which accepts one connection at most. */
+const MOST_ACCEPTING_TURNS = 2_000;
+
 /** Where Istio's proxies get their certificates from. */
 const SDS_CLUSTER = 'sds-grpc';
 
@@ -247,6 +250,7 @@ export class Server {
     const listeners = this.#listeners;
     if (listeners === undefined) return;
     const kept = this.#xds?.keepLastGood();
+    await acceptQueued(listeners);
     await new Promise<void>((resolve) => {
       const timer = this.#clock.setTimer(timeoutMs, () => {
         this.#log.warn('what is in flight is cut off', {
@@ -462,6 +466,17 @@ export class Server {
 
   #uptimeMs(): number {
     return this.#clock.monotonicMs() - this.#startedMonotonicMs;
+  }
+}
+
+/** Whoever is connected and was not accepted yet would be reset with the socket that it waits in. */
+async function acceptQueued(listeners: ListenerManager): Promise<void> {
+  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  for (let turns = 0; turns < MOST_ACCEPTING_TURNS; turns++) {
+    const before = listeners.acceptedConnections;
+    await turn();
+    await turn();
+    if (listeners.acceptedConnections === before) return;
   }
 }
 

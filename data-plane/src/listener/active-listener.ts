@@ -117,8 +117,10 @@ export class ActiveListener {
 
   get activeRequests(): number {
     let active = 0;
-    for (const chain of this.#version?.chains ?? []) active += chain.filter.activeRequests;
-    for (const chain of this.#leaving.keys()) active += chain.filter.activeRequests;
+    // While everything drains, the chains of the version leave too.
+    for (const chain of new Set([...(this.#version?.chains ?? []), ...this.#leaving.keys()])) {
+      active += chain.filter.activeRequests;
+    }
     return active;
   }
 
@@ -185,6 +187,7 @@ export class ActiveListener {
     const { stats } = this;
     const context = this.#context;
     stats.cxTotal.inc();
+    context.accepted++;
     const most = this.newestConfig.maxConnections ?? context.maxConnectionsPerListener;
     if (this.#sockets.size >= most || context.connections >= context.maxConnections) {
       if (this.#sockets.size >= most) stats.cxOverflow.inc();

@@ -13,8 +13,9 @@ export interface ListenerContext {
   readonly drainTimeMs: number;
   readonly maxConnections: number;
   readonly maxConnectionsPerListener: number;
-  /** Of all listeners. */
+  /** Of all listeners: open ones, and all that were ever accepted. */
   connections: number;
+  accepted: number;
   nextConnectionId(): number;
   /** The listener whose address is that destination, for connections that were redirected. */
   listenerFor(destination: AddressConfig, asking: ActiveListener): ActiveListener | undefined;

@@ -63,6 +63,7 @@ export class ListenerManagerImpl implements ListenerManager {
       maxConnections: options.maxConnections ?? 50_000,
       maxConnectionsPerListener: options.maxConnectionsPerListener ?? 10_000,
       connections: 0,
+      accepted: 0,
       nextConnectionId: () => ++this.#lastConnectionId,
       listenerFor: (destination, asking) => this.#listenerFor(destination, asking),
     };
@@ -104,6 +105,10 @@ export class ListenerManagerImpl implements ListenerManager {
 
   get activeConnections(): number {
     return this.#context.connections;
+  }
+
+  get acceptedConnections(): number {
+    return this.#context.accepted;
   }
 
   get activeRequests(): number {

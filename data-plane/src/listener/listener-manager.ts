@@ -53,6 +53,8 @@ export interface ListenerManager {
   status(): readonly ListenerStatus[];
   /** Downstream connections of all listeners, draining ones included. */
   readonly activeConnections: number;
+  /** All that were ever accepted, refused ones included. */
+  readonly acceptedConnections: number;
   /** Requests and TCP connections in flight. */
   readonly activeRequests: number;
   /**

@@ -1,5 +1,7 @@
+import { controlPlaneDrills } from './control-plane-drills.js';
 import { describeReport, runDrill, type DrillGround, type DrillReport } from './drill.js';
 import { meshDrills } from './mesh-drills.js';
+import { proxyDrills } from './proxy-drills.js';
 
 /**
  * Drills for what breaks: each harms something under load and counts the requests that fail.
@@ -11,7 +13,7 @@ import { meshDrills } from './mesh-drills.js';
 const args = process.argv.slice(2);
 const isJson = args.join(' ').includes('-o json');
 const words = args.filter((arg) => arg !== '-o' && arg !== 'json');
-const grounds: readonly DrillGround[] = [meshDrills()];
+const grounds: readonly DrillGround[] = [proxyDrills(), controlPlaneDrills(), meshDrills()];
 
 const say = (text: string): void => void (isJson ? process.stderr : process.stdout).write(`${text}\n`);
 const reports: DrillReport[] = [];

@@ -1,5 +1,6 @@
 import { Agent, request, type IncomingMessage } from 'node:http';
 import { eventually } from '../support/eventually.js';
+import type { DrillOutcome } from './drill.js';
 
 export interface SteadyCallersOptions {
   readonly port: number;
@@ -7,15 +8,8 @@ export interface SteadyCallersOptions {
   readonly callers: number;
   readonly path?: string;
   readonly method?: 'GET' | 'POST';
-  /** A connection for each request. Default: connections are kept. */
-  readonly fresh?: boolean;
   /** Units: ms. Between two requests of one caller. Default 5. */
   readonly pauseMs?: number;
-  readonly headers?: Readonly<Record<string, string>>;
-  /** Whether an answer is the one that is wanted. Default: its status is 200. */
-  readonly isGood?: (status: number, body: string) => boolean;
-  /** Called when a POST was answered well, with its id. */
-  readonly onAnswered?: (id: string) => void;
 }
 
 const NO_ANSWER_MS = 20_000;
@@ -33,7 +27,7 @@ export class SteadyCallers {
 
   constructor(options: SteadyCallersOptions) {
     this.#options = options;
-    this.#agent = new Agent({ keepAlive: options.fresh !== true, maxSockets: options.callers });
+    this.#agent = new Agent({ keepAlive: true, maxSockets: options.callers });
     this.#loops = Array.from({ length: options.callers }, () => this.#run());
   }
 
@@ -67,13 +61,12 @@ export class SteadyCallers {
   }
 
   #call(): Promise<string | undefined> {
-    const { port, path = '/', method = 'GET', headers = {}, onAnswered } = this.#options;
-    const isGood = this.#options.isGood ?? ((status) => status === 200);
+    const { port, path = '/', method = 'GET' } = this.#options;
     const id = `${process.pid}-${port}-${++this.#ids}`;
     return new Promise((resolve) => {
       const options = {
         ...{ host: '127.0.0.1', port, path, method, agent: this.#agent, timeout: NO_ANSWER_MS },
-        headers: { ...headers, ...(method === 'POST' ? { 'x-id': id, 'content-length': '2' } : {}) },
+        headers: method === 'POST' ? { 'x-id': id, 'content-length': '2' } : {},
       };
       const sent = request(options, (response: IncomingMessage) => {
         const { statusCode = 0 } = response;
@@ -82,11 +75,7 @@ export class SteadyCallers {
           if (body.length < 1000) body += text;
         });
         response.once('error', (error) => resolve(`within the answer: ${error.message}`));
-        response.once('end', () => {
-          const good = isGood(statusCode, body);
-          if (good) onAnswered?.(id);
-          resolve(good ? undefined : `${statusCode} ${body.trim()}`);
-        });
+        response.once('end', () => resolve(statusCode === 200 ? undefined : `${statusCode} ${body.trim()}`));
       });
       sent.once('timeout', () => sent.destroy(new Error(`no answer within ${NO_ANSWER_MS} ms`)));
       sent.once('error', (error) =>
@@ -107,4 +96,24 @@ export function together(...all: readonly SteadyCallers[]): {
     for (const [reason, count] of one.failures) failures.set(reason, (failures.get(reason) ?? 0) + count);
   }
   return { requests: all.reduce((sum, { requests }) => sum + requests, 0), failures };
+}
+
+export const GOOD_CALLERS = 8;
+
+/** Callers before, while and after something happens. */
+export async function during(
+  port: number,
+  act: (callers: SteadyCallers) => Promise<readonly string[]>,
+  path = '/',
+): Promise<DrillOutcome> {
+  const callers = new SteadyCallers({ port, path, callers: GOOD_CALLERS });
+  let figures: readonly string[] = [];
+  try {
+    await callers.more(100);
+    figures = await act(callers);
+    await callers.more(100);
+  } finally {
+    await callers.stop();
+  }
+  return { requests: callers.requests, failures: callers.failures, figures, problems: [] };
 }

@@ -9,8 +9,8 @@ interface NamedMessage {
   readonly message: object;
 }
 
-/** A listener whose routes come by RDS, and a cluster whose endpoint comes by EDS. */
-export function meshOfOneRoute(port: number, upstreamPort: number): readonly NamedMessage[] {
+/** A listener whose routes come by RDS, and a cluster whose endpoint comes by EDS; both are others in every `turn`. */
+export function meshOfOneRoute(port: number, upstreamPort: number, turn = 0): readonly NamedMessage[] {
   return [
     named(typeUrls.listener, 'l', {
       name: 'l',
@@ -42,7 +42,14 @@ export function meshOfOneRoute(port: number, upstreamPort: number): readonly Nam
     named(typeUrls.routeConfiguration, 'r', {
       name: 'r',
       virtual_hosts: [
-        { name: 'v', domains: ['*'], routes: [{ match: { prefix: '/' }, route: { cluster: 'a' } }] },
+        {
+          name: 'v',
+          domains: ['*'],
+          routes: [
+            ...(turn === 0 ? [] : [{ match: { path: `/turn-${turn}` }, route: { cluster: 'a' } }]),
+            { match: { prefix: '/' }, route: { cluster: 'a' } },
+          ],
+        },
       ],
     }),
     named(typeUrls.cluster, 'a', {
@@ -51,7 +58,7 @@ export function meshOfOneRoute(port: number, upstreamPort: number): readonly Nam
       connect_timeout: '1s',
       eds_cluster_config: { eds_config: ADS },
     }),
-    named(typeUrls.clusterLoadAssignment, 'a', endpoints('a', upstreamPort)),
+    named(typeUrls.clusterLoadAssignment, 'a', endpoints('a', upstreamPort, turn)),
   ];
 }
 
@@ -77,9 +84,13 @@ export function sidecarBootstrap(adminPort: number, xdsPort: number): unknown {
   };
 }
 
-function endpoints(name: string, port: number): object {
-  const address = { socket_address: { address: '127.0.0.1', port_value: port } };
-  return { cluster_name: name, endpoints: [{ lb_endpoints: [{ endpoint: { address } }] }] };
+function endpoints(name: string, port: number, turn = 0): object {
+  const host = (address: string): object => ({
+    endpoint: { address: { socket_address: { address, port_value: port } } },
+  });
+  // On Linux all of 127/8 is this machine.
+  const others = turn === 0 ? [] : [host(`127.0.${1 + (turn % 200)}.1`)];
+  return { cluster_name: name, endpoints: [{ lb_endpoints: [host('127.0.0.1'), ...others] }] };
 }
 
 function named(typeUrl: string, name: string, json: object): NamedMessage {

@@ -39,10 +39,10 @@ export class FakeControlPlane {
     });
   }
 
-  async listen(): Promise<number> {
+  async listen(port = 0): Promise<number> {
     return new Promise((resolve, reject) => {
-      this.#server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, port) => {
-        if (error === null) resolve(port);
+      this.#server.bindAsync(`127.0.0.1:${port}`, ServerCredentials.createInsecure(), (error, bound) => {
+        if (error === null) resolve(bound);
         else reject(error);
       });
     });
