@@ -88,6 +88,7 @@ async function runVariant(
   const backend = await startBackend(folder, options.cores.loadCore);
   const setup: RoundSetup = {
     shape: variant.shape,
+    armed: variant.armed === true,
     listenPort,
     adminPort,
     backendPort: backend.port,

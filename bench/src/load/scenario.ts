@@ -7,6 +7,8 @@ export type ScenarioVariant = {
   readonly shape: RoutingShape;
   /** Subjects that take part; by default all. Names of heddle-proxy on further Nodes count as heddle-proxy. */
   readonly subjects?: readonly string[];
+  /** With what bears failure armed. */
+  readonly armed?: boolean;
 } & (
   | {
       readonly kind: 'load';

@@ -33,9 +33,26 @@ describe('envoyBootstrap', () => {
   });
 });
 
-describe('envoyBootstrap for mutual TLS', () => {
-  const plain = { shape, listenPort: 1, adminPort: 2, backendPort: 3, folder: '/nowhere', nodeArguments: [] };
+const plain = { shape, listenPort: 1, adminPort: 2, backendPort: 3, folder: '/nowhere', nodeArguments: [] };
 
+describe('envoyBootstrap with what bears failure armed', () => {
+  it('has it on every route and cluster, and before the router', () => {
+    const { listeners, clusters } = parse(
+      envoyBootstrap({ ...plain, armed: true }, '/nowhere/access.log'),
+    ).static_resources;
+    const manager = listeners[0].filter_chains[0].filters[0].typed_config;
+    assert.equal(manager.http_filters[0].name, 'envoy.filters.http.local_ratelimit');
+    for (const { outlier_detection, circuit_breakers } of clusters) {
+      assert.equal(outlier_detection.consecutive_5xx, 5);
+      assert.ok(circuit_breakers.thresholds[0].retry_budget);
+    }
+    for (const { routes } of manager.route_config.virtual_hosts) {
+      for (const { route } of routes) assert.match(route.retry_policy.retry_on, /^5xx,/);
+    }
+  });
+});
+
+describe('envoyBootstrap for mutual TLS', () => {
   it('encrypts the side that lies between the two proxies, and only that', () => {
     const client = parse(
       envoyBootstrap({ ...plain, mtls: { side: 'client', certificates: '/c' } }, '/nowhere/access.log'),

@@ -1,4 +1,5 @@
 import { stringify } from 'yaml';
+import { ARMED_CLUSTER, ARMED_RATE_LIMIT, ARMED_RETRIES } from './armed-features.js';
 import { hostName, routePrefix } from './routing-shape.js';
 import { handshakeBootstrap } from './handshake-bootstrap.js';
 import type { SubjectSetup } from './subject.js';
@@ -72,10 +73,11 @@ function connectionManager(setup: SubjectSetup, accessLogFile: string): object {
       route_config: {
         name: 'routes',
         virtual_hosts: Array.from({ length: setup.shape.virtualHosts }, (_, host) =>
-          virtualHost(host, setup.shape.routesPerHost),
+          virtualHost(host, setup),
         ),
       },
       http_filters: [
+        ...(setup.armed === true ? [ARMED_RATE_LIMIT] : []),
         {
           name: 'envoy.filters.http.router',
           typed_config: { '@type': `${TYPE_PREFIX}.filters.http.router.v3.Router` },
@@ -85,23 +87,26 @@ function connectionManager(setup: SubjectSetup, accessLogFile: string): object {
   };
 }
 
-function virtualHost(host: number, routes: number): object {
+function virtualHost(host: number, { shape, armed }: SubjectSetup): object {
   return {
     name: hostName(host),
     domains: [hostName(host)],
-    routes: Array.from({ length: routes }, (_, route) => ({
+    routes: Array.from({ length: shape.routesPerHost }, (_, route) => ({
       name: `route-${host}-${route}`,
       match: { prefix: routePrefix(route) },
       route: {
         cluster: `cluster-${host}`,
         timeout: '15s',
-        retry_policy: { retry_on: 'connect-failure,refused-stream,reset', num_retries: 2 },
+        retry_policy:
+          armed === true
+            ? ARMED_RETRIES
+            : { retry_on: 'connect-failure,refused-stream,reset', num_retries: 2 },
       },
     })),
   };
 }
 
-function cluster(host: number, { backendPort, mtls }: SubjectSetup): object {
+function cluster(host: number, { backendPort, mtls, armed }: SubjectSetup): object {
   const name = `cluster-${host}`;
   const endpoint = { endpoint: { address: loopback(backendPort) } };
   return {
@@ -109,6 +114,7 @@ function cluster(host: number, { backendPort, mtls }: SubjectSetup): object {
     type: 'STATIC',
     connect_timeout: '1s',
     load_assignment: { cluster_name: name, endpoints: [{ lb_endpoints: [endpoint] }] },
+    ...(armed === true ? ARMED_CLUSTER : {}),
     ...(mtls?.side === 'client' ? { transport_socket: upstreamTls(mtls.certificates) } : {}),
   };
 }

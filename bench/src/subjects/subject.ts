@@ -16,6 +16,8 @@ export interface SubjectSetup {
     readonly resumes: boolean;
     readonly certificates: string;
   };
+  /** Retries, outlier detection, breakers and a rate limit are in force, and never needed. */
+  readonly armed?: boolean;
   /** Arguments for the Node that runs a subject, if one does. */
   readonly nodeArguments: readonly string[];
 }

@@ -1,4 +1,5 @@
 import type { Scenario } from '../scenario.js';
+import { armed } from './armed.js';
 import { bodies } from './bodies.js';
 import { handshakes, storm } from './handshakes.js';
 import { http1 } from './http1.js';
@@ -7,4 +8,13 @@ import { mtls } from './mtls.js';
 import { routes } from './routes.js';
 
 /** Every scenario, in the order in which they run. */
-export const SCENARIOS: readonly Scenario[] = [http1, bodies, routes, mtls, handshakes, storm, idleMemory];
+export const SCENARIOS: readonly Scenario[] = [
+  http1,
+  armed,
+  bodies,
+  routes,
+  mtls,
+  handshakes,
+  storm,
+  idleMemory,
+];
