@@ -15,7 +15,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { Client, Metadata, credentials, status } from '@grpc/grpc-js';
+import {
+  Client,
+  Metadata,
+  Server,
+  ServerCredentials,
+  credentials,
+  status,
+  type ServerUnaryCall,
+  type sendUnaryData,
+} from '@grpc/grpc-js';
 import { envoy, sdsService, typeUrls } from '@heddle/xds-protos';
 import { AdsClient, sidecarNode } from '../control-plane/ads-client.js';
 import { callApi, joinToken } from '../control-plane/ca-client.js';
@@ -55,15 +64,16 @@ describe('heddle agent', () => {
 
   let agents = 0;
   const start = async (
-    options: { readonly folder?: string; readonly args?: readonly string[] } = {},
+    options: { readonly folder?: string; readonly account?: string; readonly args?: readonly string[] } = {},
   ): Promise<{ folder: string; socket: string; program: RunningProgram }> => {
     const folder = options.folder ?? join(base, String(++agents));
     mkdirSync(folder, { recursive: true });
     const tokenFile = join(folder, 'token');
-    writeFileSync(tokenFile, (await joinToken(plane.apiPort, 'default', 'web')).token, { mode: 0o600 });
+    const { account = 'web' } = options;
+    writeFileSync(tokenFile, (await joinToken(plane.apiPort, 'default', account)).token, { mode: 0o600 });
     const socket = join(folder, 'run', 'socket');
     const program = new RunningProgram(process.execPath, [
-      ...[heddle, 'agent', '-s', 'web', '--socket', socket, '--name', `web-${agents}`],
+      ...[heddle, 'agent', '-s', account, '--socket', socket, '--name', `web-${agents}`],
       ...['--ca-address', `127.0.0.1:${plane.xdsTlsPort}`, '--ca-root-file', plane.rootsFile],
       ...['--ca-token-file', tokenFile, ...(options.args ?? [])],
     ]);
@@ -132,6 +142,70 @@ describe('heddle agent', () => {
       () => readdirSync(certs).filter((name) => /^\.\.\d/.test(name)).length === 1,
       () => readdirSync(certs).join(),
     );
+  });
+
+  it('gives gRPC programs certificates by which each knows the other', async () => {
+    const filesOf = async (account: string): Promise<readonly Buffer[]> => {
+      const certs = join(base, `certs-of-${account}`);
+      const { program } = await start({ account, args: ['--cert-dir', certs] });
+      await serves(program);
+      const printed = new RunningProgram(process.execPath, [
+        ...[heddle, 'bootstrap', '--for', 'grpc', '-s', account, '--cert-dir', certs, '-o', 'json'],
+      ]);
+      assert.equal((await printed.ended()).code, 0, printed.output);
+      const { config } = (
+        JSON.parse(printed.output) as {
+          certificate_providers: { default: { config: Record<string, string> } };
+        }
+      ).certificate_providers.default;
+      const names = ['ca_certificate_file', 'private_key_file', 'certificate_file'];
+      return names.map((name) => readFileSync(config[name] ?? ''));
+    };
+    const [roots = null, key = Buffer.of(), chain = Buffer.of()] = await filesOf('web');
+    let caller = '';
+    const server = new Server();
+    server.addService(
+      { Say: { ...plainCall, path: '/test.Greeter/Say' } },
+      {
+        Say: (call: ServerUnaryCall<Buffer, Buffer>, answer: sendUnaryData<Buffer>) => {
+          const { raw } = call.getAuthContext().sslPeerCertificate ?? {};
+          caller = new X509Certificate(raw ?? '').subjectAltName ?? '';
+          answer(null, Buffer.from('hello'));
+        },
+      },
+    );
+    const own = ServerCredentials.createSsl(roots, [{ private_key: key, cert_chain: chain }], true);
+    const port = await new Promise<number>((resolve, reject) => {
+      server.bindAsync('127.0.0.1:0', own, (error, bound) => (error ? reject(error) : resolve(bound)));
+    });
+    let called = '';
+    const client = new Client(
+      `127.0.0.1:${port}`,
+      credentials.createSsl(...((await filesOf('api')) as [Buffer, Buffer, Buffer]), {
+        checkServerIdentity: (_host, { raw }) => {
+          called = new X509Certificate(raw).subjectAltName ?? '';
+          return undefined;
+        },
+      }),
+    );
+    const { responseDeserialize, requestSerialize } = plainCall;
+    const answer = await new Promise<Buffer | undefined>((resolve, reject) => {
+      const deadline = { deadline: Date.now() + 10_000 };
+      client.makeUnaryRequest(
+        '/test.Greeter/Say',
+        requestSerialize,
+        responseDeserialize,
+        Buffer.of(),
+        new Metadata(),
+        deadline,
+        (error, value) => (error ? reject(error) : resolve(value)),
+      );
+    });
+    client.close();
+    server.forceShutdown();
+    assert.equal(answer?.toString(), 'hello');
+    assert.equal(called, `URI:${web}`);
+    assert.equal(caller, 'URI:spiffe://cluster.local/ns/default/sa/api');
   });
 
   for (const variant of ['sotw', 'delta'] as const) {
@@ -242,6 +316,16 @@ describe('heddle agent', () => {
     },
   );
 });
+
+/** A call whose messages are bytes as they are. */
+const plainCall = {
+  requestStream: false,
+  responseStream: false,
+  requestSerialize: (bytes: Buffer): Buffer => bytes,
+  requestDeserialize: (bytes: Buffer): Buffer => bytes,
+  responseSerialize: (bytes: Buffer): Buffer => bytes,
+  responseDeserialize: (bytes: Buffer): Buffer => bytes,
+};
 
 /** The node of a sidecar that says it runs as this service account. */
 function nodeOf(serviceAccount: string): envoy.config.core.v3.INode {
