@@ -24,5 +24,7 @@ export interface ReportedHolder {
   readonly provenBy: 'certificate' | 'token';
   /** The fingerprint of the root of its certificate; absent: it has shown none. */
   readonly root?: string;
+  /** When what proves who it is ends. */
+  readonly provenUntil: string;
   readonly knowsRoots: boolean;
 }

@@ -162,7 +162,7 @@ function checkValues(
 function mistakeIn(
   attribute: AuthorizationAttribute,
   value: string,
-): Pick<SchemaProblem, 'message' | 'expected' | 'severity'> | undefined {
+): Omit<SchemaProblem, 'path'> | undefined {
   const shown = JSON.stringify(value.slice(0, 200));
   switch (attribute) {
     case 'peer-ip':
@@ -199,6 +199,24 @@ function mistakeIn(
     }
     case 'path':
       if (/[{}]/.test(value)) return mistakeInTemplate(value, shown);
+      if (!/^[/*]/.test(value)) {
+        return {
+          message: `${shown} matches no path: they begin with /`,
+          expected: 'a path such as /api, /api/* or *.json',
+          severity: 'warning',
+        };
+      }
+      break;
+    case 'method':
+      // Whoever thinks up methods may write them small.
+      if (value !== value.toUpperCase()) {
+        return {
+          message: `${shown} matches no method of HTTP: they are written in capitals`,
+          expected: 'a method such as GET',
+          suggestion: value.toUpperCase(),
+          severity: 'warning',
+        };
+      }
       break;
     default:
   }

@@ -89,11 +89,17 @@ export function standInsForText(text: string, origin: ResourceOrigin): StandIn[]
 
 /** What is told of a stand-in that is in force. */
 export function standInProblem({ resource }: StandIn): SourceProblem {
-  return problemAt(resource, [], {
+  const problem = problemAt(resource, [], {
     message:
       'it is not valid and never was: until it is, everything to those that it is for is refused (what it should keep out is not known)',
     expected: 'the mistakes here to be mended',
   });
+  // Told as what it was meant to be.
+  const { namespace, name } = resource;
+  const kind = SECURITY_KINDS.find((one) => name.startsWith(`${one} `));
+  return kind === undefined
+    ? problem
+    : { ...problem, resource: { kind, namespace, name: name.slice(kind.length + 1) } };
 }
 
 function standInResource(

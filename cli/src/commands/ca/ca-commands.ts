@@ -13,6 +13,9 @@ export interface CaCommandOptions extends HeddledAccessOptions {
   readonly terminal: Terminal;
 }
 
+/** What heddled allows. */
+const MOST_TTL_MS = 720 * 3_600_000;
+
 /** `heddle ca status`. Resolves with the exit code. */
 export function runCaStatus(options: CaCommandOptions): Promise<number> {
   return withClient(options, async ({ client }) => {
@@ -43,8 +46,8 @@ export function runCaToken(
 ): Promise<number> {
   return withClient(options, async ({ client }) => {
     const ttlMs = parseDurationMs(options.ttl);
-    if (ttlMs === undefined || ttlMs < 1_000)
-      throw new Error(`--ttl ${options.ttl}: expected a duration of a second at least, such as 24h`);
+    if (ttlMs === undefined || ttlMs < 1_000 || ttlMs > MOST_TTL_MS)
+      throw new Error(`--ttl ${options.ttl}: expected a duration from 1s to 720h, such as 24h`);
     const issued = await client.issueToken(
       options.namespace,
       options.serviceAccount,
@@ -97,13 +100,18 @@ export function runRotateRoot(
 function statusLines(authority: ReportedAuthority, workloads: readonly ReportedHolder[]): readonly string[] {
   const { trustDomain, rotation, roots, serving, issued } = authority;
   const signer = roots.find(({ signs }) => signs)?.fingerprint;
-  const rows = workloads.map(({ identity, id, presence, root, knowsRoots }) => [
-    identity,
-    id.split('~')[2] ?? id,
-    presence,
-    root === undefined ? '-' : root === signer ? 'of the root that signs' : 'of another root',
-    knowsRoots ? 'yes' : 'no',
-  ]);
+  const rows = workloads
+    .map(({ identity, id, presence, root, provenUntil, knowsRoots }) => [
+      identity,
+      id.split('~')[2] ?? id,
+      presence,
+      root === undefined ? '-' : root === signer ? 'of the root that signs' : 'of another root',
+      root === undefined ? '-' : provenUntil,
+      knowsRoots ? 'yes' : 'no',
+    ])
+    .sort(([a = '', first = ''], [b = '', second = '']) =>
+      a === b ? first.localeCompare(second) : a.localeCompare(b),
+    );
   return [
     `trust domain  ${trustDomain}`,
     `rotation      ${rotation}${authority.oldLeavesUntil === undefined ? '' : `, old certificates until ${authority.oldLeavesUntil}`}`,
@@ -115,7 +123,7 @@ function statusLines(authority: ReportedAuthority, workloads: readonly ReportedH
     ),
     ...(rows.length === 0
       ? []
-      : ['', ...table([['IDENTITY', 'NAME', 'PRESENCE', 'CERTIFICATE', 'HAS THE ROOTS'], ...rows])]),
+      : ['', ...table([['IDENTITY', 'NAME', 'PRESENCE', 'CERTIFICATE', 'UNTIL', 'HAS THE ROOTS'], ...rows])]),
   ];
 }
 

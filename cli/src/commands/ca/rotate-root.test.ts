@@ -91,7 +91,15 @@ class FakeMesh implements RotationClient {
     this.#holders = new Map(
       names.map((id) => [
         id,
-        { id, identity: id, presence: 'connected', provenBy: 'certificate', root: 'old', knowsRoots: true },
+        {
+          id,
+          identity: id,
+          presence: 'connected',
+          provenBy: 'certificate',
+          root: 'old',
+          provenUntil: '',
+          knowsRoots: true,
+        },
       ]),
     );
   }
