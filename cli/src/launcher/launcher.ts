@@ -18,6 +18,7 @@ import { HeddledClient } from './heddled-client.js';
 import { Instance, type MeshService } from './instance.js';
 import type { LaunchEnvironment } from './launch-environment.js';
 import type { LaunchEvent } from './launch-event.js';
+import { LAUNCHED_IN, endLeftOvers } from './left-overs.js';
 import { PodNetwork } from './pods/pod-network.js';
 import { systemNameServer } from './pods/system-name-server.js';
 import { waitUntil } from './readiness.js';
@@ -88,7 +89,8 @@ export class Launcher {
   #reconciling: Promise<void> | undefined;
   #stopping = false;
 
-  constructor(options: LauncherOptions) {
+  constructor(given: LauncherOptions) {
+    const options = { ...given, environment: { ...given.environment, [LAUNCHED_IN]: given.stateFolder } };
     this.#options = options;
     this.#ports = new FreePorts(options.random);
     const { stateFolder } = options;
@@ -135,6 +137,9 @@ export class Launcher {
       logs: join(stateFolder, 'logs'),
       tokens: join(stateFolder, 'tokens'),
     };
+    const leftOvers = endLeftOvers(stateFolder);
+    if (leftOvers > 0)
+      report({ kind: 'problem', text: `ended ${leftOvers} processes that an earlier run left behind` });
     // Instances of an earlier run are gone; what was applied and the last good configurations stay.
     for (const stale of [folders.instances, folders.tokens])
       await rm(stale, { recursive: true, force: true });
