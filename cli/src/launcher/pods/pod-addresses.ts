@@ -5,6 +5,8 @@
 export const SWITCH_ADDRESS = '198.18.0.1';
 /** By which pods reach the loopback of this machine. */
 export const MACHINE_ADDRESS = '198.18.0.2';
+/** How the addresses begin that heddled gives services. */
+export const VIRTUAL_ADDRESSES = '240.240.';
 /** What a pod's resolver asks; rules lead its questions to the sidecar, whoever is asked. */
 export const NAME_SERVER_ADDRESS = '198.18.0.53';
 /** Everything inside. */
