@@ -3,6 +3,7 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '@heddle/common';
 import type { SourceProblem } from '@heddle/control-plane';
+import type { CanaryView } from '@heddle/control-plane/dashboard-api';
 import type { Instance } from '../launcher/instance.js';
 import type { Convergence, HeddledClient } from '../launcher/heddled-client.js';
 import type { Launcher } from '../launcher/launcher.js';
@@ -122,6 +123,11 @@ export class Stage {
 
   convergence(): Promise<Convergence> {
     return this.#options.heddled.convergence();
+  }
+
+  /** undefined: there is none of that name. */
+  async canary(name: string): Promise<CanaryView | undefined> {
+    return (await this.#options.heddled.canaries()).find((canary) => canary.name === name);
   }
 
   /** Of every proxy, the gateway's too. */

@@ -1,5 +1,6 @@
 import { request } from 'node:http';
 import type { SourceProblem } from '@heddle/control-plane';
+import type { CanaryView } from '@heddle/control-plane/dashboard-api';
 import type { ReportedAuthority, ReportedHolder } from './ca-reports.js';
 
 /** Whether every proxy has what it was sent, as heddled's API says. */
@@ -125,6 +126,11 @@ export class HeddledClient {
   /** Every mistake in the sources, without the text of its line. */
   async problems(): Promise<readonly SourceProblem[]> {
     return (await this.get<{ problems: readonly SourceProblem[] }>('/api/v1/problems')).problems;
+  }
+
+  /** Every canary, and where it is. Errors: as `text`. */
+  async canaries(): Promise<readonly CanaryView[]> {
+    return (await this.get<{ canaries: readonly CanaryView[] }>('/api/v1/canaries')).canaries;
   }
 
   async proxies(): Promise<readonly ReportedProxy[]> {

@@ -6,7 +6,7 @@ import { eventually } from '../support/eventually.js';
 import { RunningProgram } from '../support/running-program.js';
 
 /** Each is a line that begins with `ok`; one more is about the load throughout. */
-const STEPS = 18;
+const STEPS = 20;
 
 const heddle = fileURLToPath(new URL('./main.js', import.meta.resolve('@heddle/cli')));
 

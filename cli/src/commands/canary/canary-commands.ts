@@ -17,8 +17,7 @@ export async function runCanaryStatus(options: CanaryCommandOptions): Promise<nu
   const { name, namespace, output, terminal } = options;
   try {
     const { client } = heddledClient(options);
-    const { canaries } = await client.get<{ readonly canaries: readonly CanaryView[] }>('/api/v1/canaries');
-    const wanted = canaries.filter(
+    const wanted = (await client.canaries()).filter(
       (canary) => name === undefined || (canary.name === name && canary.namespace === namespace),
     );
     if (name !== undefined && wanted.length === 0) throw new Error(`there is no canary ${namespace}/${name}`);
