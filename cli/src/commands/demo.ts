@@ -73,6 +73,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     }
     if (outcome && !options.check) {
       options.terminal.say('\nThe mesh keeps running. Press Ctrl-C to end it.');
+      options.terminal.say(`Its dashboard: http://127.0.0.1:${launcher.apiPort}/`);
       await interrupted;
     }
     return outcome ? 0 : 1;

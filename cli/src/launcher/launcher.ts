@@ -83,6 +83,7 @@ export class Launcher {
   #starting: Promise<RunningMesh> | undefined;
   #environment: LaunchEnvironment | undefined;
   #client: HeddledClient | undefined;
+  #apiPort = 0;
   #pods: PodNetwork | undefined;
   #source: FileSource | undefined;
   #wanted: MeshModel | undefined;
@@ -112,6 +113,11 @@ export class Launcher {
   /** The words before a command that is to run where pods can be reached; undefined: there are none. */
   besidePods(folder: string): readonly string[] | undefined {
     return this.#pods?.enterSwitch(folder);
+  }
+
+  /** Of heddled, for the dashboard too; 0 before it listens. */
+  get apiPort(): number {
+    return this.#apiPort;
   }
 
   get controlPlanePid(): number | undefined {
@@ -150,6 +156,7 @@ export class Launcher {
     if (this.#stopping) throw new Error('stopped');
     const client = new HeddledClient(controlPlane.apiPort, controlPlane.token);
     this.#client = client;
+    this.#apiPort = controlPlane.apiPort;
     this.#source = createFileSource({
       folders: this.#options.folders,
       log: createLogger({ component: 'launcher', level: 'error' }),
