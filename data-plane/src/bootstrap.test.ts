@@ -83,6 +83,35 @@ ${DYNAMIC}`,
     assert.ok(Object.isFrozen(config));
   });
 
+  it('reads where connections come from, and whether DNS is answered, and names what is wrong with them', async () => {
+    const bind = (address: string): string =>
+      `cluster_manager: { upstream_bind_config: { source_address: { address: ${address}, port_value: 0 } } }`;
+    const node = (metadata: string): string => `node: { id: a, cluster: b, metadata: { ${metadata} } }`;
+    const config = await load(
+      `${node("DNS_CAPTURE: 'true', HEDDLE_DNS_SERVERS: '10.0.0.2,tcp://10.0.0.3:5353'")}\n${bind('10.0.0.9')}`,
+    );
+    assert.deepEqual(config.upstreamBindAddress, {
+      kind: 'socket',
+      host: '10.0.0.9',
+      port: 0,
+      protocol: 'tcp',
+    });
+    assert.deepEqual(config.dns, {
+      port: 15_053,
+      servers: [
+        { host: '10.0.0.2', port: 53, protocol: 'udp' },
+        { host: '10.0.0.3', port: 5353, protocol: 'tcp' },
+      ],
+    });
+    assert.equal((await load(node('A: b'))).dns, undefined);
+    await assert.rejects(
+      load(
+        `${node("DNS_CAPTURE: 'true', HEDDLE_DNS_PORT: '0x1', HEDDLE_DNS_SERVERS: dns.example")}\n${bind('host')}`,
+      ),
+      /(?=[^]*upstream_bind_config\.source_address)(?=[^]*HEDDLE_DNS_PORT)(?=[^]*HEDDLE_DNS_SERVERS)/,
+    );
+  });
+
   it('reaches its control plane over TLS by its own identity, and by nothing else', async () => {
     const sds = (name: string): object => ({ name, sds_config: { ads: {}, resource_api_version: 'V3' } });
     const withTls = (certificate: string, roots: string): object => ({

@@ -50,6 +50,28 @@ describe('proxyViewOf', () => {
     });
   });
 
+  it('reads a sidecar into which connections are led, as Istio tells it, and what we tell beside that', () => {
+    const captured = (metadata: object): unknown => {
+      const result = proxyViewOf(nodeOf({ id: 'sidecar~10.0.0.7~a.b~c', metadata }));
+      assert.ok(result.ok);
+      return [result.view.interception, result.view.explicit, result.view.captured];
+    };
+    const nothing = { applicationAddress: '', ports: [], ipv6: false };
+    assert.deepEqual(captured({}), ['REDIRECT', undefined, nothing]);
+    assert.deepEqual(captured({ INTERCEPTION_MODE: 'TPROXY', INSTANCE_IPS: '10.0.0.7,fd00::7' }), [
+      'TPROXY',
+      undefined,
+      { ...nothing, ipv6: true },
+    ]);
+    const told = { applicationAddress: '127.0.0.1', ports: [{ name: 'http', port: 9080 }] };
+    assert.deepEqual(captured({ HEDDLE_CAPTURED: told }), ['REDIRECT', undefined, { ...told, ipv6: false }]);
+    const wrong = proxyViewOf(
+      nodeOf({ id: 'sidecar~1~a.b~c', metadata: { HEDDLE_CAPTURED: { ports: [{ port: 0 }] } } }),
+    );
+    assert.ok(!wrong.ok);
+    assert.match(wrong.problems.join(), /HEDDLE_CAPTURED\.ports\[0\]\.port: expected a port number/);
+  });
+
   it('takes a proxy for capable of mutual TLS that says so or names its identity', () => {
     const mtls = (metadata: object): boolean => {
       const result = proxyViewOf(nodeOf({ id: 'sidecar~1~a.b~c', metadata }));

@@ -135,6 +135,27 @@ describe('callers of several localities', () => {
   });
 });
 
+describe('intercepted connections that are for no service', () => {
+  it('go where they were going, or nowhere where only the registry counts', () => {
+    const { model, view } = readCase('captured-sidecar');
+    const textOf = (outboundTrafficPolicy: 'ALLOW_ANY' | 'REGISTRY_ONLY'): string => {
+      const settings = { ...model.settings, outboundTrafficPolicy };
+      // Another policy is another mesh.
+      const resources = translateProxy({ ...model, settings, configHash: outboundTrafficPolicy }, view);
+      return JSON.stringify([
+        listOf(resources.listeners, envoy.config.listener.v3.Listener).filter((listener) =>
+          JSON.stringify(listener).includes('"OUTBOUND"'),
+        ),
+        [...resources.routeConfigurations.values()],
+      ]);
+    };
+    assert.match(textOf('ALLOW_ANY'), /"name":"allow_any"/);
+    assert.match(textOf('ALLOW_ANY'), /"cluster":"PassthroughCluster"/);
+    assert.match(textOf('REGISTRY_ONLY'), /"name":"block_all"/);
+    assert.doesNotMatch(textOf('REGISTRY_ONLY'), /"cluster":"PassthroughCluster"/);
+  });
+});
+
 describe('mirrors', () => {
   it('are kept from a proxy that would refuse routes with them', () => {
     const { model, view } = readCase('faults-mirrors-cors');

@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import type { ListenerConfig, RouteConfig } from '@heddle/engine';
+import {
+  formatAddress,
+  type AddressConfig,
+  type FilterChainMatchConfig,
+  type ListenerConfig,
+  type RouteConfig,
+} from '@heddle/engine';
 import type { ConfigSource, ResourceWatcher } from '../config-source.js';
 import {
   eventually,
@@ -40,12 +46,6 @@ describe('ListenerManager', () => {
     return client;
   }
 
-  async function ask(client: RawClient): Promise<string> {
-    client.text = '';
-    client.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n');
-    return client.until((text) => /\r\n\r\n.+$/s.test(text));
-  }
-
   it('lets connections that arrive before the routes wait for them', async () => {
     await proxy.listeners.apply([rdsListener()], []);
     assert.equal(proxy.listeners.ready, false);
@@ -79,17 +79,7 @@ describe('ListenerManager', () => {
     assert.ok(chain);
     const [other] = direct('other').filterChains;
     assert.ok(other);
-    const match = {
-      destinationPort: 1,
-      prefixRanges: [],
-      serverNames: [],
-      transportProtocol: '',
-      applicationProtocols: [],
-      directSourcePrefixRanges: [],
-      sourceType: 'any',
-      sourcePrefixRanges: [],
-      sourcePorts: [],
-    } as const;
+    const match = { ...ANY_CONNECTION, destinationPort: 1 };
     await proxy.listeners.apply([{ ...config, filterChains: [chain, { ...other, match }] }], []);
     assert.equal(proxy.port(), port);
     assert.doesNotMatch(await ask(client), /connection: close/);
@@ -204,6 +194,88 @@ describe('ListenerManager', () => {
     assert.match(await ask(connectTo(port)), /two$/);
   });
 });
+
+describe('a listener for redirected connections', () => {
+  const going = (host: string, port: number): AddressConfig => ({
+    kind: 'socket',
+    host,
+    port,
+    protocol: 'tcp',
+  });
+  let destination: AddressConfig | undefined;
+  let proxy: TestProxy;
+
+  beforeEach(async () => {
+    proxy = new TestProxy({ originalDestination: () => destination });
+    const [blackHole] = direct('round in circles').filterChains;
+    assert.ok(blackHole);
+    const virtual = direct('elsewhere');
+    const withoutSocket = { bindToPort: false };
+    await proxy.listeners.apply(
+      [
+        {
+          ...virtual,
+          name: 'virtual',
+          useOriginalDst: true,
+          filterChains: [
+            ...virtual.filterChains,
+            { ...blackHole, match: { ...ANY_CONNECTION, destinationPort: 15_001 } },
+          ],
+        },
+        { ...direct('the service'), name: 'service', address: going('240.240.0.1', 5432), ...withoutSocket },
+        { ...direct('any on 9080'), name: 'port', address: going('0.0.0.0', 9080), ...withoutSocket },
+      ],
+      [],
+    );
+  });
+
+  afterEach(() => proxy.close());
+
+  for (const [to, answer] of [
+    [going('240.240.0.1', 5432), 'the service'],
+    [going('240.240.0.2', 9080), 'any on 9080'],
+    [going('2001:db8::1', 9080), 'any on 9080'],
+    [going('240.240.0.2', 5432), 'elsewhere'],
+    [going('10.0.0.1', 15_001), 'round in circles'],
+    [undefined, 'elsewhere'],
+  ] as const) {
+    it(`hands one that was going to ${to === undefined ? 'the listener itself' : formatAddress(to)} to ${answer}`, async () => {
+      destination = to;
+      const client = new RawClient(proxy.port('virtual'));
+      assert.match(await ask(client), new RegExp(`${answer}$`));
+      client.close();
+    });
+  }
+
+  it('finds no listener any more that was removed', async () => {
+    destination = going('240.240.0.1', 5432);
+    const before = new RawClient(proxy.port('virtual'));
+    assert.match(await ask(before), /the service$/);
+    await proxy.listeners.apply([], ['service']);
+    const after = new RawClient(proxy.port('virtual'));
+    assert.match(await ask(after), /elsewhere$/);
+    before.close();
+    after.close();
+  });
+});
+
+const ANY_CONNECTION: FilterChainMatchConfig = {
+  destinationPort: undefined,
+  prefixRanges: [],
+  serverNames: [],
+  transportProtocol: '',
+  applicationProtocols: [],
+  directSourcePrefixRanges: [],
+  sourceType: 'any',
+  sourcePrefixRanges: [],
+  sourcePorts: [],
+};
+
+async function ask(client: RawClient): Promise<string> {
+  client.text = '';
+  client.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n');
+  return client.until((text) => /\r\n\r\n.+$/s.test(text));
+}
 
 function answering(body: string): RouteConfig {
   return routeConfig([routeTo('/', { kind: 'direct-response', status: 200, body })]);

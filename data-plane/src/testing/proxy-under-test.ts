@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { createLogger, systemClock, type Clock, type Random } from '@heddle/common';
 import type {
   AccessLogConfig,
+  AddressConfig,
   ClusterConfig,
   EndpointConfig,
   ForwardAction,
@@ -278,6 +279,8 @@ export interface ProxyOptions {
   readonly drainTimeMs?: number;
   /** Default: none, so that what asks for TLS is refused. */
   readonly tls?: TestTls;
+  /** Where connections were going that count as redirected. */
+  readonly originalDestination?: () => AddressConfig | undefined;
 }
 
 /** The managers of a whole proxy in this process, with an access log in a folder of its own. */
@@ -307,6 +310,9 @@ export class TestProxy {
       accessLogFiles: this.accessLogFiles,
       telemetry: this.telemetry,
       ...(options.drainTimeMs === undefined ? {} : { drainTimeMs: options.drainTimeMs }),
+      ...(options.originalDestination === undefined
+        ? {}
+        : { originalDestination: options.originalDestination }),
     });
   }
 
