@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { BootstrapError, loadBootstrap, type BootstrapConfig } from './bootstrap.js';
 import { parseCommandLine } from './bootstrap/command-line.js';
+import { DEFAULT_OVERLOAD } from './overload/overload-config.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'heddle-bootstrap-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -36,6 +37,8 @@ const CONTROL_PLANE = `
             - lb_endpoints:
                 - endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: 15010 } } }
                 - endpoint: { address: { socket_address: { address: 127.0.0.2, port_value: 15010 } } }`;
+
+const MONITORS = 'type.googleapis.com/envoy.extensions.resource_monitors';
 
 const DYNAMIC = `
 dynamic_resources:
@@ -109,6 +112,66 @@ ${DYNAMIC}`,
         `${node("DNS_CAPTURE: 'true', HEDDLE_DNS_PORT: '0x1', HEDDLE_DNS_SERVERS: dns.example")}\n${bind('host')}`,
       ),
       /(?=[^]*upstream_bind_config\.source_address)(?=[^]*HEDDLE_DNS_PORT)(?=[^]*HEDDLE_DNS_SERVERS)/,
+    );
+  });
+
+  it('says what is shed when something runs short', async () => {
+    assert.equal((await load('{}')).overload, DEFAULT_OVERLOAD);
+    const { overload, warnings } = await load(`
+overload_manager:
+  refresh_interval: 0.25s
+  resource_monitors:
+    - { name: heap, typed_config: { "@type": ${MONITORS}.fixed_heap.v3.FixedHeapConfig, max_heap_size_bytes: 1000 } }
+    - { name: conns, typed_config: { "@type": ${MONITORS}.downstream_connections.v3.DownstreamConnectionsConfig, max_active_downstream_connections: 7 } }
+  actions:
+    - { name: envoy.overload_actions.stop_accepting_requests, triggers: [{ name: heap, threshold: { value: 0.9 } }, { name: heap, scaled: { scaling_threshold: 0.5, saturation_threshold: 1 } }] }
+    - { name: envoy.overload_actions.shrink_heap, triggers: [{ name: heap, threshold: { value: 0.8 } }] }
+    - { name: envoy.overload_actions.reduce_timeouts, triggers: [{ name: heap, threshold: { value: 0.8 } }] }
+`);
+    assert.deepEqual(overload, {
+      refreshIntervalMs: 250,
+      maxConnections: 7,
+      monitors: [{ kind: 'fixed-heap', name: 'heap', maxBytes: 1000 }],
+      actions: [
+        {
+          action: 'stop-accepting-requests',
+          name: 'envoy.overload_actions.stop_accepting_requests',
+          triggers: [
+            { kind: 'threshold', monitor: 'heap', value: 0.9 },
+            { kind: 'scaled', monitor: 'heap', from: 0.5, to: 1 },
+          ],
+        },
+      ],
+    });
+    assert.deepEqual(warnings, [
+      'overload_manager.actions[2] (envoy.overload_actions.reduce_timeouts): is not supported and has no effect',
+    ]);
+  });
+
+  it('names everything that is wrong with what is shed', async () => {
+    const problems = await problemsOf(`overload_manager:
+  refresh_interval: 0s
+  resource_monitors:
+    - { name: heap, typed_config: { "@type": ${MONITORS}.fixed_heap.v3.FixedHeapConfig } }
+    - { name: heap, typed_config: { "@type": ${MONITORS}.injected_resource.v3.InjectedResourceConfig } }
+  actions:
+    - { name: envoy.overload_actions.stop_accepting_requests }
+    - { name: envoy.overload_actions.disable_http_keepalive, triggers: [{ name: none, threshold: { value: 2 } }, { name: heap }] }
+    - { name: envoy.overload_actions.stop_accepting_connections, triggers: [{ name: heap, scaled: { scaling_threshold: 1, saturation_threshold: 0.5 } }] }
+`);
+    assert.deepEqual(
+      problems.map((problem) => problem.replace('overload_manager.', '')),
+      [
+        '2: refresh_interval: must be at least 10 ms',
+        '4: resource_monitors[0].typed_config.max_heap_size_bytes: must be more than zero',
+        '5: resource_monitors[1].name: a second monitor is named "heap"',
+        '5: resource_monitors[1].typed_config.filename: must be set',
+        '7: actions[0].triggers: must have at least one entry',
+        '8: actions[1].triggers[0].name: there is no monitor "none"',
+        '8: actions[1].triggers[0].threshold.value: must be in 0..1 (is 2)',
+        '8: actions[1].triggers[1]: one of threshold or scaled must be set',
+        '9: actions[2].triggers[0].scaled: scaling_threshold must be below saturation_threshold',
+      ],
     );
   });
 

@@ -94,6 +94,7 @@ export async function loadBootstrap(
     clusters: bootstrap.clusters,
     secrets: bootstrap.secrets,
     upstreamBindAddress: bootstrap.upstreamBindAddress,
+    overload: bootstrap.overload,
     ads: bootstrap.ads,
     logLevel: commandLine.logLevel,
     adminAddressPath: commandLine.adminAddressPath,

@@ -13,6 +13,9 @@ import { BatchClock } from './codec/http1/batch-clock.js';
 import { writeBatch } from './codec/http1/write-batch.js';
 import type { DnsServer } from './dns/dns-server.js';
 import type { DiscoveredResources } from './discovered-resources.js';
+import { collectGarbage } from './heap-size.js';
+import { affordableConnections, memoryLimit, memoryUse } from './overload/memory-use.js';
+import { OverloadManager } from './overload/overload-manager.js';
 import type { ProxyIdentity } from './identity/proxy-identity.js';
 import { createListenerManager, type ListenerManager } from './listener/listener-manager.js';
 import { IstioTelemetry } from './stats/istio/istio-telemetry.js';
@@ -52,6 +55,9 @@ const FIRST_CERTIFICATE_MS = 500;
 /** Of the event loop, each of which accepts one connection at most. */
 const MOST_ACCEPTING_TURNS = 2_000;
 
+/** Of clients, where neither the bootstrap nor the descriptors of the process bound them. */
+const MOST_CONNECTIONS = 50_000;
+
 /** Where Istio's proxies get their certificates from. */
 const SDS_CLUSTER = 'sds-grpc';
 
@@ -90,6 +96,7 @@ export class Server {
   #xds: XdsClient | undefined;
   #admin: AdminServer | undefined;
   #dns: DnsServer | undefined;
+  readonly #overload: OverloadManager;
   #state: ServerState = 'PRE_INITIALIZING';
   #healthFailed = false;
   #closed: Promise<void> | undefined;
@@ -110,6 +117,15 @@ export class Server {
       node,
       new LabelledMetrics({ clock: this.#clock, stats: this.#stats, maxSeries }),
     );
+    this.#overload = new OverloadManager({
+      config: options.config.overload,
+      clock: this.#clock,
+      log: this.#log.child('overload'),
+      stats: this.#stats,
+      memoryUse,
+      memoryLimit: memoryLimit(),
+      collectGarbage,
+    });
     this.#ready = new Promise((resolve) => {
       this.#resolveReady = resolve;
     });
@@ -167,10 +183,15 @@ export class Server {
       telemetry: this.#telemetry,
       tls: () => tls.transports,
       drainTimeMs: config.drainTimeMs,
+      overload: this.#overload.state,
+      maxConnections:
+        config.overload.maxConnections ??
+        Math.min(MOST_CONNECTIONS, affordableConnections() ?? MOST_CONNECTIONS),
       originalDestination: originalDestinationFinder(this.#log.child('listener')),
       heldSockets: this.#heldSockets,
     });
     this.#listeners = listeners;
+    this.#overload.start();
     this.#state = 'INITIALIZING';
     await this.#startAdmin(clusters, listeners);
 
@@ -280,6 +301,7 @@ export class Server {
     const farewell = this.#identity?.stop();
     this.#tls?.close();
     this.#dns?.close();
+    this.#overload.stop();
     await this.#listeners?.close();
     this.#clusters?.close();
     await this.#admin?.close();

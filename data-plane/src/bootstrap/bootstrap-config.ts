@@ -8,6 +8,7 @@ import type {
 } from '@heddle/engine';
 import type { envoy } from '@heddle/xds-protos';
 import type { DnsConfig } from '../dns/dns-config.js';
+import type { OverloadConfig } from '../overload/overload-config.js';
 import type { IdentityConfig } from './identity-config.js';
 
 /** What a proxy was started with: the command line and the bootstrap file, checked, translated and frozen. */
@@ -20,6 +21,7 @@ export interface BootstrapConfig {
   readonly clusters: readonly ClusterConfig[];
   /** Where connections to hosts of clusters come from, unless the cluster says so itself; undefined: as the system chooses. */
   readonly upstreamBindAddress: AddressConfig | undefined;
+  readonly overload: OverloadConfig;
   /** Certificates and trust that contexts refer to by name alone. */
   readonly secrets: readonly SecretConfig[];
   /** undefined: everything is static. */

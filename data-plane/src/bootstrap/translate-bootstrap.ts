@@ -12,8 +12,10 @@ import {
   type Translated,
 } from '@heddle/engine';
 import { envoy, fromJson, unknownFieldsOf, type ProtoProblem } from '@heddle/xds-protos';
+import type { OverloadConfig } from '../overload/overload-config.js';
 import { translateAdsConfig } from './ads-config.js';
 import type { AdsConfig } from './bootstrap-config.js';
+import { translateOverload } from './translate-overload.js';
 import { BootstrapFindings } from './bootstrap-findings.js';
 
 type Bootstrap = envoy.config.bootstrap.v3.Bootstrap;
@@ -26,6 +28,7 @@ export interface TranslatedBootstrap {
   readonly clusters: readonly ClusterConfig[];
   readonly secrets: readonly SecretConfig[];
   readonly upstreamBindAddress: AddressConfig | undefined;
+  readonly overload: OverloadConfig;
   readonly ads: AdsConfig | undefined;
 }
 
@@ -91,6 +94,7 @@ export function translateBootstrap(json: unknown): {
       clusters: [...clusters.values()],
       secrets: [...secrets.values()],
       upstreamBindAddress: translateUpstreamBind(message, findings),
+      overload: translateOverload(message.overloadManager, findings),
       ads,
     },
     findings,
@@ -233,7 +237,6 @@ function reportUnsupported(message: Bootstrap, findings: BootstrapFindings): voi
   findings.ignored('flags_path', message.flagsPath !== '');
   findings.ignored('stats_sinks', message.statsSinks.length > 0);
   findings.ignored('tracing', message.tracing !== null);
-  findings.ignored('overload_manager', message.overloadManager !== null);
   findings.ignored('header_prefix', message.headerPrefix !== '');
   findings.ignored('bootstrap_extensions', message.bootstrapExtensions.length > 0);
   findings.ignored('fatal_actions', message.fatalActions.length > 0);

@@ -19,6 +19,7 @@ import {
   type LocalReply,
 } from './local-reply.js';
 import { appendVia, normalizeRequest, prepareRequestHeaders } from './prepare-request.js';
+import { isShed } from '../overload/overload-state.js';
 import { StreamState, type ConnectionInfo } from './stream-state.js';
 import { StreamTimeout, type TimeoutOwner } from './stream-timeout.js';
 
@@ -112,6 +113,11 @@ export class ActiveStream extends StreamState implements RequestReceiver, Filter
     else if (config.requestTimeoutMs > 0) {
       this.#requestTimeout = new StreamTimeout(this, REQUEST);
       runtime.deadlines.set(this.#requestTimeout, config.requestTimeoutMs);
+    }
+    if (isShed(runtime.overload.requests, runtime.random)) {
+      stats.rqOverloadClose.inc();
+      this.sendLocalReply(LOCAL_REPLY.overloaded);
+      return;
     }
     const refused = normalizeRequest(head, this, config);
     if (refused !== undefined) {
@@ -234,6 +240,9 @@ export class ActiveStream extends StreamState implements RequestReceiver, Filter
     if (config.via !== '') appendVia(headers, config.via);
     if (runtime.draining && head.status !== 101) {
       runtime.stats.cxDrainClose.inc();
+      this.#sender.connection.drain();
+    } else if (isShed(runtime.overload.keepalive, runtime.random) && head.status !== 101) {
+      runtime.stats.cxOverloadDisableKeepalive.inc();
       this.#sender.connection.drain();
     }
     if (head.status === 101) this.#beginTunnel();

@@ -13,6 +13,7 @@ import type { ClusterManager } from '../cluster/cluster-manager.js';
 import type { Deadlines } from '../codec/http1/deadline-queue.js';
 import type { ConfigSource, ResourceSubscription } from '../config-source.js';
 import type { IstioTelemetry } from '../stats/istio/istio-telemetry.js';
+import type { OverloadState } from '../overload/overload-state.js';
 import type { StatsStore } from '../stats/stats-store.js';
 import { ConnectionManagerStats } from './connection-manager-stats.js';
 import { DateHeader } from './date-header.js';
@@ -34,6 +35,7 @@ export interface ConnectionManagerOptions {
   readonly formatContext: FormatContext;
   readonly deadlines: Deadlines;
   readonly telemetry: IstioTelemetry;
+  readonly overload: OverloadState;
   /** Of the listener. */
   readonly bufferLimitBytes: number;
   readonly trafficDirection: TrafficDirection;
@@ -62,6 +64,8 @@ export class ConnectionManagerRuntime {
   internalOnlyHeaders: readonly string[] = [];
   /** Set when connections should end after what they carry now. */
   draining = false;
+  /** What is shed. */
+  readonly overload: OverloadState;
   /** Requests in flight. */
   activeRequests = 0;
   readonly #endObservers: readonly StreamObserver[];
@@ -76,6 +80,7 @@ export class ConnectionManagerRuntime {
     this.clock = options.clock;
     this.random = options.random;
     this.deadlines = options.deadlines;
+    this.overload = options.overload;
     this.bufferLimitBytes = options.bufferLimitBytes === 0 ? Infinity : options.bufferLimitBytes;
     this.#formatContext = options.formatContext;
     this.#configSource = options.configSource;

@@ -32,6 +32,8 @@ export class ConnectionManagerStats {
   readonly cxMaxDurationReached: Counter;
   readonly cxMaxRequestsReached: Counter;
   readonly cxDrainClose: Counter;
+  readonly cxOverloadDisableKeepalive: Counter;
+  readonly rqOverloadClose: Counter;
   readonly cxProtocolError: Counter;
   readonly cxUpgradesTotal: Counter;
   readonly cxUpgradesActive: Gauge;
@@ -72,6 +74,8 @@ export class ConnectionManagerStats {
     this.cxMaxDurationReached = counter('downstream_cx_max_duration_reached');
     this.cxMaxRequestsReached = counter('downstream_cx_max_requests_reached');
     this.cxDrainClose = counter('downstream_cx_drain_close');
+    this.cxOverloadDisableKeepalive = counter('downstream_cx_overload_disable_keepalive');
+    this.rqOverloadClose = counter('downstream_rq_overload_close');
     this.cxProtocolError = counter('downstream_cx_protocol_error');
     this.cxUpgradesTotal = counter('downstream_cx_upgrades_total');
     this.cxUpgradesActive = gauge('downstream_cx_upgrades_active');

@@ -126,6 +126,13 @@ export const LOCAL_REPLY = Object.freeze({
     'Internal Server Error',
     'a filter has to hold the whole response, and it is larger than the buffer limit',
   ),
+  overloaded: reply(
+    503,
+    'OM',
+    'overload',
+    'envoy overloaded',
+    'this proxy is short of memory, or of what else its overload manager watches, and takes no requests',
+  ),
   upgradeRefused: reply(403, undefined, 'upgrade_failed', '', 'this protocol upgrade is not allowed here'),
   missingHost: reply(400, undefined, 'missing_host_header', '', 'the request names no host'),
   invalidPath: reply(

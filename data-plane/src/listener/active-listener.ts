@@ -5,6 +5,7 @@ import { adoptSocket } from '../codec/socket-reads.js';
 import type { ConnectionInfo } from '../http/stream-state.js';
 import type { DownstreamTransport } from '../tls/transport.js';
 import type { ActiveFilterChain } from './active-filter-chain.js';
+import { isShed } from '../overload/overload-state.js';
 import { bindServer } from './bind-server.js';
 import { ConnectionRecord } from './connection-record.js';
 import type { ConnectionFacts } from './filter-chain-match.js';
@@ -188,6 +189,11 @@ export class ActiveListener {
     const context = this.#context;
     stats.cxTotal.inc();
     context.accepted++;
+    if (isShed(context.filterOptions.overload.connections, context.options.random)) {
+      stats.cxOverloadReject.inc();
+      socket.destroy();
+      return;
+    }
     const most = this.newestConfig.maxConnections ?? context.maxConnectionsPerListener;
     if (this.#sockets.size >= most || context.connections >= context.maxConnections) {
       if (this.#sockets.size >= most) stats.cxOverflow.inc();

@@ -1,6 +1,7 @@
 import type { Counter, Gauge } from '../stats/stats-store.js';
 import { formatAddress, type AddressConfig, type ListenerConfig } from '@heddle/engine';
 import type { ApplyProblem } from '../cluster/cluster-manager.js';
+import { OverloadState } from '../overload/overload-state.js';
 import { IstioTelemetry } from '../stats/istio/istio-telemetry.js';
 import { LabelledMetrics } from '../stats/istio/labelled-metrics.js';
 import { Deadlines } from '../codec/http1/deadline-queue.js';
@@ -56,6 +57,7 @@ export class ListenerManagerImpl implements ListenerManager {
         configSource,
         formatContext: options.formatContext ?? {},
         deadlines: this.#deadlines,
+        overload: options.overload ?? new OverloadState(),
         telemetry: options.telemetry ?? new IstioTelemetry({}, new LabelledMetrics({ clock, stats })),
       },
       failures: new BoundedLog(log, clock),

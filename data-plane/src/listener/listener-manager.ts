@@ -5,6 +5,7 @@ import type { AccessLogFiles } from '../access-log/access-log-files.js';
 import type { ApplyProblem, ClusterManager } from '../cluster/cluster-manager.js';
 import type { ConfigSource } from '../config-source.js';
 import type { IstioTelemetry } from '../stats/istio/istio-telemetry.js';
+import type { OverloadState } from '../overload/overload-state.js';
 import type { StatsStore } from '../stats/stats-store.js';
 import type { TlsTransports } from '../tls/transport.js';
 import type { HeldSockets } from '@heddle/supervisor/held-sockets';
@@ -30,6 +31,8 @@ export interface ListenerManagerOptions {
   readonly originalDestination?: (socket: Socket) => AddressConfig | undefined;
   /** The supervisor that holds our listening sockets, if there is one. */
   readonly heldSockets?: Pick<HeldSockets, 'listen' | 'unlisten'> | undefined;
+  /** What is shed now. Default: nothing, ever. */
+  readonly overload?: OverloadState;
   /** Bound of all downstream connections together. Default 50,000. */
   readonly maxConnections?: number;
   /** Bound of a listener that sets none. Default 10,000. */

@@ -8,6 +8,7 @@ export class ListenerStats {
   readonly cxDestroy: Counter;
   readonly cxOverflow: Counter;
   readonly globalCxOverflow: Counter;
+  readonly cxOverloadReject: Counter;
   readonly noFilterChainMatch: Counter;
   readonly preCxTimeout: Counter;
   readonly transportSocketTimeout: Counter;
@@ -20,6 +21,7 @@ export class ListenerStats {
     this.cxDestroy = store.counter('listener.downstream_cx_destroy', tags);
     this.cxOverflow = store.counter('listener.downstream_cx_overflow', tags);
     this.globalCxOverflow = store.counter('listener.downstream_global_cx_overflow', tags);
+    this.cxOverloadReject = store.counter('listener.downstream_cx_overload_reject', tags);
     this.noFilterChainMatch = store.counter('listener.no_filter_chain_match', tags);
     this.preCxTimeout = store.counter('listener.downstream_pre_cx_timeout', tags);
     this.transportSocketTimeout = store.counter(

@@ -31,6 +31,7 @@ import { rateLimits } from './suites/29-rate-limits.js';
 import { jwt } from './suites/30-jwt.js';
 import { rbacHttp } from './suites/31-rbac-http.js';
 import { rbacTcp } from './suites/32-rbac-tcp.js';
+import { overload } from './suites/33-overload.js';
 
 /** Every bootstrap file with its table, in the order of their numbers. */
 export const ALL_SUITES: readonly ConformanceSuite[] = [
@@ -66,4 +67,5 @@ export const ALL_SUITES: readonly ConformanceSuite[] = [
   jwt,
   rbacHttp,
   rbacTcp,
+  overload,
 ];

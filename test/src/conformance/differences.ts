@@ -42,6 +42,12 @@ export const DIFFERENCES: Readonly<Record<string, Readonly<Record<string, readon
   'connections-over-a-limit': {
     '29-rate-limits': ['what connections are in the access log'],
   },
+  'overload-is-told-apart': {
+    '33-overload': ['what each of these is in the access log'],
+  },
+  'connections-that-are-not-accepted': {
+    '33-overload': ['connections are not accepted', 'what each of these is in the access log'],
+  },
   'degraded-hosts-on-a-ring': {
     '27-priorities': ['degraded hosts on a ring'],
   },
