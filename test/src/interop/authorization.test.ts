@@ -144,6 +144,30 @@ for (const subject of [heddleProxy(), realEnvoy()]) {
       assert.equal(await said(ports.strangerTcp), '');
     });
 
+    it('let in by namespace, address, host, method and path together, but not what is named as not meant', async () => {
+      await apply(
+        'rules: [{ from: [{ source: { namespaces: [default], ipBlocks: ["127.0.0.0/8"], notPrincipals: ["*/sa/stranger"] } }], ' +
+          'to: [{ operation: { hosts: ["reviews*"], methods: [GET], paths: ["/*"], notPaths: ["/private/*"] } }] }]',
+      );
+      await until('the stranger is let in', async () => (await stranger()) === 403);
+      await until('the friend is let in', async () => (await friend('/private/x')) === 403);
+      assert.equal(await friend(), 200);
+      assert.equal((await httpCall(ports.friendHttp, '/', { method: 'POST' })).status, 403);
+      assert.equal((await httpCall(ports.http, '/', { headers: { host: 'reviews' } })).status, 403);
+      await apply('rules: [{ to: [{ operation: { hosts: [other.example] } }] }]');
+      await until('the host does not matter', async () => (await friend()) === 403);
+      assert.equal((await httpCall(ports.http, '/', { headers: { host: 'other.example' } })).status, 200);
+      await apply('action: DENY, rules: [{ from: [{ source: { notIpBlocks: ["10.0.0.0/8", "::1"] } }] }]');
+      const rule = 'rbac_access_denied_matched_policy[ns[default]-policy[reviews]-rule[0]]';
+      await until(
+        'the log does not name the rule',
+        async () =>
+          (await friend()) === 403 && (await mesh.lastLogLine('reviews'))['response_code_details'] === rule,
+      );
+      const { body } = await httpCall(proxies[0]?.adminPort ?? 0, '/stats?filter=rbac.*denied');
+      assert.match(body, /rbac\.denied: [1-9]/);
+    });
+
     it('are tried without effect, and go with their file', async () => {
       await mesh.write('policy.yaml', policyYaml('rules: []', 'istio.io/dry-run: "true"'));
       await until('the policy that denied is still in force', async () => (await friend('/admin')) === 200);
