@@ -49,6 +49,7 @@ export type {
 export type {
   DirectResponseAction,
   ForwardAction,
+  GrpcTimeoutConfig,
   HeaderChange,
   HeaderChanges,
   HashPolicyConfig,
@@ -136,6 +137,7 @@ export type {
   RateLimitEntryConfig,
   TokenBucketConfig,
 } from './config/rate-limit-config.js';
+export { formatGrpcTimeout, parseGrpcTimeout } from './http/grpc-timeout.js';
 export { LocalRateLimiter } from './rate-limit/local-rate-limiter.js';
 export { collectDescriptors, descriptorKey } from './rate-limit/request-descriptors.js';
 export { TokenBucket, type RateLimitVerdict } from './rate-limit/token-bucket.js';

@@ -206,8 +206,8 @@ function forwardOf(
       runtimeFraction: { defaultValue: fractionalPercent(mirror.percent) },
     })),
     ...hashPoliciesOf(action.destinations, context),
-    maxStreamDuration:
-      action.timeoutMs === undefined ? undefined : { grpcTimeoutHeaderMax: duration(action.timeoutMs) },
+    // The deadlines of calls by gRPC hold as far as that. With `max_stream_duration` Envoy would pass over `timeout`.
+    maxGrpcTimeout: duration(action.timeoutMs ?? 0),
   };
 }
 

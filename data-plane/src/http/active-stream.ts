@@ -1,8 +1,11 @@
 import {
   applyHeaderChanges,
   chooseCluster,
+  formatGrpcTimeout,
   HeaderMap,
+  parseGrpcTimeout,
   pathForMatching,
+  type GrpcTimeoutConfig,
   type RequestHead,
   type ResponseHead,
   type RouteTable,
@@ -368,12 +371,28 @@ export class ActiveStream extends StreamState implements RequestReceiver, Filter
     if (action?.kind === 'forward') {
       if (action.idleTimeoutMs !== undefined) this.#idleTimeoutMs = action.idleTimeoutMs;
       if (action.maxStreamDurationMs !== undefined) maxStreamDurationMs = action.maxStreamDurationMs;
+      if (action.grpcTimeout?.of === 'stream') {
+        maxStreamDurationMs = this.#grpcDuration(action.grpcTimeout, maxStreamDurationMs);
+      }
     }
     if (this.#idleTimeoutMs > 0) deadlines.set(this.#idle, this.#idleTimeoutMs);
     if (maxStreamDurationMs > 0) {
       this.#maxDuration = new StreamTimeout(this, MAX_DURATION);
       deadlines.set(this.#maxDuration, maxStreamDurationMs);
     }
+  }
+
+  /** How long a call by gRPC may last by its own deadline; `otherwiseMs` where it has none. The upstream is told. */
+  #grpcDuration({ mostMs, offsetMs }: GrpcTimeoutConfig, otherwiseMs: number): number {
+    const { headers } = this.request as RequestHead;
+    let durationMs = parseGrpcTimeout(headers.get('grpc-timeout'));
+    if (durationMs === undefined) durationMs = otherwiseMs;
+    else {
+      if (mostMs > 0) durationMs = Math.min(durationMs, mostMs);
+      durationMs = Math.max(1, durationMs - offsetMs);
+    }
+    if (durationMs > 0 && this.isGrpc) headers.set('grpc-timeout', formatGrpcTimeout(durationMs));
+    return durationMs;
   }
 
   /** Something was read or written: the idle time-out begins anew. */

@@ -20,6 +20,7 @@ export interface LocalReply {
 }
 
 const NO_HEADERS: LocalReply['headers'] = Object.freeze([]);
+const GRPC_DEADLINE_EXCEEDED = 4;
 
 function reply(
   status: number,
@@ -28,8 +29,10 @@ function reply(
   body: string,
   reason: string,
   headers: LocalReply['headers'] = NO_HEADERS,
+  grpcStatus?: number,
 ): LocalReply {
-  return Object.freeze({ status, flag, details, reason, body, headers });
+  const made = { status, flag, details, reason, body, headers };
+  return Object.freeze(grpcStatus === undefined ? made : { ...made, grpcStatus });
 }
 
 /** Every cause that needs no further facts. The one place where a cause meets its status, flag and texts. */
@@ -104,6 +107,8 @@ export const LOCAL_REPLY = Object.freeze({
     'max_duration_timeout',
     'downstream duration timeout',
     'the request ran longer than the maximum duration of a stream',
+    NO_HEADERS,
+    GRPC_DEADLINE_EXCEEDED,
   ),
   maxDurationAfterRequestEnd: reply(
     504,
@@ -111,6 +116,8 @@ export const LOCAL_REPLY = Object.freeze({
     'max_duration_timeout',
     'downstream duration timeout',
     'the request ran longer than the maximum duration of a stream',
+    NO_HEADERS,
+    GRPC_DEADLINE_EXCEEDED,
   ),
   requestTooLarge: reply(
     413,

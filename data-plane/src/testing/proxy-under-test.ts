@@ -48,6 +48,7 @@ export function forwardRoute(
       timeoutMs: 15_000,
       idleTimeoutMs: undefined,
       maxStreamDurationMs: undefined,
+      grpcTimeout: undefined,
       priority: 'default',
       upgradeTypes: [],
       retry: undefined,

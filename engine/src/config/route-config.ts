@@ -127,6 +127,7 @@ export interface ForwardAction {
   /** undefined: the connection manager's stream idle timeout applies. */
   readonly idleTimeoutMs: number | undefined;
   readonly maxStreamDurationMs: number | undefined;
+  readonly grpcTimeout: GrpcTimeoutConfig | undefined;
   readonly priority: 'default' | 'high';
   readonly upgradeTypes: readonly { readonly type: string; readonly enabled: boolean }[];
   readonly retry: RetryConfig | undefined;
@@ -166,6 +167,16 @@ export interface ResetHeaderConfig {
   /** Lower case. */
   readonly name: string;
   readonly format: 'seconds' | 'unix-timestamp';
+}
+
+/** What a route makes of the deadlines that calls by gRPC bring. Units: ms. */
+export interface GrpcTimeoutConfig {
+  /** They are in the place of the route's timeout, or of the duration of the stream. */
+  readonly of: 'request' | 'stream';
+  /** 0: as they ask. */
+  readonly mostMs: number;
+  /** So much less is waited. */
+  readonly offsetMs: number;
 }
 
 /** Source: envoy.config.route.v3.RouteAction.HashPolicy. `terminal`: with a hash so far, the rest is not looked at. */

@@ -1,5 +1,5 @@
-import type { envoy } from '@heddle/xds-protos';
-import type { ForwardAction, RetryConfig } from '../config/route-config.js';
+import type { envoy, google } from '@heddle/xds-protos';
+import type { ForwardAction, GrpcTimeoutConfig, RetryConfig } from '../config/route-config.js';
 import type { Findings } from './findings.js';
 import { translateHashPolicies } from './hash-policy.js';
 import { checkHeaderName, hasControls, translateSubstitution } from './matchers.js';
@@ -56,7 +56,7 @@ export function translateRouteAction(
         : translateSubstitution(action.regexRewrite, `${path}.regex_rewrite`, findings),
     hostRewrite: translateHostRewrite(action, path, findings),
     appendXForwardedHost: action.appendXForwardedHost,
-    timeoutMs: durationMs(action.timeout, DEFAULT_TIMEOUT_MS, `${path}.timeout`, findings),
+    timeoutMs: translateTimeout(action, path, findings),
     idleTimeoutMs: durationMs(action.idleTimeout, undefined, `${path}.idle_timeout`, findings),
     maxStreamDurationMs: durationMs(
       action.maxStreamDuration?.maxStreamDuration ?? null,
@@ -64,6 +64,7 @@ export function translateRouteAction(
       `${path}.max_stream_duration.max_stream_duration`,
       findings,
     ),
+    grpcTimeout: translateGrpcTimeout(action, path, findings),
     priority: enumName(['default', 'high'] as const, action.priority, `${path}.priority`, findings),
     upgradeTypes: translateUpgrades(action, path, findings),
     retry:
@@ -130,13 +131,41 @@ function reportUnsupported(action: Action, path: string, findings: Findings): vo
   warning('early_data_policy', action.earlyDataPolicy !== null);
   warning('include_vh_rate_limits', action.includeVhRateLimits !== null);
   warning('cors', action.cors !== null);
-  warning('max_grpc_timeout', action.maxGrpcTimeout !== null);
-  warning('grpc_timeout_offset', action.grpcTimeoutOffset !== null);
   warning('internal_redirect_policy', action.internalRedirectPolicy !== null);
   warning('internal_redirect_action', action.internalRedirectAction !== 0);
   warning('hedge_policy', action.hedgePolicy !== null);
-  warning(
-    'max_stream_duration.grpc_timeout_header_max',
-    action.maxStreamDuration !== null && action.maxStreamDuration.grpcTimeoutHeaderMax !== null,
-  );
+}
+
+/** Source: Envoy: a route that bounds the duration of streams has no other timeout. */
+function translateTimeout(action: Action, path: string, findings: Findings): number {
+  const timeoutMs = durationMs(action.timeout, DEFAULT_TIMEOUT_MS, `${path}.timeout`, findings);
+  if (action.maxStreamDuration === null) return timeoutMs;
+  if (action.timeout !== null && timeoutMs > 0) {
+    findings.warn(`${path}.timeout`, 'has no effect beside max_stream_duration');
+  }
+  return 0;
+}
+
+/** Source: `max_stream_duration.grpc_timeout_header_max`, and `max_grpc_timeout` before it. */
+function translateGrpcTimeout(
+  action: Action,
+  path: string,
+  findings: Findings,
+): GrpcTimeoutConfig | undefined {
+  const config = (
+    of: GrpcTimeoutConfig['of'],
+    most: google.protobuf.Duration | null,
+    offset: google.protobuf.Duration | null,
+    at: string,
+  ): GrpcTimeoutConfig | undefined => {
+    const offsetMs = durationMs(offset, 0, `${at}_offset`, findings);
+    return most === null ? undefined : { of, mostMs: durationMs(most, 0, at, findings), offsetMs };
+  };
+  const { maxStreamDuration, maxGrpcTimeout, grpcTimeoutOffset } = action;
+  if (maxStreamDuration === null) {
+    return config('request', maxGrpcTimeout, grpcTimeoutOffset, `${path}.max_grpc_timeout`);
+  }
+  const { grpcTimeoutHeaderMax, grpcTimeoutHeaderOffset } = maxStreamDuration;
+  const at = `${path}.max_stream_duration.grpc_timeout_header`;
+  return config('stream', grpcTimeoutHeaderMax, grpcTimeoutHeaderOffset, at);
 }

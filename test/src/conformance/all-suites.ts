@@ -32,6 +32,7 @@ import { jwt } from './suites/30-jwt.js';
 import { rbacHttp } from './suites/31-rbac-http.js';
 import { rbacTcp } from './suites/32-rbac-tcp.js';
 import { overload } from './suites/33-overload.js';
+import { grpcTimeouts } from './suites/34-grpc-timeouts.js';
 
 /** Every bootstrap file with its table, in the order of their numbers. */
 export const ALL_SUITES: readonly ConformanceSuite[] = [
@@ -68,4 +69,5 @@ export const ALL_SUITES: readonly ConformanceSuite[] = [
   rbacHttp,
   rbacTcp,
   overload,
+  grpcTimeouts,
 ];

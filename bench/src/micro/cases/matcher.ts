@@ -114,6 +114,7 @@ function routeEntry(host: number, path: RouteMatchConfig['path']): RouteEntryCon
       timeoutMs: 15_000,
       idleTimeoutMs: undefined,
       maxStreamDurationMs: undefined,
+      grpcTimeout: undefined,
       priority: 'default',
       upgradeTypes: [],
       retry: undefined,

@@ -1,11 +1,14 @@
 import {
   applyHeaderChanges,
+  formatGrpcTimeout,
+  parseGrpcTimeout,
   isRetriable,
   requestHash,
   redirectLocation,
   retryPolicyOf,
   type AttemptFailure,
   type ForwardAction,
+  type GrpcTimeoutConfig,
   type RequestHash,
   type HeaderMap,
   type RequestHead,
@@ -34,7 +37,7 @@ import { StreamTimeout, type TimeoutOwner } from '../../stream-timeout.js';
 import { AttemptTimeout, AttemptTimers } from './attempt-timers.js';
 import { RetryState, RetryVerdict } from './retry-state.js';
 import type { RouterShared, WeightedChanges } from './router-shared.js';
-import { makeUpstreamHead, setExpectedTimeout, setHost } from './upstream-head.js';
+import { expectedTimeoutMs, makeUpstreamHead, setHost } from './upstream-head.js';
 import { UpstreamRequest, type UpstreamRequestOwner } from './upstream-request.js';
 
 /** Beside those of `AttemptTimeout`. */
@@ -77,6 +80,8 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
   #retry: RetryState | undefined = undefined;
   /** Of the request and of one attempt; 0: without a bound. */
   #timeoutMs = 0;
+  /** Set where the deadline of a call by gRPC is the timeout. */
+  #tellsGrpcTimeout = false;
   #perTryMs = 0;
   #routeTimeout: StreamTimeout | undefined = undefined;
   #timers: AttemptTimers | undefined = undefined;
@@ -349,12 +354,22 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
     if (endStream && !this.#destroyed) this.#onRequestEnd();
   }
 
+  /** What the upstream may count on. */
+  #tellTimeout({ headers }: RequestHead, elapsedMs: number): void {
+    const expectedMs = expectedTimeoutMs(this.#timeoutMs, this.#perTryMs, elapsedMs);
+    if (expectedMs <= 0) return;
+    if (!this.#shared.suppressEnvoyHeaders) headers.set('x-envoy-expected-rq-timeout-ms', String(expectedMs));
+    if (this.#tellsGrpcTimeout) headers.set('grpc-timeout', formatGrpcTimeout(expectedMs));
+  }
+
   #prepareRequest(match: RouteMatch, action: ForwardAction, head: RequestHead): void {
     const { info } = this.#stream;
     const { suppressEnvoyHeaders, bufferLimitBytes } = this.#shared;
     const { retry } = action;
     const trusted = info.trustsEnvoyHeaders;
-    let timeoutMs = action.timeoutMs;
+    const { grpcTimeout } = action;
+    const isCall = grpcTimeout?.of === 'request' && info.isGrpc;
+    let timeoutMs = isCall ? grpcDeadline(grpcTimeout, head) : action.timeoutMs;
     let perTryMs = retry === undefined ? 0 : retry.perTryTimeoutMs;
     if (trusted) {
       timeoutMs = takeMs(head, 'x-envoy-upstream-rq-timeout-ms') ?? timeoutMs;
@@ -363,7 +378,8 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
     if (timeoutMs > 0 && perTryMs >= timeoutMs) perTryMs = 0;
     this.#timeoutMs = timeoutMs;
     this.#perTryMs = perTryMs;
-    if (!suppressEnvoyHeaders) setExpectedTimeout(head, timeoutMs, perTryMs, 0);
+    this.#tellsGrpcTimeout = isCall;
+    this.#tellTimeout(head, 0);
     makeUpstreamHead(match, action, head, info, this.#weighted, suppressEnvoyHeaders);
     const idleMs = retry === undefined ? 0 : retry.perTryIdleTimeoutMs;
     const maxMs = (this.#cluster as Cluster).config.protocol.maxStreamDurationMs;
@@ -458,7 +474,7 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
 
   #tryAgain(timedOut: boolean): void {
     const { info } = this.#stream;
-    const { clock, clusters, suppressEnvoyHeaders } = this.#shared;
+    const { clock, clusters } = this.#shared;
     const match = this.#match as RouteMatch;
     const head = this.#head as RequestHead;
     // It may have been replaced or removed meanwhile.
@@ -475,10 +491,7 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
     if (virtualHost.includeIsTimeoutRetryHeader) {
       head.headers.set('x-envoy-is-timeout-retry', String(timedOut));
     }
-    if (!suppressEnvoyHeaders) {
-      const elapsedMs = this.#requestEnded ? clock.monotonicMs() - info.requestEndedAtMs : 0;
-      setExpectedTimeout(head, this.#timeoutMs, this.#perTryMs, elapsedMs);
-    }
+    this.#tellTimeout(head, this.#requestEnded ? clock.monotonicMs() - info.requestEndedAtMs : 0);
     this.#startUpstream(cluster, false);
   }
 
@@ -546,6 +559,13 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
     if (this.#routeTimeout !== undefined) this.#shared.deadlines.clear(this.#routeTimeout);
     this.#timers?.stop();
   }
+}
+
+/** The timeout of a call by gRPC: its own deadline as far as the route allows it. 0: none. */
+function grpcDeadline({ mostMs, offsetMs }: GrpcTimeoutConfig, { headers }: RequestHead): number {
+  const askedMs = parseGrpcTimeout(headers.get('grpc-timeout')) ?? 0;
+  const deadlineMs = offsetMs < askedMs ? askedMs - offsetMs : askedMs;
+  return mostMs > 0 && (deadlineMs === 0 || deadlineMs > mostMs) ? mostMs : deadlineMs;
 }
 
 /** A number of ms that a trusted client wrote into a field, which is removed. */

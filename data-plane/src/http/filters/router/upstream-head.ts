@@ -56,18 +56,12 @@ export function setHost(
 }
 
 /**
- * Tells the upstream how long it has: what is left of the request's time after `elapsedMs`, or an attempt's time.
+ * How long the upstream has: what is left of the request's time after `elapsedMs`, or an attempt's time. 0: as long as it likes.
  *
  * Source: Envoy's FilterUtility::setTimeoutHeaders.
  */
-export function setExpectedTimeout(
-  head: RequestHead,
-  timeoutMs: number,
-  perTryMs: number,
-  elapsedMs: number,
-): void {
-  let expectedMs = perTryMs > 0 ? perTryMs : timeoutMs;
-  if (expectedMs <= 0) return;
-  if (timeoutMs > 0) expectedMs = Math.max(1, Math.min(expectedMs, Math.ceil(timeoutMs - elapsedMs)));
-  head.headers.set('x-envoy-expected-rq-timeout-ms', String(expectedMs));
+export function expectedTimeoutMs(timeoutMs: number, perTryMs: number, elapsedMs: number): number {
+  const expectedMs = perTryMs > 0 ? perTryMs : timeoutMs;
+  if (timeoutMs <= 0 || expectedMs <= 0) return expectedMs;
+  return Math.max(1, Math.min(expectedMs, Math.ceil(timeoutMs - elapsedMs)));
 }
