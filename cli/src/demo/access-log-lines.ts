@@ -21,6 +21,22 @@ export async function accessLogLines(
     .filter((line) => line['path'] === path);
 }
 
+/** The lines that the programs of a workload wrote and that begin so, without that beginning. */
+export async function programLines(
+  logsFolder: string,
+  workload: string,
+  beginning: string,
+): Promise<readonly string[]> {
+  const files = (await readdir(logsFolder)).filter(
+    (file) => file.startsWith(workload) && /^[^.]+\.log$/.test(file),
+  );
+  const texts = await Promise.all(files.map((file) => readFile(join(logsFolder, file), 'utf8')));
+  return texts
+    .flatMap((text) => text.split('\n'))
+    .filter((line) => line.startsWith(beginning))
+    .map((line) => line.slice(beginning.length));
+}
+
 /** Whether the line was written by the callee's sidecar, and not by the caller's. */
 export function isInbound(line: AccessLogLine): boolean {
   return String(line['upstream_cluster'] ?? '').startsWith('inbound|');

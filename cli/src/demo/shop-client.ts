@@ -28,9 +28,18 @@ export class ShopClient {
   }
 
   get(path: string, headers: Readonly<Record<string, string>> = {}): Promise<ShopAnswer> {
+    return this.#ask('GET', path, headers);
+  }
+
+  /** Without a body. */
+  post(path: string, headers: Readonly<Record<string, string>>): Promise<ShopAnswer> {
+    return this.#ask('POST', path, headers);
+  }
+
+  #ask(method: string, path: string, headers: Readonly<Record<string, string>>): Promise<ShopAnswer> {
     return new Promise((resolve) => {
       const sent = request(
-        { host: '127.0.0.1', port: this.#port, path, headers, agent: this.#agent, timeout: 10_000 },
+        { host: '127.0.0.1', port: this.#port, method, path, headers, agent: this.#agent, timeout: 10_000 },
         (response) => {
           let body = '';
           response.setEncoding('utf8');

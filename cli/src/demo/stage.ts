@@ -9,7 +9,7 @@ import type { Convergence, HeddledClient } from '../launcher/heddled-client.js';
 import type { Launcher } from '../launcher/launcher.js';
 import { waitUntil } from '../launcher/readiness.js';
 import { rotateRoot } from '../commands/ca/rotate-root.js';
-import { accessLogLines, type AccessLogLine } from './access-log-lines.js';
+import { accessLogLines, programLines, type AccessLogLine } from './access-log-lines.js';
 import { changedLines } from './changed-lines.js';
 import type { ShopClient } from './shop-client.js';
 import { counterTotal } from './sidecar-figures.js';
@@ -72,6 +72,11 @@ export class Stage {
 
   problems(): Promise<readonly SourceProblem[]> {
     return this.#options.heddled.problems();
+  }
+
+  /** The lines that the programs of a workload wrote and that begin so, without that beginning. */
+  programLines(workload: string, beginning: string): Promise<readonly string[]> {
+    return programLines(this.#options.logsFolder, workload, beginning);
   }
 
   /** What the proxies of a workload logged about a path. */

@@ -25,11 +25,11 @@ export class CallError extends Error {
 /**
  * Starts a service on 127.0.0.1:PORT.
  *
- * `handle({ path, query, headers, call })` returns the body's own fields, or undefined for 404.
+ * `handle({ method, path, query, headers, call })` returns the body's own fields, or undefined for 404.
  * `call(service, path)` asks `<SERVICE>_URL`, notes the answer in the chain of calls, and throws
  * CallError on anything but 200.
  */
-export function startService(name, handle) {
+export function startService(name, handle, methods = ['GET', 'HEAD']) {
   const port = Number(process.env.PORT);
   if (!Number.isInteger(port) || port < 0 || port > 65_535 || process.env.PORT === '') {
     console.error(`${name}: PORT must be a port number, got ${JSON.stringify(process.env.PORT ?? null)}`);
@@ -59,12 +59,13 @@ export function startService(name, handle) {
     };
     try {
       if (url.pathname === '/healthz') return answer(draining ? 503 : 200, {});
-      if (request.method !== 'GET' && request.method !== 'HEAD') {
+      if (!methods.includes(request.method)) {
         return answer(405, { error: `${request.method} is not served` });
       }
       if (DELAY_MS > 0) await new Promise((resolve) => setTimeout(resolve, DELAY_MS));
       if (Math.random() * 100 < FAIL_PERCENT) return answer(500, { error: 'it fails now and then' });
       const fields = await handle({
+        method: request.method,
         path: url.pathname,
         query: url.searchParams,
         headers: request.headers,

@@ -7,6 +7,7 @@ import type { StoryStep } from '../story-step.js';
 const SAMPLES = 200;
 const RETRIES = 'envoy_cluster_upstream_rq_retry';
 const EJECTIONS = 'envoy_cluster_outlier_detection_ejections_active';
+const RATINGS = { host: 'ratings.shop.example' };
 const DISCOUNTS = { host: 'discounts.shop.example' };
 
 /** What breaks, and who notices. */
@@ -66,11 +67,16 @@ export const failureSteps: readonly StoryStep[] = [
   },
   {
     title: 'One of two instances is killed, and no caller sees an error',
-    explanation: 'kill -9 on a ratings program, three times, under load. Its requests go to the other one.',
+    explanation:
+      'kill -9 on a ratings program, three times, under load. Reads go to the other one; what is posted is never sent twice.',
     applies: { story: '11-ratings-survive.yaml', as: 'ratings-routing.yaml' },
     async run(stage) {
       const checks = new Checks();
       await stage.eventually(async () => (await stage.convergence()).converged, 5_000);
+      const isRouted = async (): Promise<boolean> =>
+        (await stage.client.post('/ratings/7', { ...RATINGS, 'x-rating': 'first' })).status === 200;
+      await checks.takesEffect(stage, isRouted);
+      const posts = new PostedRatings(stage);
       const failedBefore = stage.load.failed;
       for (let turn = 0; turn < 3; turn++) {
         const [victim] = stage.instancesOf('ratings');
@@ -89,6 +95,10 @@ export const failureSteps: readonly StoryStep[] = [
         `${failed} requests of the steady load failed: ${stage.load.failures.at(-1)}`,
       );
       checks.figure('killed three times; 180 pages and the steady load, no failure');
+      const { posted, lost, twice, unseen } = await posts.stop();
+      checks.that(twice === 0, `${twice} of ${posted} posted ratings came twice`);
+      checks.that(unseen === 0, `${unseen} of ${posted} posted ratings were answered well and never came`);
+      checks.figure(`${posted} ratings posted meanwhile: none came twice, ${lost} failed and were told so`);
       return checks.result();
     },
   },
@@ -220,6 +230,49 @@ export const failureSteps: readonly StoryStep[] = [
     },
   },
 ];
+
+/** Posts ratings one after the other until it is stopped, each with a name of its own. */
+class PostedRatings {
+  readonly #stage: Stage;
+  readonly #loop: Promise<void>;
+  readonly #answered: string[] = [];
+  #posted = 0;
+  #isStopped = false;
+
+  constructor(stage: Stage) {
+    this.#stage = stage;
+    this.#loop = this.#run();
+  }
+
+  /** How many were posted, answered by an error, seen twice by ratings, and answered well without being seen. */
+  async stop(): Promise<{
+    readonly posted: number;
+    readonly lost: number;
+    readonly twice: number;
+    readonly unseen: number;
+  }> {
+    this.#isStopped = true;
+    await this.#loop;
+    const lines = await this.#stage.programLines('ratings', 'rating posted: ');
+    const seen = lines.filter((id) => id.startsWith('demo-'));
+    const distinct = new Set(seen);
+    return {
+      posted: this.#posted,
+      lost: this.#posted - this.#answered.length,
+      twice: seen.length - distinct.size,
+      unseen: this.#answered.filter((id) => !distinct.has(id)).length,
+    };
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isStopped) {
+      const id = `demo-${++this.#posted}`;
+      const { status } = await this.#stage.client.post('/ratings/7', { ...RATINGS, 'x-rating': id });
+      if (status === 200) this.#answered.push(id);
+      await this.#stage.wait(5);
+    }
+  }
+}
 
 /** Lines of a path, once there are any. */
 async function logged(stage: Stage, workload: string, path: string): Promise<readonly AccessLogLine[]> {
