@@ -24,10 +24,11 @@ export class PlaneOfOneRoute {
   }
 
   /** A proxy that gets everything from here. */
-  startProxy(args: readonly string[] = []): Promise<ProxyGround> {
+  startProxy(args: readonly string[] = [], nodeArgs: readonly string[] = []): Promise<ProxyGround> {
     return ProxyGround.start({
       upstreamPort: this.#upstreamPort,
       args,
+      nodeArgs,
       bootstrap: (adminPort, port) => {
         this.#listenerPort = port;
         this.#fill();

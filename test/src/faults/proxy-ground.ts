@@ -17,11 +17,11 @@ export interface ProxyOptions {
   /** Adds to the cluster. */
   readonly cluster?: object;
   readonly args?: readonly string[];
+  /** For Node itself. */
+  readonly nodeArgs?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
   /** Instead of the bootstrap that is made here. */
   readonly bootstrap?: (adminPort: number, port: number) => unknown;
-  /** Not waited for until it is ready. */
-  readonly unready?: boolean;
 }
 
 /** One heddle-proxy in front of one upstream. */
@@ -41,7 +41,7 @@ export class ProxyGround {
     );
     await writeFile(join(folder, 'bootstrap.json'), JSON.stringify(bootstrap));
     const ground = new ProxyGround(port, adminPort, folder, options);
-    if (options.unready !== true) await ground.untilReady();
+    await ground.untilReady();
     return ground;
   }
 
@@ -77,11 +77,11 @@ export class ProxyGround {
   }
 
   #start(): RunningProgram {
-    const { args = [], environment = {} } = this.#options;
+    const { args = [], nodeArgs = [], environment = {} } = this.#options;
     const state = join(this.folder, 'state');
     return new RunningProgram(
       process.execPath,
-      [main, '-c', join(this.folder, 'bootstrap.json'), '--state-dir', state, ...args],
+      [...nodeArgs, main, '-c', join(this.folder, 'bootstrap.json'), '--state-dir', state, ...args],
       { ...process.env, ...environment },
     );
   }

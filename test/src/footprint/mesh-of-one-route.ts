@@ -47,7 +47,7 @@ export function meshOfOneRoute(port: number, upstreamPort: number, turn = 0): re
           domains: ['*'],
           routes: [
             ...(turn === 0 ? [] : [{ match: { path: `/turn-${turn}` }, route: { cluster: 'a' } }]),
-            { match: { prefix: '/' }, route: { cluster: 'a' } },
+            { match: { prefix: '/' }, route: { cluster: 'a', timeout: '0s' } },
           ],
         },
       ],

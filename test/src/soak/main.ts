@@ -1,0 +1,159 @@
+import { connect, type Socket } from 'node:net';
+import { PROXY_NODE_FLAGS } from '@heddle/supervisor';
+import { FaultyUpstream } from '../faults/faulty-upstream.js';
+import { PlaneOfOneRoute } from '../faults/plane-of-one-route.js';
+import { SLOWNESSES, SlowClients } from '../faults/slow-clients.js';
+import { SteadyCallers } from '../faults/steady-callers.js';
+import { eventually } from '../support/eventually.js';
+import { MemoryWatch, restingMb } from './resident-memory.js';
+
+/**
+ * Whether the memory of one sidecar stays flat through what makes proxies grow.
+ *
+ *   npm run test:soak
+ */
+const LIMIT_MB = 15;
+/** Of an hour, one each second: routes and endpoints in turn. */
+const CHURN_TURNS = 1_800;
+const CONNECTIONS = 100_000;
+const IDLE = 1_000;
+const LARGE_BYTES = 1_000_000_000;
+const SLOW_EACH = 4;
+/** Connections at a time, each from an address of its own, for the ports of one address would run out. */
+const PARALLEL = 16;
+
+if (process.platform !== 'linux') {
+  process.stdout.write('skipped: memory is read from /proc\n');
+  process.exit(0);
+}
+
+const upstream = new FaultyUpstream();
+const plane = await PlaneOfOneRoute.start(await upstream.listen());
+const proxy = await plane.startProxy([], PROXY_NODE_FLAGS);
+const pid = proxy.program.pid ?? 0;
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+const counter = (): Promise<number> => proxy.counter('http.l.downstream_cx_active');
+
+/** Some load beside whatever goes on, so that it is a proxy at work. */
+async function underLoad(act: () => Promise<void>): Promise<void> {
+  const callers = new SteadyCallers({ port: proxy.port, callers: 4, pauseMs: 20 });
+  try {
+    await act();
+  } finally {
+    await callers.stop();
+  }
+  if (callers.failures.size > 0) throw new Error(`requests failed: ${[...callers.failures.keys()].join()}`);
+}
+
+async function idle(count: number): Promise<void> {
+  const sockets = Array.from({ length: count }, () => connect({ port: proxy.port, host: '127.0.0.1' }));
+  for (const socket of sockets) socket.on('error', () => {});
+  await eventually(
+    async () => (await counter()) >= count,
+    () => 'not all are connected',
+    60_000,
+  );
+  await pause(3000);
+  for (const socket of sockets) socket.destroy();
+}
+
+/** Reads nothing for a while, and then everything. */
+async function stalledReader(bytes: number): Promise<void> {
+  const socket = connect({ port: proxy.port, host: '127.0.0.1' });
+  socket.pause();
+  socket.write(`GET /large?bytes=${bytes} HTTP/1.1\r\nHost: stalled\r\nConnection: close\r\n\r\n`);
+  await pause(4000);
+  let read = 0;
+  socket.on('data', (chunk: Buffer) => (read += chunk.length));
+  socket.resume();
+  await new Promise<void>((resolve, reject) => {
+    socket.once('close', () => resolve());
+    socket.once('error', reject);
+  });
+  if (read < bytes) throw new Error(`only ${read} of ${bytes} bytes came`);
+}
+
+async function slow(each: number): Promise<void> {
+  const clients = SLOWNESSES.map((kind) => new SlowClients(proxy.port, kind, each));
+  await pause(4000);
+  for (const one of clients) one.close();
+}
+
+async function oneAfterTheOther(count: number): Promise<void> {
+  let begun = 0;
+  const line = async (address: number): Promise<void> => {
+    while (begun++ < count) await askOnce(`127.0.9.${address}`);
+  };
+  await Promise.all(Array.from({ length: PARALLEL }, (_, i) => line(i + 1)));
+}
+
+function askOnce(localAddress: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket: Socket = connect({ port: proxy.port, host: '127.0.0.1', localAddress });
+    socket.write('GET / HTTP/1.1\r\nHost: once\r\nConnection: close\r\n\r\n');
+    let text = '';
+    socket.on('data', (chunk: Buffer) => (text += chunk.toString('latin1')));
+    socket.once('error', reject);
+    socket.once('close', () => {
+      if (text.startsWith('HTTP/1.1 200 OK')) resolve();
+      else reject(new Error(`answered: ${text}`));
+    });
+  });
+}
+
+async function churn(turns: number, from: number): Promise<void> {
+  for (let turn = from; turn < from + turns; turn++) await plane.pushEndpoints(turn);
+}
+
+const phases: readonly (readonly [name: string, run: () => Promise<void>])[] = [
+  [`${IDLE} idle connections`, () => idle(IDLE)],
+  ['a reader of 1 GB that stalls', () => stalledReader(LARGE_BYTES)],
+  [`${SLOW_EACH} slow clients of each of ${SLOWNESSES.length} kinds`, () => slow(SLOW_EACH)],
+  [`${CONNECTIONS} connections one after the other`, () => oneAfterTheOther(CONNECTIONS)],
+  [`an hour of changes, ${2 * CHURN_TURNS} of them`, () => churn(CHURN_TURNS, 1000)],
+];
+
+let isFlat = true;
+try {
+  // A little of everything first: code is compiled, pools have their size, and the heap has grown to where it is collected.
+  const warming = new MemoryWatch(pid);
+  await underLoad(async () => {
+    await idle(200);
+    await stalledReader(100_000_000);
+    await slow(SLOW_EACH);
+    await oneAfterTheOther(10_000);
+    await churn(200, 1);
+  });
+  warming.stop();
+  const baselineMb = warming.peakMb;
+  const restMb = await restingMb(pid);
+  process.stdout.write(
+    `warming up: at most ${baselineMb.toFixed(1)} MB, afterwards ${restMb.toFixed(1)} MB\n`,
+  );
+  for (const [name, run] of phases) {
+    const startedMs = performance.now();
+    const watch = new MemoryWatch(pid);
+    try {
+      await underLoad(run);
+    } finally {
+      watch.stop();
+    }
+    const afterMb = await restingMb(pid);
+    const seconds = ((performance.now() - startedMs) / 1000).toFixed(0);
+    const grewMb = watch.peakMb - baselineMb;
+    const ok = grewMb <= LIMIT_MB && afterMb - baselineMb <= LIMIT_MB;
+    isFlat &&= ok;
+    process.stdout.write(
+      `${ok ? 'ok    ' : 'FAILED'} ${name}: at most ${watch.peakMb.toFixed(1)} MB, afterwards ${afterMb.toFixed(1)} MB ` +
+        `(${grewMb >= 0 ? '+' : ''}${grewMb.toFixed(1)}, ${LIMIT_MB} allowed) [${seconds} s]\n`,
+    );
+  }
+} catch (thrown) {
+  process.stdout.write(`${proxy.program.output}\n`);
+  throw thrown;
+} finally {
+  await proxy.stop();
+  plane.close();
+  await upstream.close();
+}
+process.exitCode = isFlat ? 0 : 1;
