@@ -1,5 +1,7 @@
-import { createRequire } from 'node:module';
 import type { Socket } from 'node:net';
+import { descriptorOf, socketCalls } from './socket-calls.js';
+
+export { makeTransparent } from './transparent-socket.js';
 
 /** Where a connection was going before a rule of the kernel led it elsewhere. */
 export interface OriginalDestination {
@@ -10,15 +12,6 @@ export interface OriginalDestination {
 /** Reads it from an accepted socket; undefined where the kernel knows of none. */
 export type FindOriginalDestination = (socket: Socket) => OriginalDestination | undefined;
 
-/** `getsockopt(descriptor, level, name, value, length)`: 0 where it worked. */
-type GetSocketOption = (
-  descriptor: number,
-  level: number,
-  name: number,
-  value: Buffer,
-  length: Buffer,
-) => number;
-
 const SOL_IP = 0;
 const SOL_IPV6 = 41;
 /** Source: linux/netfilter_ipv4.h SO_ORIGINAL_DST and linux/netfilter_ipv6/ip6_tables.h IP6T_SO_ORIGINAL_DST. */
@@ -28,26 +21,24 @@ const SOCKADDR_IN_BYTES = 16;
 const SOCKADDR_IN6_BYTES = 28;
 
 /**
- * The way to ask the kernel for original destinations: Node's own `node:ffi` where it has it (26), else the package koffi.
- * Nothing is loaded before this is called.
+ * The way to ask the kernel for original destinations. Nothing is loaded before this is called.
  *
  * Shape: a function, or why there is none. A connection that nothing redirected is reported with its own address.
  * Cost: about 2 µs for each call.
  */
 export function originalDestinations():
   { readonly find: FindOriginalDestination } | { readonly reason: string } {
-  if (process.platform !== 'linux') return { reason: `${process.platform} has no SO_ORIGINAL_DST` };
-  const getSocketOption = loadGetSocketOption();
-  if (typeof getSocketOption === 'string') return { reason: getSocketOption };
+  const calls = socketCalls();
+  if ('reason' in calls) return calls;
+  const { getSocketOption } = calls;
   const address = Buffer.alloc(SOCKADDR_IN6_BYTES);
   const length = Buffer.alloc(4);
   return {
     find: (socket) => {
       const { localAddress } = socket;
-      const descriptor = (socket as Socket & { readonly _handle?: { readonly fd?: number } | null })._handle
-        ?.fd;
+      const descriptor = descriptorOf(socket);
       // Closed already, or not a TCP socket of this platform.
-      if (localAddress === undefined || descriptor === undefined || descriptor < 0) return undefined;
+      if (localAddress === undefined || descriptor === undefined) return undefined;
       const isIpv6 = localAddress.includes(':') && !localAddress.startsWith('::ffff:');
       length.writeUInt32LE(isIpv6 ? SOCKADDR_IN6_BYTES : SOCKADDR_IN_BYTES);
       if (getSocketOption(descriptor, isIpv6 ? SOL_IPV6 : SOL_IP, SO_ORIGINAL_DST, address, length) !== 0)
@@ -80,42 +71,4 @@ function shortened(groups: readonly string[]): string {
   }
   if (bestLength === 1) return groups.join(':');
   return `${groups.slice(0, best).join(':')}::${groups.slice(best + bestLength).join(':')}`;
-}
-
-/** Both libraries crash the process on a wrong signature, so this is the only place that has one. */
-function loadGetSocketOption(): GetSocketOption | string {
-  try {
-    const ffi = builtinFfi();
-    if (ffi !== undefined) {
-      const { functions } = ffi.dlopen('libc.so.6', {
-        getsockopt: { arguments: ['i32', 'i32', 'i32', 'buffer', 'buffer'], return: 'i32' },
-      });
-      return functions.getsockopt;
-    }
-  } catch {
-    // Turned off, or not permitted: the package may still be.
-  }
-  try {
-    const koffi = createRequire(import.meta.url)('koffi') as Koffi;
-    return koffi.load(null).func('int getsockopt(int, int, int, void *, void *)');
-  } catch (cause) {
-    const why = cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : String(cause);
-    return `neither node:ffi nor the package koffi can be used on this Node (${why})`;
-  }
-}
-
-interface BuiltinFfi {
-  dlopen(
-    library: string,
-    symbols: { readonly getsockopt: { readonly arguments: readonly string[]; readonly return: string } },
-  ): { readonly functions: { readonly getsockopt: GetSocketOption } };
-}
-
-interface Koffi {
-  load(library: null): { func(signature: string): GetSocketOption };
-}
-
-function builtinFfi(): BuiltinFfi | undefined {
-  const load = (process as { getBuiltinModule?: (name: string) => unknown }).getBuiltinModule;
-  return load?.('node:ffi') as BuiltinFfi | undefined;
 }

@@ -47,7 +47,7 @@ export function addCapturedSidecar(
   captured: CapturedApplication,
   scope: NamespaceScope,
 ): void {
-  for (const cluster of interceptionClusters()) set.addCluster(cluster);
+  for (const cluster of interceptionClusters(captured)) set.addCluster(cluster);
   addOutbound(set, model, view, captured, scope);
   set.addNameTable(nameTableOf(model, scope));
   set.addListener(inboundListener(set, model, view, captured));

@@ -12,6 +12,7 @@ import type {
 import { outlierDetectionOf, thresholdsOf } from './cluster-limits.js';
 import { localityPreferenceOf, type LocalityCaller, type LocalityPreference } from './locality-preference.js';
 import { adsSource, duration, socketAddress } from './proto-values.js';
+import type { CapturedApplication } from './proxy-view.js';
 import { loadAssignmentOf } from './translate-endpoints.js';
 import { serviceMetadata } from './translate-telemetry.js';
 import { namesFromRequests, upstreamTlsOf, type TlsCaller } from './translate-upstream-tls.js';
@@ -254,9 +255,11 @@ function keepaliveOf(
 const toOriginalDestination: Cluster = { type: ORIGINAL_DST, lbPolicy: LbPolicy.CLUSTER_PROVIDED };
 
 /** Connections from here are not intercepted again, and the application's answers to them neither. Source: Istio. */
-const fromInboundSource: Cluster = {
-  upstreamBindConfig: { sourceAddress: { address: '127.0.0.6', portValue: 0 } },
-};
+function fromInboundSource(ipv6: boolean): Cluster {
+  const source = { address: '127.0.0.6', portValue: 0 };
+  const extraSourceAddresses = [{ address: { address: '::6', portValue: 0 } }];
+  return { upstreamBindConfig: { sourceAddress: source, ...(ipv6 ? { extraSourceAddresses } : {}) } };
+}
 
 /** What goes nowhere, and what goes where it was going anyway: out of the pod, and to the application. Source: Istio's names. */
 export const blackHoleCluster = 'BlackHoleCluster';
@@ -264,7 +267,7 @@ export const passthroughCluster = 'PassthroughCluster';
 export const inboundPassthroughCluster = 'InboundPassthroughCluster';
 
 /** The clusters of intercepted connections that are for no service. */
-export function interceptionClusters(): readonly Cluster[] {
+export function interceptionClusters({ ipv6 }: CapturedApplication): readonly Cluster[] {
   const passthrough: Cluster = {
     ...toOriginalDestination,
     connectTimeout: duration(defaultConnectTimeoutMs),
@@ -273,27 +276,27 @@ export function interceptionClusters(): readonly Cluster[] {
   return [
     { name: blackHoleCluster, type: STATIC, connectTimeout: duration(defaultConnectTimeoutMs) },
     { ...passthrough, name: passthroughCluster },
-    { ...passthrough, ...fromInboundSource, name: inboundPassthroughCluster },
+    { ...passthrough, ...fromInboundSource(ipv6), name: inboundPassthroughCluster },
   ];
 }
 
 /**
- * The application itself, seen from its sidecar: at `address`, or, where that is empty, wherever its caller was going.
- * `isCaptured`: connections from anywhere else would come back to the sidecar.
+ * The application itself, seen from its sidecar: where it listens, or wherever its caller was going. Where connections are
+ * intercepted, those from any other source would come back to the sidecar.
  */
 export function inboundCluster(
   port: number,
   protocol: AppProtocol,
   service: Service | undefined,
-  address = '127.0.0.1',
-  isCaptured = false,
+  captured?: CapturedApplication,
 ): Cluster {
+  const address = captured === undefined ? '127.0.0.1' : captured.applicationAddress;
   const name = resourceNames.clusterName({ direction: 'inbound', port, subset: '', host: '' });
   return {
     name,
     ...(address === '' ? toOriginalDestination : { type: STATIC, lbPolicy: LbPolicy.ROUND_ROBIN }),
     ...(service === undefined ? {} : { metadata: serviceMetadata(service) }),
-    ...(isCaptured ? fromInboundSource : {}),
+    ...(captured === undefined ? {} : fromInboundSource(captured.ipv6)),
     connectTimeout: duration(defaultConnectTimeoutMs),
     circuitBreakers: { thresholds: [thresholdsOf({}, undefined)] },
     ...protocolOf(protocol, {}),

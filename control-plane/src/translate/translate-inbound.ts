@@ -52,14 +52,7 @@ export function addInboundPort(
   const found = servicePortOf(model, view, name, port, application);
   const protocol = found?.port.protocol ?? portProtocol({ name });
   const speaks = isHttp(protocol) ? 'http' : 'tcp';
-  const { captured } = view;
-  const cluster = inboundCluster(
-    application,
-    protocol,
-    found?.service,
-    captured?.applicationAddress,
-    captured !== undefined,
-  );
+  const cluster = inboundCluster(application, protocol, found?.service, view.captured);
   const clusterName = cluster.name ?? '';
   set.addCluster(cluster);
   const statPrefix = `inbound_${application}`;

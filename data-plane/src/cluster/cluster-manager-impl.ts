@@ -275,6 +275,7 @@ function connectionConfig(config: ClusterConfig): unknown {
     config.transportSocketMatches,
     config.tcpKeepalive,
     config.bindAddress,
+    config.extraBindAddresses,
     // Pools hold on to the limits that they were made with.
     config.circuitBreakers,
   ];

@@ -23,7 +23,8 @@ export function openSocket(
   address: AddressConfig = host.address,
 ): Socket {
   const { addressText, transport } = host;
-  const { bindAddress, tcpKeepalive } = config;
+  const { tcpKeepalive } = config;
+  const bindAddress = bindAddressFor(config, address);
   if (transport !== undefined) {
     const keepAliveIdleMs = tcpKeepalive.enabled ? tcpKeepalive.idleMs : undefined;
     const target = { address, addressText, bindAddress, keepAliveIdleMs, makeSocket: connectTls };
@@ -41,6 +42,20 @@ export function openSocket(
       ? { localAddress: bindAddress.host, localPort: bindAddress.port }
       : {}),
   });
+}
+
+/** Source: Envoy: the extra source address of the host's family, where the first is of another. */
+function bindAddressFor(
+  { bindAddress, extraBindAddresses }: ClusterConfig,
+  address: AddressConfig,
+): AddressConfig | undefined {
+  if (extraBindAddresses === undefined || bindAddress === undefined || isSameFamily(bindAddress, address))
+    return bindAddress;
+  return extraBindAddresses.find((extra) => isSameFamily(extra, address)) ?? bindAddress;
+}
+
+function isSameFamily(a: AddressConfig, b: AddressConfig): boolean {
+  return a.kind === 'socket' && b.kind === 'socket' && a.host.includes(':') === b.host.includes(':');
 }
 
 /** The event by which a socket of this host tells that it may be written to. */

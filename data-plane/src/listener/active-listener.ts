@@ -59,12 +59,7 @@ export class ActiveListener {
       return undefined;
     }
     for (const address of [config.address, ...config.additionalAddresses]) {
-      const result = await bindServer(
-        address,
-        config.tcpBacklogSize,
-        this.#onSocket,
-        this.#context.options.heldSockets,
-      );
+      const result = await bindServer(address, config, this.#onSocket, this.#context.options.heldSockets);
       if (!result.ok) {
         this.#closeServers();
         return result.reason;
@@ -237,7 +232,7 @@ export class ActiveListener {
     const version = this.#version as ListenerVersion;
     let destination = handedDestination;
     if (destination === undefined && version.findsOriginalDestination) {
-      destination = this.#context.options.originalDestination?.(socket);
+      destination = this.#context.options.originalDestination?.(socket) ?? arrivedAt(socket, version.config);
       if (destination !== undefined && version.config.useOriginalDst) {
         const owner = this.#context.listenerFor(destination, this);
         if (owner !== undefined) {
@@ -419,6 +414,13 @@ export class ActiveListener {
     this.#leaving.clear();
     this.#onChange();
   }
+}
+
+/** With TPROXY nothing is rewritten: a connection arrives at the address to which it was going. */
+function arrivedAt(socket: Socket, { transparent }: ListenerConfig): AddressConfig | undefined {
+  const { localAddress, localPort } = socket;
+  if (transparent !== true || localAddress === undefined || localPort === undefined) return undefined;
+  return { kind: 'socket', host: plainIp(localAddress), port: localPort, protocol: 'tcp' };
 }
 
 /** IPv4 inside IPv6, as dual-stack sockets report it, in its plain form. */

@@ -1,7 +1,8 @@
 import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
-import { formatAddress, type AddressConfig } from '@heddle/engine';
+import { formatAddress, type AddressConfig, type ListenerConfig } from '@heddle/engine';
 import type { HeldSockets } from '@heddle/supervisor/held-sockets';
+import { makeTransparent } from '@heddle/supervisor/original-destination';
 
 /** A listening socket, or why there is none. */
 export type BindResult =
@@ -14,7 +15,7 @@ export type BindResult =
  */
 export async function bindServer(
   address: AddressConfig,
-  backlog: number,
+  { tcpBacklogSize: backlog, transparent }: Pick<ListenerConfig, 'tcpBacklogSize' | 'transparent'>,
   onConnection: (socket: Socket) => void,
   heldSockets?: Pick<HeldSockets, 'listen'>,
 ): Promise<BindResult> {
@@ -35,6 +36,12 @@ export async function bindServer(
       server.removeListener('error', onError);
       // Running out of descriptors makes accepting fail for a while; the listener goes on.
       server.on('error', () => undefined);
+      const opaque = transparent === true ? makeTransparent(server) : undefined;
+      if (opaque !== undefined) {
+        server.close();
+        resolve({ ok: false, reason: `cannot listen on ${formatAddress(address)}: ${opaque}` });
+        return;
+      }
       if (address.kind === 'pipe') {
         if (address.mode !== 0) chmodSync(address.path, address.mode);
         resolve({ ok: true, server, address });

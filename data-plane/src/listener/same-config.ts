@@ -12,6 +12,7 @@ export function sameSockets(a: ListenerConfig, b: ListenerConfig): boolean {
     isDeepStrictEqual(a.address, b.address) &&
     isDeepStrictEqual(a.additionalAddresses, b.additionalAddresses) &&
     a.bindToPort === b.bindToPort &&
+    a.transparent === b.transparent &&
     a.tcpBacklogSize === b.tcpBacklogSize
   );
 }

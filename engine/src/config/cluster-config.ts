@@ -42,6 +42,8 @@ export interface ClusterConfig {
   readonly closeConnectionsOnHostRemoval: boolean;
   /** Source address to bind, if any. */
   readonly bindAddress: AddressConfig | undefined;
+  /** Of other families: the first that fits the host stands in. Source: upstream_bind_config.extra_source_addresses. */
+  readonly extraBindAddresses?: readonly AddressConfig[];
   /** What Istio's filters want to know of it. Source: cluster metadata `istio`. */
   readonly istio?: IstioClusterConfig;
 }

@@ -29,6 +29,8 @@ export interface ListenerConfig {
   /** False: the listener opens no socket and only receives what another hands it. */
   readonly bindToPort: boolean;
   readonly useOriginalDst: boolean;
+  /** Whether connections to addresses of others are accepted, as TPROXY leads them here. Left out: no. */
+  readonly transparent?: boolean;
   readonly tcpBacklogSize: number;
   readonly accessLogs: readonly AccessLogConfig[];
   /** Connections above this are closed at once; undefined means no cap of its own. */

@@ -1,3 +1,4 @@
+import type { AddressConfig } from '../config/address.js';
 import type { envoy } from '@heddle/xds-protos';
 import type { CircuitBreakerThresholds, ClusterConfig, DnsConfig } from '../config/cluster-config.js';
 import type { EndpointsConfig } from '../config/endpoints-config.js';
@@ -81,6 +82,7 @@ export function translateCluster(cluster: Cluster): Translated<ClusterConfig> {
     },
     closeConnectionsOnHostRemoval: cluster.commonLbConfig?.closeConnectionsOnHostSetChange ?? false,
     bindAddress: translateBindAddress(cluster, findings),
+    ...extraBindAddresses(cluster, findings),
     ...(istio === undefined ? {} : { istio }),
   };
   return findings.finish(deepFreeze(config));
@@ -261,11 +263,6 @@ function translateBindAddress(cluster: Cluster, findings: Findings): ClusterConf
   findings.unsupported('upstream_bind_config.freebind', bind.freebind !== null, 'warning');
   findings.unsupported('upstream_bind_config.socket_options', bind.socketOptions.length > 0, 'warning');
   findings.unsupported(
-    'upstream_bind_config.extra_source_addresses',
-    bind.extraSourceAddresses.length > 0,
-    'warning',
-  );
-  findings.unsupported(
     'upstream_bind_config.local_address_selector',
     bind.localAddressSelector !== null,
     'warning',
@@ -277,6 +274,18 @@ function translateBindAddress(cluster: Cluster, findings: Findings): ClusterConf
     'upstream_bind_config.source_address',
     findings,
   );
+}
+
+function extraBindAddresses(cluster: Cluster, findings: Findings): Pick<ClusterConfig, 'extraBindAddresses'> {
+  const extra = cluster.upstreamBindConfig?.extraSourceAddresses ?? [];
+  if (extra.length === 0) return {};
+  const extraBindAddresses = extra.flatMap(({ address }, i): readonly AddressConfig[] => {
+    const path = `upstream_bind_config.extra_source_addresses[${i}].address`;
+    if (address !== null) return [translateSocketAddress(address, 'ip-only', path, findings)];
+    findings.problem(path, 'must be set');
+    return [];
+  });
+  return { extraBindAddresses };
 }
 
 function translateSocketMatches(cluster: Cluster, findings: Findings): readonly TransportSocketMatchConfig[] {

@@ -64,6 +64,7 @@ export function translateListener(listener: Listener): Translated<ListenerConfig
       findings,
     ),
     bindToPort: listener.bindToPort?.value ?? listener.deprecatedV1?.bindToPort?.value ?? true,
+    ...(listener.transparent?.value === true ? { transparent: true } : {}),
     useOriginalDst: listener.useOriginalDst?.value ?? false,
     tcpBacklogSize: wrappedNumber(
       listener.tcpBacklogSize,
@@ -86,7 +87,6 @@ function reportUnsupported(listener: Listener, findings: Findings): void {
   problem('api_listener', listener.apiListener !== null);
   problem('internal_listener', listener.listenerSpecifier === 'internalListener');
   problem('udp_listener_config', listener.udpListenerConfig !== null);
-  warning('transparent', listener.transparent?.value === true);
   warning('freebind', listener.freebind?.value === true);
   warning('socket_options', listener.socketOptions.length > 0);
   warning('tcp_fast_open_queue_length', listener.tcpFastOpenQueueLength !== null);
