@@ -1,7 +1,10 @@
 /// <reference lib="dom" />
 import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { chromium, type Browser, type Page } from 'playwright-core';
+import { eventually } from '../support/eventually.js';
 import { findChromium } from '../support/find-chromium.js';
 import { httpCall } from '../support/http-call.js';
 import { readPrometheusText } from '../support/prometheus-samples.js';
@@ -11,6 +14,28 @@ const found = findChromium();
 const skip = 'missing' in found ? found.missing : false;
 
 const CALLS = 60;
+
+/** Nobody decides it by itself within this test. */
+const CANARY = `
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: { name: reviews }
+spec:
+  host: reviews
+  subsets:
+    - { name: v1, labels: { version: v1 } }
+    - { name: v2, labels: { version: v2 } }
+---
+apiVersion: heddle.dev/v1alpha1
+kind: Canary
+metadata: { name: reviews }
+spec:
+  host: reviews
+  stable: { subset: v1 }
+  canary: { subset: v2 }
+  steps: [{ weight: 10 }]
+  interval: 10m
+`;
 
 describe('the dashboard in a browser', { skip, timeout: 240_000 }, () => {
   let mesh: ShopMesh;
@@ -66,7 +91,6 @@ describe('the dashboard in a browser', { skip, timeout: 240_000 }, () => {
     const places = (): Promise<readonly (string | null)[]> =>
       page.locator('g.node').evaluateAll((nodes) => nodes.map((node) => node.getAttribute('transform')));
     const before = await places();
-    await page.evaluate(() => document.querySelector('g.node')?.setAttribute('data-mark', 'same'));
     const requests = (): Promise<string | null> =>
       page.locator('[data-call]').first().getAttribute('data-requests');
     const then = await requests();
@@ -100,6 +124,23 @@ describe('the dashboard in a browser', { skip, timeout: 240_000 }, () => {
     await page.locator('dialog').getByRole('button', { name: 'Log in' }).click();
     await page.getByRole('button', { name: 'Log out' }).waitFor();
     complaints.splice(0, complaints.length, ...complaints.filter((text) => !text.includes('401')));
+  });
+
+  it('promotes a canary by a click, and shows that it gets all calls', async () => {
+    await writeFile(join(mesh.meshFolder, 'canary.yaml'), CANARY);
+    await page.goto(address('#/canaries'));
+    const card = page.locator('[data-canary="default/reviews"]');
+    await card.locator('xpath=self::*[@data-phase="observing"]').waitFor({ timeout: 60_000 });
+    await card.getByRole('button', { name: 'Promote' }).click();
+    await card.locator('xpath=self::*[@data-phase="promoted"]').waitFor();
+    await eventually(
+      async () => (await httpCall(mesh.apiPort, '/api/v1/convergence')).body.includes('"converged": true'),
+      () => mesh.up.output,
+    );
+    for (let i = 0; i < 20; i++) {
+      const { body } = await httpCall(mesh.gatewayPort, '/products/7');
+      assert.match(body, /"service":"reviews","version":"v2"/);
+    }
   });
 
   it('runs no script but its own, and says so to the browser', async () => {

@@ -73,3 +73,9 @@ export async function startShop(): Promise<ShopMesh> {
     throw cause;
   }
 }
+
+/** Of the heddled that runs now. */
+export async function pidOfHeddled(stateFolder: string): Promise<number> {
+  const { pid } = JSON.parse(await readFile(join(stateFolder, 'heddled.json'), 'utf8')) as { pid: number };
+  return pid;
+}
