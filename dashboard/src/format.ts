@@ -46,3 +46,8 @@ export function agoText(ms: number): string {
 export function shortened(text: string, length: number): string {
   return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
 }
+
+/** `1 error`, `2 errors`. */
+export function quantity(count: number, one: string): string {
+  return `${count} ${one}${count === 1 ? '' : 's'}`;
+}

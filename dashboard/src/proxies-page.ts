@@ -4,11 +4,11 @@ import { agoText } from './format.js';
 import { sign } from './graph-page.js';
 
 const TYPES = [
-  ['Cluster', 'clusters'],
-  ['ClusterLoadAssignment', 'endpoints'],
-  ['Listener', 'listeners'],
-  ['RouteConfiguration', 'routes'],
-  ['Secret', 'secrets'],
+  ['Cluster', 'Clusters'],
+  ['ClusterLoadAssignment', 'Endpoints'],
+  ['Listener', 'Listeners'],
+  ['RouteConfiguration', 'Routes'],
+  ['Secret', 'Secrets'],
 ] as const;
 
 const STATES: Readonly<Record<ProxyView['state'], readonly [Parameters<typeof sign>[0], string]>> = {
@@ -79,7 +79,12 @@ function row(proxy: ProxyView, nowMs: number): HTMLElement {
       proxy.unread === null ? null : h('p', { class: 'warning-text small' }, `metrics: ${proxy.unread}`),
     ),
     h('td', {}, proxy.role),
-    h('td', {}, sign(health), words, ...nacks.map((nack) => h('p', { class: 'bad-text small' }, nack))),
+    h(
+      'td',
+      {},
+      h('span', { class: 'whole' }, sign(health), words),
+      ...nacks.map((nack) => h('p', { class: 'bad-text small' }, nack)),
+    ),
     ...TYPES.map(([type]) =>
       h(
         'td',
@@ -92,9 +97,9 @@ function row(proxy: ProxyView, nowMs: number): HTMLElement {
       { class: 'mono small' },
       proxy.identity === null
         ? h('span', { class: 'muted' }, 'none proven')
-        : proxy.identity.replace(/^spiffe:\/\//, ''),
+        : h('span', { title: proxy.identity }, proxy.identity.replace(/^.*\/ns\/(.+)\/sa\/(.+)$/, '$1/$2')),
     ),
-    h('td', {}, `${proxy.version} · ${proxy.protocol}`),
-    h('td', {}, `${agoText(nowMs - proxy.connectedAtMs)} ago`),
+    h('td', { class: 'whole' }, `${proxy.version} · ${proxy.protocol}`),
+    h('td', { class: 'whole' }, `${agoText(nowMs - proxy.connectedAtMs)} ago`),
   );
 }

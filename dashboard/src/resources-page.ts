@@ -1,5 +1,6 @@
 import type { ProblemView, ResourceSummary, ResourcesView } from '@heddle/control-plane/dashboard-api';
 import { h, type Child } from './element.js';
+import { quantity } from './format.js';
 import { sign } from './graph-page.js';
 import { resourcePath } from './paths.js';
 
@@ -39,7 +40,7 @@ export function resourcesPage(
         { class: 'lead' },
         problems.length === 0
           ? `${resources.length} in force, and nothing to complain about.`
-          : `${resources.length} in force; ${errors} errors and ${problems.length - errors} warnings.`,
+          : `${resources.length} in force; ${quantity(errors, 'error')} and ${quantity(problems.length - errors, 'warning')}.`,
       ),
     ),
     problems.length === 0
