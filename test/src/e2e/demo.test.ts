@@ -13,7 +13,7 @@ const heddle = fileURLToPath(new URL('./main.js', import.meta.resolve('@heddle/c
 describe('heddle demo', () => {
   it(
     'tells its story without a person: every step holds, and no request of the steady load fails',
-    { timeout: 180_000 },
+    { timeout: 300_000 },
     async () => {
       const demo = new RunningProgram(process.execPath, [heddle, 'demo', '--check']);
       const { code } = await demo.ended();
