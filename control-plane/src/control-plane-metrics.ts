@@ -1,6 +1,8 @@
 import { Gauge, Registry } from 'prom-client';
 import type { CertificateAuthority } from './ca/certificate-authority.js';
 import type { KeySetStore } from './jwks/key-set-store.js';
+import type { MetricsCollector } from './traffic/metrics-collector.js';
+import type { TrafficStore } from './traffic/traffic-store.js';
 
 /** What the metrics are read from, at each scrape. */
 export interface MetricSources {
@@ -17,6 +19,8 @@ export interface MetricSources {
   /** undefined: heddled is no certificate authority. */
   readonly ca: CertificateAuthority | undefined;
   readonly keySets: KeySetStore;
+  readonly traffic: TrafficStore;
+  readonly collector: MetricsCollector;
 }
 
 /** heddled's own metrics, in Prometheus form. Nothing is counted twice: each reads what the parts hold anyway. */
@@ -77,6 +81,23 @@ export function createControlPlaneMetrics(sources: MetricSources): Registry {
     'heddled_refused_proxies_total',
     'Discovery streams refused since the start.',
     sources.refusedProxies,
+  );
+  const { traffic, collector } = sources;
+  gauge('heddled_traffic_records', 'Pairs of caller and called that are remembered.', () => traffic.size);
+  gauge(
+    'heddled_traffic_overflow_total',
+    'Pairs of caller and called that found no room.',
+    () => traffic.overflowed,
+  );
+  gauge(
+    'heddled_scrape_rounds_total',
+    'Times that every proxy was asked for its metrics.',
+    () => collector.rounds,
+  );
+  gauge(
+    'heddled_scrape_failures_total',
+    'Times that a proxy did not tell its metrics.',
+    () => collector.failures,
   );
   if (sources.ca !== undefined) addCaMetrics(sources.ca, gauge, gaugeByReason);
   gauge('process_resident_memory_bytes', 'Resident memory of heddled.', () => process.memoryUsage.rss());

@@ -190,19 +190,6 @@ export class ControlPlane {
       clock,
       onChange: (change) => this.#onChange(change),
     });
-    const metrics = createControlPlaneMetrics({
-      proxies: () => this.#ads.size,
-      nacks: () => this.#ads.nacks,
-      views: () => this.#cache.views,
-      encodedResources: () => this.#cache.resources,
-      resources: () => this.#state.resources.size,
-      errors: () => this.#state.problems.filter(({ severity }) => severity === 'error').length,
-      warnings: () => this.#state.problems.filter(({ severity }) => severity === 'warning').length,
-      revision: () => this.#state.revision,
-      refusedProxies: () => this.#ads.refused,
-      ca: this.#ca,
-      keySets: this.#keySets,
-    });
     const traffic = new TrafficStore();
     this.#collector = new MetricsCollector({
       store: traffic,
@@ -252,6 +239,21 @@ export class ControlPlane {
       canaries: this.#canaries,
       nowMs: () => clock.nowMs(),
     };
+    const metrics = createControlPlaneMetrics({
+      proxies: () => this.#ads.size,
+      nacks: () => this.#ads.nacks,
+      views: () => this.#cache.views,
+      encodedResources: () => this.#cache.resources,
+      resources: () => this.#state.resources.size,
+      errors: () => this.#state.problems.filter(({ severity }) => severity === 'error').length,
+      warnings: () => this.#state.problems.filter(({ severity }) => severity === 'warning').length,
+      revision: () => this.#state.revision,
+      refusedProxies: () => this.#ads.refused,
+      ca: this.#ca,
+      keySets: this.#keySets,
+      traffic,
+      collector: this.#collector,
+    });
     this.#api = new ApiServer({
       token: options.token,
       allowedHosts: options.apiAllowedHosts,

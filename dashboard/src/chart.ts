@@ -5,8 +5,6 @@ export interface Line {
   /** Which of the colours for lines; versions keep theirs on every chart of a page. */
   readonly colour: number;
   readonly values: readonly (number | null)[];
-  /** Drawn as dashes. */
-  readonly isDashed?: boolean;
 }
 
 export interface ChartOptions {
@@ -51,7 +49,7 @@ export function chart({ title, lines, format, since, least = 0 }: ChartOptions):
       s('line', { class: 'base', x1: 0, x2: WIDTH, y1: HEIGHT - 0.5, y2: HEIGHT - 0.5 }),
       ...lines.map((line) =>
         s('path', {
-          class: `series colour-${line.colour % 6}${line.isDashed === true ? ' dashed' : ''}`,
+          class: `series colour-${line.colour % 6}`,
           d: pathOf(line.values, top),
           'data-key': line.name,
         }),

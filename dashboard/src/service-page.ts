@@ -91,12 +91,11 @@ function tile(name: string, value: string, health = ''): HTMLElement {
 }
 
 function charts({ history }: ServiceView, range: Range): HTMLElement {
-  const lines = (pick: (own: History) => readonly (number | null)[], isDashed = false): readonly Line[] =>
+  const lines = (pick: (own: History) => readonly (number | null)[]): readonly Line[] =>
     history.map((version, i) => ({
       name: version.version,
       colour: i,
       values: pick(version[range]),
-      isDashed,
     }));
   const since = range === 'recent' ? '2 min ago' : '30 min ago';
   return h(

@@ -165,8 +165,7 @@ function historyOf(
   records: readonly CallRecord[],
   nowMs: number,
 ): ServiceView['history'] {
-  const workloads = versions.length === 0 ? [] : versions;
-  return workloads.slice(0, 8).map(({ workload, version }) => {
+  return versions.slice(0, 8).map(({ workload, version }) => {
     const own = records.filter(({ key }) => key.destination.workload === workload);
     return {
       version: version === '' ? workload : version,

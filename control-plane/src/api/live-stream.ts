@@ -1,9 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { ApiResponse } from './api-route.js';
 
-/** What a page looks at: a part of the mesh, as text of JSON; undefined when there is no such thing any more. */
-export type LiveView = () => unknown;
-
 interface Watcher {
   readonly response: ServerResponse;
   readonly views: ReadonlyMap<string, string>;

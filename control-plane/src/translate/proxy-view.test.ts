@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { envoy, fromJson } from '@heddle/xds-protos';
 import { requireSpiffeId } from '@heddle/certs';
 import fc from 'fast-check';
-import { proxyViewOf, viewKey } from './proxy-view.js';
+import { adminAddressOf, proxyViewOf, viewKey } from './proxy-view.js';
 
 describe('proxyViewOf', () => {
   it('reads a sidecar with explicit ports from its node', () => {
@@ -155,6 +155,31 @@ describe('proxyViewOf for a proxy with an identity', () => {
       (result) => result.ok && viewKey(result.view),
     );
     assert.notEqual(keys[0], keys[1]);
+  });
+});
+
+describe('the admin server of a proxy', () => {
+  const of = (admin: unknown, peer: string): unknown =>
+    adminAddressOf(nodeOf({ id: 'sidecar~1~a.b~c', metadata: { HEDDLE_ADMIN: admin } }), peer);
+
+  it('is where the proxy itself is', () => {
+    assert.deepEqual(of('127.0.0.1:15000', 'ipv4:127.0.0.1:40000'), { host: '127.0.0.1', port: 15_000 });
+    assert.deepEqual(of('10.1.2.3:15000', '10.1.2.3:40000'), { host: '10.1.2.3', port: 15_000 });
+    assert.deepEqual(of('[::1]:15000', '[::1]:40000'), { host: '::1', port: 15_000 });
+  });
+
+  it('is never elsewhere, whatever its node says', () => {
+    for (const said of [
+      '10.9.9.9:80',
+      '169.254.169.254:80',
+      'metadata.internal:80',
+      '127.0.0.1:0',
+      ':80',
+      7,
+    ]) {
+      assert.equal(of(said, 'ipv4:10.1.2.3:40000'), undefined, String(said));
+    }
+    assert.equal(of('127.0.0.1:8080', 'ipv4:10.1.2.3:40000'), undefined, "heddled's own machine");
   });
 });
 
