@@ -15,7 +15,7 @@ export interface DnsQuery {
 }
 
 /** Source: RFC 1035, section 3.2.2; RFC 3596, section 2.1. */
-export const DNS_TYPE = { a: 1, soa: 6, aaaa: 28, opt: 41, any: 255 } as const;
+export const DNS_TYPE = { a: 1, soa: 6, aaaa: 28, opt: 41 } as const;
 export const DNS_CLASS_IN = 1;
 /** Source: RFC 1035, section 4.1.1. */
 export const DNS_RCODE = {
