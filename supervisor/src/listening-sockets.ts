@@ -127,7 +127,7 @@ export function canHoldSockets(): boolean {
 
 /**
  * What Node's own `cluster` binds sockets with. There is no public way to bind one without accepting on it; where a
- * Node has this no more, children bind for themselves. Decided in docs/adr/0007.
+ * Node has this no more, children bind for themselves. Decided in docs/adr/0010.
  */
 function createServerHandle(): CreateServerHandle | undefined {
   return (net as unknown as { _createServerHandle?: CreateServerHandle })._createServerHandle;
