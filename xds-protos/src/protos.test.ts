@@ -26,6 +26,8 @@ const TOO_NEW: readonly string[] = [
   '.envoy.config.rbac.v3.SourcedMetadata: no such message',
   '.envoy.config.rbac.v3.Principal.sourced_metadata: there is no field 13',
   '.envoy.config.rbac.v3.Principal.custom: there is no field 14',
+  '.envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit.rate_limits: there is no field 17',
+  '.envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit.max_dynamic_descriptors: there is no field 18',
   '.envoy.extensions.filters.network.rbac.v3.RBAC.delay_deny: there is no field 8',
 ];
 
