@@ -62,6 +62,8 @@ export class AdsClient {
       {
         'grpc.use_local_subchannel_pool': 1,
         'grpc.max_receive_message_length': -1,
+        // An address is no server name of TLS, which newer Nodes insist on.
+        'grpc.ssl_target_name_override': 'localhost',
       },
     );
     const method =

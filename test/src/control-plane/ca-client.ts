@@ -43,6 +43,8 @@ export class CaClient {
     this.#metadata = metadata;
     this.#client = new Client(`127.0.0.1:${target.xdsTlsPort}`, channel, {
       'grpc.use_local_subchannel_pool': 1,
+      // An address is no server name of TLS, which newer Nodes insist on.
+      'grpc.ssl_target_name_override': 'localhost',
     });
   }
 

@@ -187,6 +187,8 @@ describe('heddle agent', () => {
           return undefined;
         },
       }),
+      // An address is no server name of TLS, which newer Nodes insist on.
+      { 'grpc.ssl_target_name_override': 'localhost' },
     );
     const { responseDeserialize, requestSerialize } = plainCall;
     const answer = await new Promise<Buffer | undefined>((resolve, reject) => {
