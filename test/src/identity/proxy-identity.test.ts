@@ -223,6 +223,12 @@ describe('heddle-proxy with an identity', () => {
 
   it('is not ready without a token, or with one that has ended', async () => {
     const short = await joinToken(plane.apiPort, 'default', 'web', 1);
+    // Its end is told in whole seconds.
+    const endsAtMs = Date.now() + 2_000;
+    await eventually(
+      () => Date.now() > endsAtMs,
+      () => 'time stands still',
+    );
     for (const [token, reason] of [
       [undefined, /there is no join token/],
       [short.token, /the join token has expired/],
