@@ -1,4 +1,4 @@
-import { cp, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -32,6 +32,10 @@ export async function startShop(): Promise<ShopMesh> {
   await cp(shop, join(root, 'shop'), { recursive: true });
   const meshFolder = join(root, 'shop', 'mesh');
   const stateFolder = join(root, 'state');
+  // A port that is this mesh's own: others that start at the same moment would want the same one.
+  const gatewayFile = join(meshFolder, 'gateway.yaml');
+  const gateway = await readFile(gatewayFile, 'utf8');
+  await writeFile(gatewayFile, gateway.replace('number: 8080', `number: ${await freePort()}`));
   const wanted = await freePort();
   const args = [heddle, 'up', '-f', meshFolder, '--state-dir', stateFolder, '--api-port', String(wanted)];
   const up = new RunningProgram(process.execPath, args);
