@@ -192,7 +192,7 @@ function checkEdits(
     }
     for (const action of ['set', 'add'] as const) {
       for (const [name, value] of Object.entries(edits?.[action] ?? {})) {
-        // eslint-disable-next-line no-control-regex
+        // eslint-disable-next-line no-control-regex -- what no header value may hold
         if (/[\u0000-\u0008\u000a-\u001f\u007f]/.test(value)) {
           problems.push({
             path: [...path, side, action, name],

@@ -29,7 +29,7 @@ export function formatProblem(problem: SourceProblem, options: { readonly color?
 
 /** The part of a line around a column, and where the caret goes. Control characters would move the caret or the terminal. */
 function excerpt(line: string, column: number): { text: string; caret: number } {
-  // eslint-disable-next-line no-control-regex
+  // eslint-disable-next-line no-control-regex -- what would move the cursor is taken out
   const clean = line.replace(/[\u0000-\u001f\u007f-\u009f]/g, ' ');
   const index = Math.min(Math.max(column - 1, 0), clean.length);
   if (clean.length <= 100) return { text: clean, caret: index };

@@ -109,7 +109,7 @@ describe('access log formats', () => {
           ),
         ]) {
           assert.equal(text.indexOf('\n'), text.length - 1);
-          assert.doesNotMatch(text.slice(0, -1), /[\x00-\x1f\x7f-\x9f\u2028\u2029]/); // eslint-disable-line no-control-regex
+          assert.doesNotMatch(text.slice(0, -1), /[\x00-\x1f\x7f-\x9f\u2028\u2029]/); // eslint-disable-line no-control-regex -- these are what must not appear
           const parsed = JSON.parse(text) as Record<string, unknown>;
           if ('response_code' in parsed) {
             assert.equal(parsed['response_code'], 503);

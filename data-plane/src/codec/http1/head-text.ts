@@ -2,9 +2,8 @@ import { STATUS_CODES } from 'node:http';
 import type { HeaderMap } from '@heddle/engine';
 
 /** Bytes that would end a value, or be cut to something else when written as latin1. */
-
 const UNSAFE = /[^\t\x20-\x7e\x80-\xff]/;
-// eslint-disable-next-line no-control-regex
+// eslint-disable-next-line no-control-regex -- what must not be written
 const CONTROL = /[\x00-\x08\x0a-\x1f\x7f]/g;
 const NAME = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/i;
 
@@ -77,7 +76,7 @@ function fieldStart(name: string): string {
 }
 
 function safeValue(value: string): string {
-  // eslint-disable-next-line no-control-regex
+  // eslint-disable-next-line no-control-regex -- all that is one byte, controls too
   const latin1 = /[^\x00-\xff]/.test(value) ? Buffer.from(value, 'utf8').toString('latin1') : value;
   return latin1.replace(CONTROL, ' ');
 }
