@@ -1,9 +1,17 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { connect as connectTls, createServer as createTlsServer, type ConnectionOptions } from 'node:tls';
 import { after, before, describe, it } from 'node:test';
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { forgeCertificate, forgeRoot } from '@heddle/certs/testing';
 import type { LentMemory } from './lent-memory.js';
-import { adoptSocket, connectSocket, receiveBytes, type ByteReceiver } from './socket-reads.js';
+import {
+  adoptSocket,
+  connectSocket,
+  connectTlsSocket,
+  receiveBytes,
+  type ByteReceiver,
+} from './socket-reads.js';
 
 describe('reading into memory of ours', () => {
   let server: Server;
@@ -146,6 +154,29 @@ describe('reading into memory of ours', () => {
   });
 });
 
+describe('reading TLS into memory of ours', () => {
+  it('gives records that arrive together in one piece, all of it before the end', async () => {
+    const root = forgeRoot('root');
+    const { certificatePem: cert, keyPem: key } = forgeCertificate({ issuer: root });
+    // Whole records, so that nothing but time and the end says that no more comes.
+    const sent = patternOf(64 * 16 * 1024, 1);
+    const server = createTlsServer({ cert, key }, (socket) => socket.end(sent));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const options: ConnectionOptions = { port, host: '127.0.0.1', ca: root.certificatePem };
+    const socket = connectTlsSocket((onread) =>
+      connectTls(Object.assign(options, { checkServerIdentity: () => undefined, onread })),
+    );
+    const receiver = new Recorder();
+    receiveBytes(socket, receiver);
+    await new Promise((resolve) => socket.once('end', resolve));
+    assert.ok(receiver.bytes.equals(sent));
+    assert.ok(receiver.longestRead > 16 * 1024, `${receiver.longestRead} bytes at most`);
+    socket.destroy();
+    server.close();
+  });
+});
+
 /** Bytes in which no two stretches of one length are alike. */
 function patternOf(length: number, seed: number): Buffer {
   const bytes = Buffer.allocUnsafe(length);
@@ -160,6 +191,7 @@ class Recorder implements ByteReceiver {
   #length = 0;
   #reads = 0;
   lentBytes = 0;
+  longestRead = 0;
   #waiting: { length: number; resolve: () => void } | undefined;
 
   /** Of every so many reads one is kept as it was lent; 0: none. */
@@ -173,6 +205,7 @@ class Recorder implements ByteReceiver {
 
   receiveLent(memory: LentMemory, start: number, end: number): void {
     this.lentBytes += end - start;
+    this.longestRead = Math.max(this.longestRead, end - start);
     const part = memory.part(start, end);
     this.#reads++;
     if (this.#keepEvery > 0 && this.#reads % this.#keepEvery === 0) this.#keep(part);
