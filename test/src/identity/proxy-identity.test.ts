@@ -125,21 +125,25 @@ describe('heddle-proxy with an identity', () => {
   it('is expected back by a root rotation when it was killed, and not when it was stopped', async () => {
     const { token } = await joinToken(plane.apiPort, 'default', 'web');
     const [killed, stopped] = [await start(token), await start(token)];
-    const presenceOf = async ({ adminPort }: { readonly adminPort: number }): Promise<string | undefined> => {
+    type Holder = { readonly id: string; readonly presence: string; readonly knowsRoots: boolean };
+    const holder = async ({ adminPort }: typeof killed): Promise<Holder | undefined> => {
       const { text } = await callApi(plane.apiPort, 'GET', '/api/v1/ca/workloads');
-      const { workloads: known } = JSON.parse(text) as { workloads: { id: string; presence: string }[] };
-      return known.find(({ id }) => id.includes(`web-${adminPort}`))?.presence;
+      const { workloads: known } = JSON.parse(text) as { workloads: Holder[] };
+      return known.find(({ id }) => id.includes(`web-${adminPort}`));
     };
-    const until = (proxy: typeof killed, presence: string | undefined): Promise<void> =>
-      eventually(
-        async () => (await presenceOf(proxy)) === presence,
-        () => `it is not ${presence}\n${proxy.program.output}`,
+    const until = (proxy: typeof killed, is: (seen: Holder | undefined) => boolean): Promise<void> => {
+      let seen: Holder | undefined;
+      return eventually(
+        async () => is((seen = await holder(proxy))),
+        () => `it is ${JSON.stringify(seen)}\n${proxy.program.output}`,
       );
-    await Promise.all([killed, stopped].map((proxy) => until(proxy, 'connected')));
+    };
+    // One that has not said that it took the roots is nobody to wait for.
+    await Promise.all([killed, stopped].map((proxy) => until(proxy, (seen) => seen?.knowsRoots === true)));
     killed.program.kill('SIGKILL');
     await stopped.program.stop();
-    await until(killed, 'away');
-    await until(stopped, undefined);
+    await until(killed, (seen) => seen?.presence === 'away');
+    await until(stopped, (seen) => seen === undefined);
   });
 
   it('keeps its identity when heddled is started again, and hears of roots again', async () => {
