@@ -25,7 +25,8 @@ import { ProxyTls } from './server/proxy-tls.js';
 import { ServerStats } from './stats/server-stats.js';
 import { StatsStore } from './stats/stats-store.js';
 import { VERSION } from './version.js';
-import type { ConfigTargets, XdsClient } from './xds/xds-client.js';
+import type { ConfigTargets } from './xds/discovered-configuration.js';
+import type { XdsClient } from './xds/xds-client.js';
 
 /** The static part of the bootstrap cannot run: an address is taken, or something is not supported. */
 export class StartError extends MeshError {

@@ -1,16 +1,9 @@
 import { Backoff, type Clock, type Logger, type Random, type Timer } from '@heddle/common';
-import type {
-  ClusterConfig,
-  EndpointsConfig,
-  ListenerConfig,
-  NameTableConfig,
-  RouteConfig,
-  SecretConfig,
-} from '@heddle/engine';
+import type { EndpointsConfig, RouteConfig, SecretConfig } from '@heddle/engine';
 import { typeUrls, type envoy } from '@heddle/xds-protos';
 import type { ConfigSource, ResourceSubscription, ResourceWatcher } from '../config-source.js';
 import type { DiscoveredResources } from '../discovered-resources.js';
-import type { Counter, Gauge, StatsStore } from '../stats/stats-store.js';
+import type { Gauge, StatsStore } from '../stats/stats-store.js';
 import type {
   AdsStream,
   AdsTransport,
@@ -18,40 +11,16 @@ import type {
   DeltaDiscoveryResponse,
   DiscoveryResponse,
 } from './ads-transport.js';
-import { DiscoveredType } from './discovered-type.js';
-import type { LastGood, LastGoodStore } from './last-good-store.js';
-import { nackText } from './nack-text.js';
-import { NamedWatches } from './named-watches.js';
-import type { ResourceProblem, ResourceUpdate } from './resource-set.js';
 import {
-  clusterType,
-  endpointsType,
-  listenerType,
-  nameTableType,
-  routesType,
-  secretsType,
-} from './resource-type.js';
+  DiscoveredConfiguration,
+  INITIAL_FETCH_TIMEOUT_MS,
+  type ConfigTargets,
+} from './discovered-configuration.js';
+import type { DiscoveredType } from './discovered-type.js';
+import type { LastGoodStore } from './last-good-store.js';
+import { nackText } from './nack-text.js';
 import { TypeSession } from './type-session.js';
-
-/** What is applied somewhere. The two managers are of this form. */
-export interface ConfigTargets {
-  readonly clusters: {
-    apply(
-      added: readonly ClusterConfig[],
-      removed: readonly string[],
-    ): Promise<readonly ResourceProblem[]> | readonly ResourceProblem[];
-    onReady(callback: () => void): void;
-  };
-  readonly listeners: {
-    apply(
-      added: readonly ListenerConfig[],
-      removed: readonly string[],
-    ): Promise<readonly ResourceProblem[]> | readonly ResourceProblem[];
-    onReady(callback: () => void): void;
-  };
-  /** Needed where names are fetched. */
-  readonly names?: { apply(tables: readonly NameTableConfig[]): readonly ResourceProblem[] };
-}
+import { countersOfTypes, type UpdateCounters } from './update-counters.js';
 
 export interface XdsClientOptions {
   readonly clock: Clock;
@@ -76,12 +45,8 @@ export interface XdsClientOptions {
   readonly lastGoodDelayMs?: number;
 }
 
-/** Envoy's default. */
-const INITIAL_FETCH_TIMEOUT_MS = 15_000;
 const BACKOFF = { baseMs: 500, maxMs: 30_000, minMs: 20 };
 const MAX_WAITING_ANSWERS = 16;
-/** Warnings of one answer that are written to the log. */
-const MAX_LOGGED_WARNINGS = 20;
 
 /**
  * The proxy's side of the Aggregated Discovery Service, in both variants of the protocol.
@@ -96,21 +61,13 @@ export class XdsClient implements ConfigSource {
   readonly #options: XdsClientOptions;
   readonly #log: Logger;
   readonly #backoff: Backoff;
-  readonly #clusters: DiscoveredType<ClusterConfig>;
-  readonly #endpoints: DiscoveredType<EndpointsConfig>;
-  readonly #listeners: DiscoveredType<ListenerConfig>;
-  readonly #routes: DiscoveredType<RouteConfig>;
-  readonly #secrets: DiscoveredType<SecretConfig>;
-  readonly #names: DiscoveredType<NameTableConfig>;
-  /** In the order in which requests are sent. */
-  readonly #types: readonly DiscoveredType<unknown>[];
+  readonly #configuration: DiscoveredConfiguration;
   readonly #connected: Gauge;
   readonly #counters: ReadonlyMap<string, UpdateCounters>;
   readonly #inbox: (() => Promise<void> | void)[] = [];
   readonly #waiting: (() => void)[] = [];
   readonly #timers = new Set<Timer>();
 
-  #targets: ConfigTargets | undefined;
   #stream: AdsStream | undefined;
   #sessions = new Map<string, TypeSession>();
   #nodeSent = false;
@@ -127,42 +84,26 @@ export class XdsClient implements ConfigSource {
   #connectedAtMs = 0;
 
   constructor(options: XdsClientOptions) {
-    const { clock, stats } = options;
     this.#options = options;
     this.#log = options.log;
     this.#backoff = new Backoff({ ...BACKOFF, random: options.random });
-    this.#clusters = new DiscoveredType(clusterType, clock);
-    this.#endpoints = new DiscoveredType(endpointsType, clock);
-    this.#listeners = new DiscoveredType(listenerType, clock);
-    this.#routes = new DiscoveredType(routesType, clock);
-    this.#secrets = new DiscoveredType(secretsType(options.checkSecret ?? (() => undefined)), clock);
-    this.#names = new DiscoveredType(nameTableType, clock);
-    this.#endpoints.watches = this.#watchesOf(this.#endpoints);
-    this.#routes.watches = this.#watchesOf(this.#routes);
-    this.#secrets.watches = this.#watchesOf(this.#secrets);
-    this.#types = [
-      this.#clusters,
-      this.#endpoints,
-      this.#names,
-      this.#listeners,
-      this.#routes,
-      this.#secrets,
-    ];
+    this.#configuration = new DiscoveredConfiguration({
+      clock: options.clock,
+      log: options.log,
+      listeners: options.listeners,
+      clusters: options.clusters,
+      names: options.names === true,
+      checkSecret: options.checkSecret ?? (() => undefined),
+      onNamesChanged: () => this.#planFlush(),
+    });
     this.#listenersOpen = !options.clusters;
-    this.#connected = stats.gauge('control_plane.connected_state');
-    this.#counters = new Map([
-      [typeUrls.cluster, updateCounters(stats, 'cluster_manager.cds')],
-      [typeUrls.listener, updateCounters(stats, 'listener_manager.lds')],
-      [typeUrls.clusterLoadAssignment, updateCounters(stats, 'xds.eds')],
-      [typeUrls.routeConfiguration, updateCounters(stats, 'xds.rds')],
-      [typeUrls.secret, updateCounters(stats, 'xds.sds')],
-      [typeUrls.nameTable, updateCounters(stats, 'xds.nds')],
-    ]);
+    this.#connected = options.stats.gauge('control_plane.connected_state');
+    this.#counters = countersOfTypes(options.stats);
   }
 
   /** Connects, and keeps what comes applied to `targets` until `close`. */
   start(targets: ConfigTargets): void {
-    this.#targets = targets;
+    this.#configuration.start(targets);
     if (!this.#options.clusters) targets.clusters.onReady(() => this.#openListeners());
     this.#connect();
     this.#checkReady();
@@ -172,7 +113,7 @@ export class XdsClient implements ConfigSource {
     const timeoutMs = this.#options.initialFetchTimeoutMs ?? INITIAL_FETCH_TIMEOUT_MS;
     if (timeoutMs > 0 && this.#options.clusters) {
       this.#setTimer(timeoutMs, () => {
-        if (this.#clusters.answered) return;
+        if (this.#configuration.clusters.answered) return;
         this.#counters.get(typeUrls.cluster)?.initFetchTimeout.inc();
         this.#openListeners();
       });
@@ -184,7 +125,12 @@ export class XdsClient implements ConfigSource {
     watcher: ResourceWatcher<EndpointsConfig>,
     initialFetchTimeoutMs?: number,
   ): ResourceSubscription {
-    return this.#watch(this.#endpoints, serviceName, watcher, initialFetchTimeoutMs);
+    return this.#configuration.watch(
+      this.#configuration.endpoints,
+      serviceName,
+      watcher,
+      initialFetchTimeoutMs,
+    );
   }
 
   watchRoutes(
@@ -192,12 +138,12 @@ export class XdsClient implements ConfigSource {
     watcher: ResourceWatcher<RouteConfig>,
     initialFetchTimeoutMs?: number,
   ): ResourceSubscription {
-    return this.#watch(this.#routes, name, watcher, initialFetchTimeoutMs);
+    return this.#configuration.watch(this.#configuration.routes, name, watcher, initialFetchTimeoutMs);
   }
 
   /** One secret. Whoever needs it waits for it as long as it likes. */
   watchSecret(name: string, watcher: ResourceWatcher<SecretConfig>): ResourceSubscription {
-    return this.#watch(this.#secrets, name, watcher, 0);
+    return this.#configuration.watch(this.#configuration.secrets, name, watcher, 0);
   }
 
   /** Calls back once, when listeners and clusters were answered, applied and are warm; at once when that is so. */
@@ -221,18 +167,12 @@ export class XdsClient implements ConfigSource {
 
   /** What is held and what was refused of one type. */
   resources(typeUrl: string): DiscoveredResources {
-    const type = this.#types.find((one) => one.typeUrl === typeUrl);
-    return {
-      versionInfo: type?.lastVersion ?? '',
-      held: type?.resources.held() ?? [],
-      missing: (type?.names() ?? []).filter((name) => type?.resources.get(name) === undefined),
-      refused: type?.resources.refused() ?? [],
-    };
+    return this.#configuration.resources(typeUrl);
   }
 
   /** Whether a resource of this name is held. */
   holds(typeUrl: string, name: string): boolean {
-    return this.#types.find((one) => one.typeUrl === typeUrl)?.resources.get(name) !== undefined;
+    return this.#configuration.typeOf(typeUrl)?.resources.get(name) !== undefined;
   }
 
   /** Begins a new stream at once, where one is open: what proves who we are has changed. What was applied stays. */
@@ -261,28 +201,8 @@ export class XdsClient implements ConfigSource {
     this.#connected.set(0);
     for (const timer of this.#timers) timer.cancel();
     this.#timers.clear();
-    this.#endpoints.watches?.close();
-    this.#routes.watches?.close();
-    this.#secrets.watches?.close();
+    this.#configuration.close();
     this.#options.lastGood?.close();
-  }
-
-  #watchesOf<T>(type: DiscoveredType<T>): NamedWatches<T> {
-    return new NamedWatches({
-      clock: this.#options.clock,
-      defaultTimeoutMs: INITIAL_FETCH_TIMEOUT_MS,
-      current: (name) => type.resources.get(name)?.value,
-      onNamesChanged: () => this.#planFlush(),
-    });
-  }
-
-  #watch<T>(
-    type: DiscoveredType<T>,
-    name: string,
-    watcher: ResourceWatcher<T>,
-    timeoutMs: number | undefined,
-  ): ResourceSubscription {
-    return (type.watches as NamedWatches<T>).watch(name, watcher, timeoutMs);
   }
 
   #setTimer(delayMs: number, callback: () => void): void {
@@ -298,8 +218,8 @@ export class XdsClient implements ConfigSource {
   #connect(): void {
     if (this.#closed) return;
     this.#sessions = new Map(
-      this.#types
-        .filter((type) => this.#isWanted(type))
+      this.#configuration.types
+        .filter((type) => this.#configuration.isWanted(type))
         .map((type) => [type.typeUrl, new TypeSession(this.#options.variant, type)]),
     );
     this.#nodeSent = false;
@@ -315,13 +235,6 @@ export class XdsClient implements ConfigSource {
     this.#stream = stream;
     for (const counters of this.#counters.values()) counters.attempt.inc();
     this.#flush();
-  }
-
-  #isWanted(type: DiscoveredType<unknown>): boolean {
-    if (type.typeUrl === typeUrls.cluster) return this.#options.clusters;
-    if (type.typeUrl === typeUrls.listener) return this.#options.listeners;
-    if (type.typeUrl === typeUrls.nameTable) return this.#options.names === true;
-    return true;
   }
 
   #onEnd(reason: string): void {
@@ -341,7 +254,7 @@ export class XdsClient implements ConfigSource {
   #onResponse(stream: AdsStream, response: DiscoveryResponse | DeltaDiscoveryResponse): void {
     this.#connected.set(1);
     this.#backoff.reset();
-    const type = this.#types.find((one) => one.typeUrl === response.typeUrl);
+    const type = this.#configuration.typeOf(response.typeUrl);
     const session = this.#sessions.get(response.typeUrl);
     if (type === undefined || session === undefined || !session.begun) {
       this.#log.warn('an answer of a type that was not asked for is passed over', {
@@ -377,7 +290,7 @@ export class XdsClient implements ConfigSource {
   ): Promise<void> {
     const version = 'systemVersionInfo' in response ? response.systemVersionInfo : response.versionInfo;
     const update = session.receive(response);
-    const problems = await this.#apply(type, update);
+    const problems = await this.#configuration.apply(type, update);
     if (this.#closed) return;
     type.note(version, problems.length === 0);
     this.#lastGoodInUse = false;
@@ -398,9 +311,8 @@ export class XdsClient implements ConfigSource {
   }
 
   #onAnswered(type: DiscoveredType<unknown>): void {
-    const targets = this.#targets as ConfigTargets;
     if (type.typeUrl === typeUrls.cluster && !this.#listenersOpen) {
-      targets.clusters.onReady(() => this.#openListeners());
+      this.#configuration.targets.clusters.onReady(() => this.#openListeners());
     }
     this.#checkReady();
   }
@@ -413,11 +325,10 @@ export class XdsClient implements ConfigSource {
 
   #checkReady(): void {
     if (this.#ready) return;
-    const { clusters, listeners } = this.#options;
-    if ((clusters && !this.#clusters.answered) || (listeners && !this.#listeners.answered)) return;
-    const targets = this.#targets as ConfigTargets;
-    targets.clusters.onReady(() =>
-      targets.listeners.onReady(() => {
+    if (!this.#configuration.isAnswered) return;
+    const { clusters, listeners } = this.#configuration.targets;
+    clusters.onReady(() =>
+      listeners.onReady(() => {
         if (this.#ready || this.#closed) return;
         this.#ready = true;
         for (const callback of this.#waiting.splice(0)) callback();
@@ -431,13 +342,9 @@ export class XdsClient implements ConfigSource {
     this.#flushPlanned = false;
     if (this.#closed) return;
     // While the last good configuration is taken over, nobody watches yet what will be watched.
-    if (!this.#takingOver) {
-      this.#endpoints.prune();
-      this.#routes.prune();
-      this.#secrets.prune();
-    }
+    if (!this.#takingOver) this.#configuration.prune();
     if (this.#stream === undefined) return;
-    for (const type of this.#types) {
+    for (const type of this.#configuration.types) {
       if (type.typeUrl === typeUrls.listener && !this.#listenersOpen) continue;
       const request = this.#sessions.get(type.typeUrl)?.subscribe();
       if (request !== undefined) this.#send(request);
@@ -463,102 +370,26 @@ export class XdsClient implements ConfigSource {
     this.#nodeSent = true;
   }
 
-  // The configuration
-
-  async #apply(type: DiscoveredType<unknown>, update: ResourceUpdate): Promise<readonly ResourceProblem[]> {
-    const warnings = (found: readonly ResourceProblem[]): void => {
-      for (const { resource, message } of found.slice(0, MAX_LOGGED_WARNINGS)) {
-        this.#log.info('configuration has a part without effect', {
-          typeUrl: type.typeUrl,
-          resource,
-          what: message,
-        });
-      }
-    };
-    switch (type.typeUrl) {
-      case typeUrls.cluster:
-        return this.#applyWith(this.#clusters, update, warnings, (added, removed) =>
-          (this.#targets as ConfigTargets).clusters.apply(added, removed),
-        );
-      case typeUrls.listener:
-        return this.#applyWith(this.#listeners, update, warnings, (added, removed) =>
-          (this.#targets as ConfigTargets).listeners.apply(added, removed),
-        );
-      case typeUrls.clusterLoadAssignment:
-        return this.#applyNamed(this.#endpoints, update, warnings);
-      case typeUrls.nameTable:
-        return this.#applyWith(
-          this.#names,
-          update,
-          warnings,
-          (added) => (this.#targets as ConfigTargets).names?.apply(added) ?? [],
-        );
-      case typeUrls.secret:
-        return this.#applyNamed(this.#secrets, update, warnings);
-      default:
-        return this.#applyNamed(this.#routes, update, warnings);
-    }
-  }
-
-  async #applyWith<T>(
-    type: DiscoveredType<T>,
-    update: ResourceUpdate,
-    warn: (found: readonly ResourceProblem[]) => void,
-    apply: (
-      added: readonly T[],
-      removed: readonly string[],
-    ) => Promise<readonly ResourceProblem[]> | readonly ResourceProblem[],
-  ): Promise<readonly ResourceProblem[]> {
-    const staged = type.resources.stage(update, this.#options.clock.nowMs());
-    warn(staged.warnings);
-    const { changed, removed } = staged;
-    const found =
-      changed.length === 0 && removed.length === 0
-        ? []
-        : await apply(
-            changed.map((resource) => resource.value),
-            removed,
-          );
-    type.resources.commit(staged, new Map(found.map(({ resource, message }) => [resource, message])));
-    return [...staged.problems, ...found];
-  }
-
-  #applyNamed<T>(
-    type: DiscoveredType<T>,
-    update: ResourceUpdate,
-    warn: (found: readonly ResourceProblem[]) => void,
-  ): readonly ResourceProblem[] {
-    const watches = type.watches as NamedWatches<T>;
-    // What nobody watches (any more) is passed over: a server may send more than was asked for.
-    const wanted = update.resources.filter((one) => one.name === undefined || watches.has(one.name));
-    const staged = type.resources.stage({ ...update, resources: wanted }, this.#options.clock.nowMs());
-    warn(staged.warnings);
-    type.resources.commit(staged);
-    for (const { name, value } of staged.changed) watches.update(name, value);
-    for (const name of update.removed) watches.remove(name);
-    return staged.problems;
-  }
-
   // The last good configuration
 
   #useLastGood(reason: string): void {
     const store = this.#options.lastGood;
-    if (store === undefined || this.#lastGoodTried || this.#clusters.answered || this.#listeners.answered) {
-      return;
-    }
+    if (store === undefined || this.#lastGoodTried || this.#configuration.hasBegun) return;
     this.#lastGoodTried = true;
     this.#inbox.push(async () => {
-      if (this.#clusters.answered || this.#listeners.answered) return;
+      if (this.#configuration.hasBegun) return;
       const lastGood = await store.load();
       if (lastGood === undefined || this.#closed) return;
       this.#takingOver = true;
-      await this.#applyLastGood(lastGood);
+      await this.#configuration.takeOver(lastGood);
+      this.#lastGoodInUse = true;
+      this.#listenersOpen = true;
       this.#takingOver = false;
       this.#log.warn('serving from the last good configuration', {
         reason,
         writtenAt: new Date(lastGood.writtenAtMs).toISOString(),
-        listeners: this.#listeners.resources.size,
-        clusters: this.#clusters.resources.size,
+        listeners: this.#configuration.listeners.resources.size,
+        clusters: this.#configuration.clusters.resources.size,
       });
       // A stream that is open was told that we hold nothing.
       if (this.#stream !== undefined) this.reconnect();
@@ -568,70 +399,9 @@ export class XdsClient implements ConfigSource {
     void this.#work();
   }
 
-  async #applyLastGood(lastGood: LastGood): Promise<void> {
-    const updateOf = (typeUrl: string): ResourceUpdate | undefined => {
-      const kept = lastGood.types.find((one) => one.typeUrl === typeUrl);
-      return kept && { resources: kept.resources, removed: [], complete: false };
-    };
-    const version = (typeUrl: string): string =>
-      lastGood.types.find((one) => one.typeUrl === typeUrl)?.version ?? '';
-    // What is referred to by name comes first, so that clusters and listeners find it when they are made.
-    for (const type of [this.#endpoints, this.#routes] as readonly DiscoveredType<unknown>[]) {
-      const update = updateOf(type.typeUrl);
-      if (update === undefined) continue;
-      type.resources.commit(type.resources.stage(update, lastGood.writtenAtMs));
-      type.acceptedVersion = version(type.typeUrl);
-      type.lastVersion = type.acceptedVersion;
-    }
-    for (const type of [this.#clusters, this.#names, this.#listeners] as readonly DiscoveredType<unknown>[]) {
-      const update = updateOf(type.typeUrl);
-      if (update === undefined || !this.#isWanted(type)) continue;
-      const problems = await this.#apply(type, update);
-      if (problems.length > 0) {
-        this.#log.warn('a part of the last good configuration is refused now', {
-          typeUrl: type.typeUrl,
-          problems: nackText(type.type.noun, problems),
-        });
-      }
-      type.note(problems.length === 0 ? version(type.typeUrl) : '', problems.length === 0);
-    }
-    this.#lastGoodInUse = true;
-    this.#listenersOpen = true;
-  }
-
   /** Keeps what is held now, once it is whole. */
   #save(): void {
     if (!this.#ready || this.#lastGoodInUse || this.#lastGoodKept) return;
-    this.#options.lastGood?.save(() => ({
-      writtenAtMs: this.#options.clock.nowMs(),
-      // Private keys are not written to any disk.
-      types: this.#types
-        .filter((type) => type !== this.#secrets)
-        .map((type) => ({
-          typeUrl: type.typeUrl,
-          version: type.acceptedVersion,
-          resources: type.resources
-            .held()
-            .map(({ name, version, bytes }) => ({ name, version, typeUrl: type.typeUrl, bytes })),
-        })),
-    }));
+    this.#options.lastGood?.save(() => this.#configuration.lastGood());
   }
-}
-
-interface UpdateCounters {
-  readonly attempt: Counter;
-  readonly success: Counter;
-  readonly failure: Counter;
-  readonly rejected: Counter;
-  readonly initFetchTimeout: Counter;
-}
-
-function updateCounters(stats: StatsStore, prefix: string): UpdateCounters {
-  return {
-    attempt: stats.counter(`${prefix}.update_attempt`),
-    success: stats.counter(`${prefix}.update_success`),
-    failure: stats.counter(`${prefix}.update_failure`),
-    rejected: stats.counter(`${prefix}.update_rejected`),
-    initFetchTimeout: stats.counter(`${prefix}.init_fetch_timeout`),
-  };
 }

@@ -1,0 +1,290 @@
+import type { Clock, Logger } from '@heddle/common';
+import type {
+  ClusterConfig,
+  EndpointsConfig,
+  ListenerConfig,
+  NameTableConfig,
+  RouteConfig,
+  SecretConfig,
+} from '@heddle/engine';
+import { typeUrls } from '@heddle/xds-protos';
+import type { ResourceSubscription, ResourceWatcher } from '../config-source.js';
+import type { DiscoveredResources } from '../discovered-resources.js';
+import { DiscoveredType } from './discovered-type.js';
+import type { LastGood } from './last-good-store.js';
+import { nackText } from './nack-text.js';
+import { NamedWatches } from './named-watches.js';
+import type { ResourceProblem, ResourceUpdate } from './resource-set.js';
+import {
+  clusterType,
+  endpointsType,
+  listenerType,
+  nameTableType,
+  routesType,
+  secretsType,
+} from './resource-type.js';
+
+/** What is applied somewhere. The two managers are of this form. */
+export interface ConfigTargets {
+  readonly clusters: {
+    apply(
+      added: readonly ClusterConfig[],
+      removed: readonly string[],
+    ): Promise<readonly ResourceProblem[]> | readonly ResourceProblem[];
+    onReady(callback: () => void): void;
+  };
+  readonly listeners: {
+    apply(
+      added: readonly ListenerConfig[],
+      removed: readonly string[],
+    ): Promise<readonly ResourceProblem[]> | readonly ResourceProblem[];
+    onReady(callback: () => void): void;
+  };
+  /** Needed where names are fetched. */
+  readonly names?: { apply(tables: readonly NameTableConfig[]): readonly ResourceProblem[] };
+}
+
+export interface DiscoveredConfigurationOptions {
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Whether listeners, clusters and the names of the mesh are fetched, or only what static ones refer to. */
+  readonly listeners: boolean;
+  readonly clusters: boolean;
+  readonly names: boolean;
+  /** What keeps a secret from being used. */
+  readonly checkSecret: (secret: SecretConfig) => string | undefined;
+  /** What is watched by name has changed. */
+  readonly onNamesChanged: () => void;
+}
+
+/** Envoy's default. */
+export const INITIAL_FETCH_TIMEOUT_MS = 15_000;
+/** Warnings of one answer that are written to the log. */
+const MAX_LOGGED_WARNINGS = 20;
+
+/**
+ * What a proxy has of its configuration, whatever brought it: of each type what is held, who watches it, and where it is applied.
+ *
+ * Every update becomes the same `apply(added, removed)`; what was accepted stays until it is replaced or removed.
+ */
+export class DiscoveredConfiguration {
+  readonly #options: DiscoveredConfigurationOptions;
+  readonly clusters: DiscoveredType<ClusterConfig>;
+  readonly endpoints: DiscoveredType<EndpointsConfig>;
+  readonly listeners: DiscoveredType<ListenerConfig>;
+  readonly routes: DiscoveredType<RouteConfig>;
+  readonly secrets: DiscoveredType<SecretConfig>;
+  readonly names: DiscoveredType<NameTableConfig>;
+  /** In the order of make-before-break, in which they are asked for. */
+  readonly types: readonly DiscoveredType<unknown>[];
+  #targets: ConfigTargets | undefined;
+
+  constructor(options: DiscoveredConfigurationOptions) {
+    const { clock } = options;
+    this.#options = options;
+    this.clusters = new DiscoveredType(clusterType, clock);
+    this.endpoints = new DiscoveredType(endpointsType, clock);
+    this.listeners = new DiscoveredType(listenerType, clock);
+    this.routes = new DiscoveredType(routesType, clock);
+    this.secrets = new DiscoveredType(secretsType(options.checkSecret), clock);
+    this.names = new DiscoveredType(nameTableType, clock);
+    this.endpoints.watches = this.#watchesOf(this.endpoints);
+    this.routes.watches = this.#watchesOf(this.routes);
+    this.secrets.watches = this.#watchesOf(this.secrets);
+    this.types = [this.clusters, this.endpoints, this.names, this.listeners, this.routes, this.secrets];
+  }
+
+  /** What comes from now on is applied there. */
+  start(targets: ConfigTargets): void {
+    this.#targets = targets;
+  }
+
+  close(): void {
+    for (const type of this.types) type.watches?.close();
+  }
+
+  /** Errors: throws before `start`. */
+  get targets(): ConfigTargets {
+    if (this.#targets === undefined) throw new Error('nothing is started that could be configured');
+    return this.#targets;
+  }
+
+  typeOf(typeUrl: string): DiscoveredType<unknown> | undefined {
+    return this.types.find((one) => one.typeUrl === typeUrl);
+  }
+
+  /** Whether this proxy fetches resources of the type. */
+  isWanted(type: DiscoveredType<unknown>): boolean {
+    if (type.typeUrl === typeUrls.cluster) return this.#options.clusters;
+    if (type.typeUrl === typeUrls.listener) return this.#options.listeners;
+    if (type.typeUrl === typeUrls.nameTable) return this.#options.names;
+    return true;
+  }
+
+  /** Whether all that is fetched as a whole has been answered. */
+  get isAnswered(): boolean {
+    const { clusters, listeners } = this.#options;
+    return (!clusters || this.clusters.answered) && (!listeners || this.listeners.answered);
+  }
+
+  /** Whether anything of it came from a control plane, or from the last good configuration. */
+  get hasBegun(): boolean {
+    return this.clusters.answered || this.listeners.answered;
+  }
+
+  /** What is held and what was refused of one type. */
+  resources(typeUrl: string): DiscoveredResources {
+    const type = this.typeOf(typeUrl);
+    return {
+      versionInfo: type?.lastVersion ?? '',
+      held: type?.resources.held() ?? [],
+      missing: (type?.names() ?? []).filter((name) => type?.resources.get(name) === undefined),
+      refused: type?.resources.refused() ?? [],
+    };
+  }
+
+  watch<T>(
+    type: DiscoveredType<T>,
+    name: string,
+    watcher: ResourceWatcher<T>,
+    timeoutMs: number | undefined,
+  ): ResourceSubscription {
+    return (type.watches as NamedWatches<T>).watch(name, watcher, timeoutMs);
+  }
+
+  /** Forgets what nobody watches any more. */
+  prune(): void {
+    for (const type of this.types) type.prune();
+  }
+
+  /** Applies what came. What was wrong with it comes back; all else of it is in force then. */
+  async apply(type: DiscoveredType<unknown>, update: ResourceUpdate): Promise<readonly ResourceProblem[]> {
+    const warnings = (found: readonly ResourceProblem[]): void => {
+      for (const { resource, message } of found.slice(0, MAX_LOGGED_WARNINGS)) {
+        this.#options.log.info('configuration has a part without effect', {
+          typeUrl: type.typeUrl,
+          resource,
+          what: message,
+        });
+      }
+    };
+    switch (type.typeUrl) {
+      case typeUrls.cluster:
+        return this.#applyWith(this.clusters, update, warnings, (added, removed) =>
+          this.targets.clusters.apply(added, removed),
+        );
+      case typeUrls.listener:
+        return this.#applyWith(this.listeners, update, warnings, (added, removed) =>
+          this.targets.listeners.apply(added, removed),
+        );
+      case typeUrls.clusterLoadAssignment:
+        return this.#applyNamed(this.endpoints, update, warnings);
+      case typeUrls.nameTable:
+        return this.#applyWith(
+          this.names,
+          update,
+          warnings,
+          (added) => this.targets.names?.apply(added) ?? [],
+        );
+      case typeUrls.secret:
+        return this.#applyNamed(this.secrets, update, warnings);
+      default:
+        return this.#applyNamed(this.routes, update, warnings);
+    }
+  }
+
+  /** Applies what was kept from an earlier run. What is refused of it now is told, and left out. */
+  async takeOver(lastGood: LastGood): Promise<void> {
+    const updateOf = (typeUrl: string): ResourceUpdate | undefined => {
+      const kept = lastGood.types.find((one) => one.typeUrl === typeUrl);
+      return kept && { resources: kept.resources, removed: [], complete: false };
+    };
+    const version = (typeUrl: string): string =>
+      lastGood.types.find((one) => one.typeUrl === typeUrl)?.version ?? '';
+    // What is referred to by name comes first, so that clusters and listeners find it when they are made.
+    for (const type of [this.endpoints, this.routes] as readonly DiscoveredType<unknown>[]) {
+      const update = updateOf(type.typeUrl);
+      if (update === undefined) continue;
+      type.resources.commit(type.resources.stage(update, lastGood.writtenAtMs));
+      type.acceptedVersion = version(type.typeUrl);
+      type.lastVersion = type.acceptedVersion;
+    }
+    for (const type of [this.clusters, this.names, this.listeners] as readonly DiscoveredType<unknown>[]) {
+      const update = updateOf(type.typeUrl);
+      if (update === undefined || !this.isWanted(type)) continue;
+      const problems = await this.apply(type, update);
+      if (problems.length > 0) {
+        this.#options.log.warn('a part of the last good configuration is refused now', {
+          typeUrl: type.typeUrl,
+          problems: nackText(type.type.noun, problems),
+        });
+      }
+      type.note(problems.length === 0 ? version(type.typeUrl) : '', problems.length === 0);
+    }
+  }
+
+  /** What `takeOver` would take. Cost: it names what is held and copies none of it. */
+  lastGood(): LastGood {
+    return {
+      writtenAtMs: this.#options.clock.nowMs(),
+      // Private keys are not written to any disk.
+      types: this.types
+        .filter((type) => type !== this.secrets)
+        .map((type) => ({
+          typeUrl: type.typeUrl,
+          version: type.acceptedVersion,
+          resources: type.resources
+            .held()
+            .map(({ name, version, bytes }) => ({ name, version, typeUrl: type.typeUrl, bytes })),
+        })),
+    };
+  }
+
+  async #applyWith<T>(
+    type: DiscoveredType<T>,
+    update: ResourceUpdate,
+    warn: (found: readonly ResourceProblem[]) => void,
+    apply: (
+      added: readonly T[],
+      removed: readonly string[],
+    ) => Promise<readonly ResourceProblem[]> | readonly ResourceProblem[],
+  ): Promise<readonly ResourceProblem[]> {
+    const staged = type.resources.stage(update, this.#options.clock.nowMs());
+    warn(staged.warnings);
+    const { changed, removed } = staged;
+    const found =
+      changed.length === 0 && removed.length === 0
+        ? []
+        : await apply(
+            changed.map((resource) => resource.value),
+            removed,
+          );
+    type.resources.commit(staged, new Map(found.map(({ resource, message }) => [resource, message])));
+    return [...staged.problems, ...found];
+  }
+
+  #applyNamed<T>(
+    type: DiscoveredType<T>,
+    update: ResourceUpdate,
+    warn: (found: readonly ResourceProblem[]) => void,
+  ): readonly ResourceProblem[] {
+    const watches = type.watches as NamedWatches<T>;
+    // What nobody watches (any more) is passed over: a server may send more than was asked for.
+    const wanted = update.resources.filter((one) => one.name === undefined || watches.has(one.name));
+    const staged = type.resources.stage({ ...update, resources: wanted }, this.#options.clock.nowMs());
+    warn(staged.warnings);
+    type.resources.commit(staged);
+    for (const { name, value } of staged.changed) watches.update(name, value);
+    for (const name of update.removed) watches.remove(name);
+    return staged.problems;
+  }
+
+  #watchesOf<T>(type: DiscoveredType<T>): NamedWatches<T> {
+    return new NamedWatches({
+      clock: this.#options.clock,
+      defaultTimeoutMs: INITIAL_FETCH_TIMEOUT_MS,
+      current: (name) => type.resources.get(name)?.value,
+      onNamesChanged: this.#options.onNamesChanged,
+    });
+  }
+}
