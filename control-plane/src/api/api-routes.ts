@@ -3,7 +3,7 @@ import type { Registry } from 'prom-client';
 import type { CertificateAuthority } from '../ca/certificate-authority.js';
 import type { MeshState } from '../mesh-state.js';
 import type { MeshResource } from '../model/mesh-resource.js';
-import type { SecretSpec } from '../model/resource-specs.js';
+import type { SecretSpec } from '../model/specs/services.js';
 import type { SourceProblem } from '../model/source-problem.js';
 import type { ProxySnapshot } from '../snapshot/encoded-resource.js';
 import { parseMeshFile } from '../source/parse-mesh-file.js';

@@ -6,7 +6,7 @@ import type {
   AuthorizationPolicySpec,
   AuthorizationRuleSpec,
   AuthorizationSourceSpec,
-} from './resource-specs.js';
+} from './specs/security.js';
 
 /** An `AuthorizationPolicy`, or what stands in for a security policy that has never been valid. */
 export interface AuthorizationPolicy {

@@ -12,7 +12,7 @@ import type {
   WarmupPolicy,
 } from './mesh-model.js';
 import type { MeshResource } from './mesh-resource.js';
-import type { ClientTlsSpec, DestinationRuleSpec, TrafficPolicySpec } from './resource-specs.js';
+import type { ClientTlsSpec, DestinationRuleSpec, TrafficPolicySpec } from './specs/destination-rule.js';
 
 /** A `DestinationRule`. */
 export function policyOfDestinationRule(resource: MeshResource): DestinationPolicy {

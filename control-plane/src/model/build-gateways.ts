@@ -2,7 +2,7 @@ import { isHttp, namedProtocol } from './app-protocol.js';
 import type { GatewayConfig, GatewayServer, ServerTls } from './mesh-model.js';
 import type { MeshResource } from './mesh-resource.js';
 import { gatewayNameLabel } from './policy-target.js';
-import type { GatewaySpec, KubernetesGatewaySpec, ServerTlsSpec } from './resource-specs.js';
+import type { GatewaySpec, KubernetesGatewaySpec, ServerTlsSpec } from './specs/gateways.js';
 
 /** Istio's `Gateway`. */
 export function gatewayOf(resource: MeshResource): GatewayConfig {

@@ -19,7 +19,7 @@ import type {
   HttpRouteMatchSpec,
   HttpRouteSpec,
   PathModifierSpec,
-} from './resource-specs.js';
+} from './specs/http-route.js';
 import { problemAt, type SourceProblem } from './source-problem.js';
 
 type Rule = NonNullable<HttpRouteSpec['rules']>[number];

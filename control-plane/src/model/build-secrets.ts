@@ -1,6 +1,6 @@
 import type { HiddenText } from '@heddle/engine';
 import type { MeshResource } from './mesh-resource.js';
-import type { SecretSpec } from './resource-specs.js';
+import type { SecretSpec } from './specs/services.js';
 
 /** The names under which Secrets hold certificates: Kubernetes', then Istio's older ones. */
 export const secretFields = {

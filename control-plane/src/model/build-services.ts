@@ -4,13 +4,8 @@ import { namedProtocol, portProtocol } from './app-protocol.js';
 import { resolveHost, serviceHostname } from './hostname.js';
 import type { Endpoint, ExportTo, Locality, Service, ServicePort, Workload } from './mesh-model.js';
 import type { MeshResource } from './mesh-resource.js';
-import type {
-  ServiceEntrySpec,
-  ServiceSpec,
-  Texts,
-  WorkloadEntrySpec,
-  WorkloadSpec,
-} from './resource-specs.js';
+import type { Texts } from './specs/shared-fields.js';
+import type { ServiceEntrySpec, ServiceSpec, WorkloadEntrySpec, WorkloadSpec } from './specs/services.js';
 import { problemAt, type SourceProblem } from './source-problem.js';
 
 /** Something that runs at an address and may stand behind services. */

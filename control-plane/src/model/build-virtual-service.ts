@@ -17,15 +17,13 @@ import type {
   TlsRoute,
 } from './mesh-model.js';
 import type { MeshResource } from './mesh-resource.js';
+import type { DestinationSpec, HeaderEditsSpec, StringMatchSpec } from './specs/shared-fields.js';
 import type {
-  DestinationSpec,
-  HeaderEditsSpec,
   HttpMatchSpec,
   HttpRuleSpec,
   RouteDestinationSpec,
-  StringMatchSpec,
   VirtualServiceSpec,
-} from './resource-specs.js';
+} from './specs/virtual-service.js';
 
 export const noHeaderEdits: HeaderEdits = { set: [], add: [], remove: [] };
 

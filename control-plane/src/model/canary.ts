@@ -2,7 +2,7 @@ import { parseDurationMs } from '@heddle/common';
 import { resolveHost } from './hostname.js';
 import type { Endpoint, MeshModel } from './mesh-model.js';
 import type { MeshResource } from './mesh-resource.js';
-import type { CanarySpec } from './resource-specs.js';
+import type { CanarySpec } from './specs/heddle.js';
 
 /** One side of a canary: whom a route forwards to. */
 export interface CanaryVersion {

@@ -9,7 +9,7 @@ import { clusterDomain } from './hostname.js';
 import type { MeshModel, Service, ServicePort } from './mesh-model.js';
 import type { FieldPath, MeshResource } from './mesh-resource.js';
 import { concerns } from './policy-target.js';
-import type { AuthorizationPolicySpec } from './resource-specs.js';
+import type { AuthorizationPolicySpec } from './specs/security.js';
 import { problemAt, type ProblemWording, type SourceProblem } from './source-problem.js';
 
 /** What AuthorizationPolicies do that their writer hardly means. All are warnings: they are in force as they are written. */

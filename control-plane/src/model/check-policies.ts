@@ -4,7 +4,8 @@ import type { MeshKind, MeshResource } from './mesh-resource.js';
 import { peerAuthenticationOf, type PeerAuthentication } from './peer-authentication.js';
 import { policySubjects, type KnownSubject } from './policy-subjects.js';
 import { compareAge, concerns, policyLevelOf, policyTargetOf, type PolicyTarget } from './policy-target.js';
-import type { DestinationRuleSpec, Texts } from './resource-specs.js';
+import type { Texts } from './specs/shared-fields.js';
+import type { DestinationRuleSpec } from './specs/destination-rule.js';
 import { problemAt, type ProblemWording, type SourceProblem } from './source-problem.js';
 
 /** The kinds that say by `selector` or `targetRefs` whom they are for. */

@@ -4,14 +4,11 @@ import { gatewayKey } from './build-virtual-service.js';
 import { hostMatches, resolveHost, serviceHostname } from './hostname.js';
 import type { MeshModel, Service } from './mesh-model.js';
 import type { FieldPath, MeshResource } from './mesh-resource.js';
-import type {
-  CanarySpec,
-  DestinationRuleSpec,
-  DestinationSpec,
-  HttpRouteSpec,
-  HttpRuleSpec,
-  VirtualServiceSpec,
-} from './resource-specs.js';
+import type { DestinationSpec } from './specs/shared-fields.js';
+import type { DestinationRuleSpec } from './specs/destination-rule.js';
+import type { CanarySpec } from './specs/heddle.js';
+import type { HttpRouteSpec } from './specs/http-route.js';
+import type { HttpRuleSpec, VirtualServiceSpec } from './specs/virtual-service.js';
 import { problemAt, type ProblemWording, type SourceProblem } from './source-problem.js';
 
 /**

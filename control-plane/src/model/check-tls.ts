@@ -4,7 +4,7 @@ import { hostMatches, resolveHost } from './hostname.js';
 import type { Endpoint, GatewayConfig, GatewayServer, MeshModel } from './mesh-model.js';
 import type { FieldPath, MeshResource } from './mesh-resource.js';
 import { peerModeAt, peerModesOf } from './peer-authentication.js';
-import type { ClientTlsSpec, DestinationRuleSpec, TrafficPolicySpec } from './resource-specs.js';
+import type { ClientTlsSpec, DestinationRuleSpec, TrafficPolicySpec } from './specs/destination-rule.js';
 import { problemAt, type ProblemWording, type SourceProblem } from './source-problem.js';
 
 /**

@@ -1,7 +1,7 @@
 import type { MeshResource } from './mesh-resource.js';
 import type { MeshSettings } from './mesh-settings.js';
 import { PolicyIndex, policyTargetOf, type PolicySubject, type PolicyTarget } from './policy-target.js';
-import type { MutualTlsSpec, PeerAuthenticationSpec } from './resource-specs.js';
+import type { MutualTlsSpec, PeerAuthenticationSpec } from './specs/security.js';
 
 /** What a workload takes from its callers: plain text alone, both, or mutual TLS alone. */
 export type PeerMode = 'disable' | 'permissive' | 'strict';

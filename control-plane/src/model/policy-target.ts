@@ -1,6 +1,6 @@
 import { selects } from './build-services.js';
 import type { MeshResource } from './mesh-resource.js';
-import type { PolicyTargetSpec, Texts } from './resource-specs.js';
+import type { PolicyTargetSpec, Texts } from './specs/shared-fields.js';
 
 /** The label that a proxy serving a Kubernetes `Gateway` carries. Source: Gateway API's well-known label. */
 export const gatewayNameLabel = 'gateway.networking.k8s.io/gateway-name';

@@ -4,7 +4,8 @@ import type { TextMatch } from './http-route.js';
 import type { MeshResource } from './mesh-resource.js';
 import type { MeshSettings } from './mesh-settings.js';
 import { PolicyIndex, policyTargetOf, type PolicyTarget } from './policy-target.js';
-import type { RateLimitSpec, RateSpec, StringMatchSpec } from './resource-specs.js';
+import type { StringMatchSpec } from './specs/shared-fields.js';
+import type { RateLimitSpec, RateSpec } from './specs/heddle.js';
 
 /** A `RateLimit`. */
 export interface RateLimit {

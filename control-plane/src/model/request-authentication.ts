@@ -5,7 +5,7 @@ import { keySourceOf, type KeySets } from './key-sets.js';
 import type { MeshResource } from './mesh-resource.js';
 import type { MeshSettings } from './mesh-settings.js';
 import { PolicyIndex, policyTargetOf, type PolicySubject, type PolicyTarget } from './policy-target.js';
-import type { JwtRuleSpec, RequestAuthenticationSpec } from './resource-specs.js';
+import type { JwtRuleSpec, RequestAuthenticationSpec } from './specs/security.js';
 import { problemAt, type SourceProblem } from './source-problem.js';
 
 /** A `RequestAuthentication`. */

@@ -1,7 +1,7 @@
 import type { MeshResource } from './mesh-resource.js';
 import type { MeshSettings } from './mesh-settings.js';
 import { PolicyIndex, policyTargetOf, type PolicySubject, type PolicyTarget } from './policy-target.js';
-import type { MetricsSpec, TelemetrySpec } from './resource-specs.js';
+import type { MetricsSpec, TelemetrySpec } from './specs/telemetry.js';
 import { TELEMETRY_METRICS, type TelemetryMetric } from './telemetry-metrics.js';
 
 /** On whose side a proxy reports: inbound as the server, all else as the client. */

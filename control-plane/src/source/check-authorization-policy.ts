@@ -7,7 +7,7 @@ import {
   type AuthorizationAttribute,
 } from '../model/authorization-policy.js';
 import type { FieldPath } from '../model/mesh-resource.js';
-import type { AuthorizationPolicySpec, AuthorizationRuleSpec } from '../model/resource-specs.js';
+import type { AuthorizationPolicySpec, AuthorizationRuleSpec } from '../model/specs/security.js';
 import { formats } from './schema/formats.js';
 import type { SchemaProblem } from './validate-resource.js';
 

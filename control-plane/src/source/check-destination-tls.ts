@@ -1,4 +1,4 @@
-import type { ClientTlsSpec, DestinationRuleSpec } from '../model/resource-specs.js';
+import type { ClientTlsSpec, DestinationRuleSpec } from '../model/specs/destination-rule.js';
 import { trafficPoliciesOf } from './traffic-policies.js';
 import type { SchemaProblem } from './validate-resource.js';
 

@@ -1,4 +1,4 @@
-import type { GatewaySpec, KubernetesGatewaySpec, ServerTlsSpec } from '../model/resource-specs.js';
+import type { GatewaySpec, KubernetesGatewaySpec, ServerTlsSpec } from '../model/specs/gateways.js';
 import type { SchemaProblem } from './validate-resource.js';
 
 type Path = readonly (string | number)[];

@@ -1,5 +1,5 @@
 import { parseJwks } from '@heddle/engine';
-import type { JwtRuleSpec, RequestAuthenticationSpec } from '../model/resource-specs.js';
+import type { JwtRuleSpec, RequestAuthenticationSpec } from '../model/specs/security.js';
 import type { SchemaProblem } from './validate-resource.js';
 
 /** What the schema cannot say of a RequestAuthentication. Source: Istio's validateJwtRule. */

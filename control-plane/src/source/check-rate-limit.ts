@@ -1,4 +1,4 @@
-import type { RateLimitSpec } from '../model/resource-specs.js';
+import type { RateLimitSpec } from '../model/specs/heddle.js';
 import type { SchemaProblem } from './validate-resource.js';
 
 /** What the schema cannot say of a RateLimit. */

@@ -1,23 +1,18 @@
 import { isIP } from 'node:net';
 import { hostMatches } from '../model/hostname.js';
 import type { MeshResource } from '../model/mesh-resource.js';
+import type { DestinationRuleSpec } from '../model/specs/destination-rule.js';
+import type { GatewaySpec, KubernetesGatewaySpec } from '../model/specs/gateways.js';
+import type { CanarySpec, RateLimitSpec } from '../model/specs/heddle.js';
+import type { HttpRouteSpec } from '../model/specs/http-route.js';
 import type {
   AuthorizationPolicySpec,
-  CanarySpec,
-  DestinationRuleSpec,
-  GatewaySpec,
-  HttpRouteSpec,
-  HttpRuleSpec,
-  KubernetesGatewaySpec,
   PeerAuthenticationSpec,
-  RateLimitSpec,
   RequestAuthenticationSpec,
-  ServiceEntrySpec,
-  ServiceSpec,
-  TelemetrySpec,
-  VirtualServiceSpec,
-  WorkloadSpec,
-} from '../model/resource-specs.js';
+} from '../model/specs/security.js';
+import type { ServiceEntrySpec, ServiceSpec, WorkloadSpec } from '../model/specs/services.js';
+import type { TelemetrySpec } from '../model/specs/telemetry.js';
+import type { HttpRuleSpec, VirtualServiceSpec } from '../model/specs/virtual-service.js';
 import { checkAuthorizationPolicy } from './check-authorization-policy.js';
 import { checkCanary } from './check-canary.js';
 import { checkJwtRules } from './check-jwt-rules.js';

@@ -1,5 +1,5 @@
 import { parseLabelExpression } from '@heddle/engine';
-import type { TelemetrySpec } from '../model/resource-specs.js';
+import type { TelemetrySpec } from '../model/specs/telemetry.js';
 import type { SchemaProblem } from './validate-resource.js';
 
 /** What the schema cannot say of a `Telemetry`. */

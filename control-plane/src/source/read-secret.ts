@@ -1,5 +1,5 @@
 import { HiddenText } from '@heddle/engine';
-import type { SecretSpec } from '../model/resource-specs.js';
+import type { SecretSpec } from '../model/specs/services.js';
 import type { SchemaProblem } from './validate-resource.js';
 import { checkCertificates } from './check-certificates.js';
 

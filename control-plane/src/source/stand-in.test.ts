@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { FakeClock } from '@heddle/common';
-import type { AuthorizationPolicySpec } from '../model/resource-specs.js';
+import type { AuthorizationPolicySpec } from '../model/specs/security.js';
 import { createFileSource, type FileSource, type SourceChange } from './file-source.js';
 
 describe('a security policy that was never valid', () => {

@@ -1,4 +1,4 @@
-import type { DestinationRuleSpec, TrafficPolicySpec } from '../model/resource-specs.js';
+import type { DestinationRuleSpec, TrafficPolicySpec } from '../model/specs/destination-rule.js';
 
 /** A traffic policy of a DestinationRule, and where it stands. */
 export interface PlacedPolicy {
