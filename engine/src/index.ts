@@ -93,7 +93,28 @@ export {
 export type { RawBufferConfig, TransportSocketMatchConfig } from './config/transport-socket-config.js';
 export { parseIp } from './address/ip-address.js';
 export { HeaderMap } from './http/header-map.js';
+export { clientCertificateText } from './http/client-certificate-header.js';
+export {
+  clusterNotFound,
+  directResponse,
+  dropOverload,
+  encodeGrpcMessage,
+  faultAbort,
+  grpcStatusOf,
+  httpStatusOfGrpc,
+  isGrpcContentType,
+  LOCAL_REPLY,
+  localRateLimited,
+  rbacDenied,
+  rbacDetails,
+  redirect,
+  transportFailureText,
+  upstreamReset,
+  upstreamResetAfterStart,
+  type LocalReply,
+} from './http/local-reply.js';
 export type { HttpVersion, RequestHead, ResponseHead } from './http/message-head.js';
+export { appendVia, normalizeRequest, prepareRequestHeaders } from './http/prepare-request.js';
 export {
   RESPONSE_FLAGS,
   type DynamicMetadata,
@@ -139,7 +160,7 @@ export type {
 } from './config/rate-limit-config.js';
 export { formatGrpcTimeout, parseGrpcTimeout } from './http/grpc-timeout.js';
 export { LocalRateLimiter } from './rate-limit/local-rate-limiter.js';
-export { collectDescriptors, descriptorKey } from './rate-limit/request-descriptors.js';
+export { collectDescriptors, descriptorKey, requestDescriptors } from './rate-limit/request-descriptors.js';
 export { TokenBucket, type RateLimitVerdict } from './rate-limit/token-bucket.js';
 
 export { requestHash, type HashSource, type RequestHash } from './hash/request-hash.js';
@@ -165,6 +186,9 @@ export { LinearRegex } from './route/linear-regex.js';
 export { pathForMatching } from './route/path-match.js';
 export { redirectLocation, rewriteHost, rewritePath } from './route/rewrite.js';
 export { describeMismatch, mismatch, MISMATCH } from './route/route-mismatch.js';
+export { FilterChainMatcher, type ConnectionFacts } from './listener/filter-chain-match.js';
+export { expectedTimeoutMs, makeUpstreamHead, setHost, type WeightedChanges } from './route/upstream-head.js';
+export { filterOverride } from './route/filter-override.js';
 export { createRouteTable, type RouteMatch, type RouteMiss, type RouteTable } from './route/route-table.js';
 export { describeStringMatch, stringMatches } from './route/string-match.js';
 
@@ -188,6 +212,7 @@ export type {
   JwtRequirement,
   JwtRouteConfig,
 } from './http-filters/jwt-authn/jwt-authn-config.js';
+export { tokenRefused, unknownRequirement } from './http-filters/jwt-authn/jwt-authn-replies.js';
 export { accessDenied, JWT_FAILURE, JwtFailure } from './http-filters/jwt-authn/jwt-failure.js';
 export { MAX_JWKS_BYTES, parseJwks, type ParsedJwks } from './http-filters/jwt-authn/parse-jwks.js';
 export { parseJwt, type ParsedJwt } from './http-filters/jwt-authn/parse-jwt.js';

@@ -1,11 +1,20 @@
 import {
+  appendVia,
   applyHeaderChanges,
   chooseCluster,
+  filterOverride,
+  encodeGrpcMessage,
   formatGrpcTimeout,
+  grpcStatusOf,
   HeaderMap,
+  isGrpcContentType,
+  LOCAL_REPLY,
+  normalizeRequest,
   parseGrpcTimeout,
   pathForMatching,
+  prepareRequestHeaders,
   type GrpcTimeoutConfig,
+  type LocalReply,
   type RequestHead,
   type ResponseHead,
   type RouteTable,
@@ -14,14 +23,6 @@ import type { RequestReceiver, ResetReason, ResponseSender } from '../codec/stre
 import type { ConnectionManagerRuntime } from './connection-manager-runtime.js';
 import { FilterChain, type FilterChainOwner } from './filter-chain.js';
 import { RouterFilter } from './filters/router/router-filter.js';
-import {
-  encodeGrpcMessage,
-  grpcStatusOf,
-  isGrpcContentType,
-  LOCAL_REPLY,
-  type LocalReply,
-} from './local-reply.js';
-import { appendVia, normalizeRequest, prepareRequestHeaders } from './prepare-request.js';
 import { isShed } from '../overload/overload-state.js';
 import { StreamState, type ConnectionInfo } from './stream-state.js';
 import { StreamTimeout, type TimeoutOwner } from './stream-timeout.js';
@@ -275,14 +276,7 @@ export class ActiveStream extends StreamState implements RequestReceiver, Filter
   }
 
   routeConfigOf(filterName: string): unknown {
-    const match = this.route;
-    if (match === undefined) return undefined;
-    return (
-      this.weightedCluster?.perFilterConfig.get(filterName) ??
-      match.route.perFilterConfig.get(filterName) ??
-      match.virtualHost.perFilterConfig.get(filterName) ??
-      this.#runtime.routeTable?.config.perFilterConfig.get(filterName)
-    );
+    return filterOverride(filterName, this.route, this.weightedCluster, this.#runtime.routeTable?.config);
   }
 
   sendLocalReply(reply: LocalReply): void {

@@ -1,9 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { FILTER_DISABLED, HeaderMap, type RequestHead, type ResponseHead } from '@heddle/engine';
+import {
+  FILTER_DISABLED,
+  HeaderMap,
+  LOCAL_REPLY,
+  type LocalReply,
+  type RequestHead,
+  type ResponseHead,
+} from '@heddle/engine';
 import { FilterStatus, type FilterHandle, type StreamFilter, type TerminalFilter } from './filter.js';
 import { FilterChain, type FilterChainOwner, type NamedFilterFactory } from './filter-chain.js';
-import { LOCAL_REPLY, type LocalReply } from './local-reply.js';
 import type { StreamState } from './stream-state.js';
 
 const { Continue, StopIteration, StopAllIterationAndBuffer, StopAllIterationAndWatermark } = FilterStatus;

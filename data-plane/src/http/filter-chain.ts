@@ -1,4 +1,11 @@
-import { FILTER_DISABLED, type HeaderMap, type RequestHead, type ResponseHead } from '@heddle/engine';
+import {
+  FILTER_DISABLED,
+  LOCAL_REPLY,
+  type HeaderMap,
+  type LocalReply,
+  type RequestHead,
+  type ResponseHead,
+} from '@heddle/engine';
 import {
   FilterStatus,
   type FilterHandle,
@@ -6,7 +13,6 @@ import {
   type StreamFilterFactory,
   type TerminalFilter,
 } from './filter.js';
-import { LOCAL_REPLY, type LocalReply } from './local-reply.js';
 import type { StreamState } from './stream-state.js';
 
 /** What the chain needs of the stream that it serves. */

@@ -2,13 +2,13 @@ import type { Clock, Random } from '@heddle/common';
 import type {
   HeaderMap,
   IstioClusterConfig,
+  LocalReply,
   RequestHead,
   ResponseHead,
   TrafficDirection,
 } from '@heddle/engine';
 import type { IstioTelemetry } from '../stats/istio/istio-telemetry.js';
 import type { StatsStore } from '../stats/stats-store.js';
-import type { LocalReply } from './local-reply.js';
 import type { StreamState } from './stream-state.js';
 
 /**

@@ -1,9 +1,8 @@
 import type { Socket } from 'node:net';
-import { HeaderMap, type HttpConnectionManagerConfig } from '@heddle/engine';
+import { clientCertificateText, HeaderMap, type HttpConnectionManagerConfig } from '@heddle/engine';
 import { ServerCodecHttp1 } from '../codec/http1/server-codec.js';
 import type { RequestReceiver, ResponseSender, ServerConnectionCallbacks } from '../codec/stream.js';
 import { ActiveStream, type ActiveStreamOwner } from './active-stream.js';
-import { clientCertificateText } from './client-certificate-header.js';
 import { ConnectionManagerRuntime, type ConnectionManagerOptions } from './connection-manager-runtime.js';
 import { RefusedConnection, type ConnectionRefusal } from './refused-connection.js';
 import { StreamState, type ConnectionInfo } from './stream-state.js';

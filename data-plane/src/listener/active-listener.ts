@@ -1,6 +1,12 @@
 import type { Server, Socket } from 'node:net';
 import type { Timer } from '@heddle/common';
-import { formatAddress, parseIp, type AddressConfig, type ListenerConfig } from '@heddle/engine';
+import {
+  formatAddress,
+  parseIp,
+  type AddressConfig,
+  type ConnectionFacts,
+  type ListenerConfig,
+} from '@heddle/engine';
 import { adoptSocket } from '../codec/socket-reads.js';
 import type { ConnectionInfo } from '../http/stream-state.js';
 import type { DownstreamTransport } from '../tls/transport.js';
@@ -8,7 +14,6 @@ import type { ActiveFilterChain } from './active-filter-chain.js';
 import { isShed } from '../overload/overload-state.js';
 import { bindServer } from './bind-server.js';
 import { ConnectionRecord } from './connection-record.js';
-import type { ConnectionFacts } from './filter-chain-match.js';
 import { inspectSocket, type Inspection } from './inspect-socket.js';
 import type { ListenerContext } from './listener-context.js';
 import { ListenerStats } from './listener-stats.js';

@@ -1,5 +1,5 @@
 import { BrokenInvariantError } from '@heddle/common';
-import type { FilterChainConfig, ListenerConfig } from '@heddle/engine';
+import { FilterChainMatcher, type FilterChainConfig, type ListenerConfig } from '@heddle/engine';
 import { createAccessLogs, type AccessLog } from '../access-log/access-log.js';
 import type { ConnectionManagerOptions } from '../http/connection-manager-runtime.js';
 import type { Tags } from '../stats/stats-store.js';
@@ -10,7 +10,6 @@ import {
   createNetworkFilter,
   whyNotNetworkFilter,
 } from './create-network-filter.js';
-import { FilterChainMatcher } from './filter-chain-match.js';
 import { sameFilterChain } from './same-config.js';
 
 /** What keeps a listener's config from running, in every place where something does. */

@@ -1,13 +1,13 @@
 import {
   compileRbac,
   decide,
+  rbacDetails,
   type CompiledRbac,
   type DynamicMetadata,
   type NetworkRbacConfig,
   type RbacDecision,
   type RbacFacts,
 } from '@heddle/engine';
-import { rbacDetails } from '../http/local-reply.js';
 import type { ConnectionRefusal } from '../http/refused-connection.js';
 import type { ConnectionInfo } from '../http/stream-state.js';
 import type { Counter, StatsStore } from '../stats/stats-store.js';

@@ -12,6 +12,11 @@ export function parseIp(text: string): Uint8Array | undefined {
   return isMapped ? bytes.slice(12) : bytes;
 }
 
+/** Whether a text is an IP address. Cost: allocates nothing. */
+export function isIpAddress(text: string): boolean {
+  return isIP(text) !== 0;
+}
+
 function parseIpv6(text: string): Uint8Array {
   const dotted = /^(.*:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(text);
   let words = text;

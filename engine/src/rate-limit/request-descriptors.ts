@@ -1,7 +1,12 @@
-import type { RateLimitActionConfig, RateLimitEntryConfig } from '../config/rate-limit-config.js';
+import type {
+  LocalRateLimitConfig,
+  RateLimitActionConfig,
+  RateLimitEntryConfig,
+} from '../config/rate-limit-config.js';
 import type { RequestHead } from '../http/message-head.js';
 import { headersMatch } from '../route/header-match.js';
 import { queryParameterMatches } from '../route/query-match.js';
+import type { RouteMatch } from '../route/route-table.js';
 
 /** What descriptors may be made of beside a request's head. */
 export interface DescriptorSource {
@@ -39,6 +44,35 @@ export function collectDescriptors(
     }
     if (text !== undefined) descriptors.push(text);
   }
+}
+
+const NO_DESCRIPTORS: readonly string[] = Object.freeze([]);
+
+/**
+ * The descriptors of a request under one configuration of the filter: by its own limits, else by those of route and virtual host.
+ *
+ * Source: envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit.vh_rate_limits.
+ */
+export function requestDescriptors(
+  config: LocalRateLimitConfig,
+  route: RouteMatch | undefined,
+  head: RequestHead,
+  source: DescriptorSource,
+): readonly string[] {
+  if (config.descriptors.length === 0) return NO_DESCRIPTORS;
+  const found: string[] = [];
+  if (config.rateLimits.length > 0) {
+    collectDescriptors(config.rateLimits, config.stage, head, source, found);
+    return found;
+  }
+  if (route?.route.action.kind !== 'forward') return found;
+  const ofRoute = route.route.action.rateLimits;
+  collectDescriptors(ofRoute, config.stage, head, source, found);
+  const { virtualHostLimits } = config;
+  if (virtualHostLimits === 'include' || (virtualHostLimits === 'override' && ofRoute.length === 0)) {
+    collectDescriptors(route.virtualHost.rateLimits, config.stage, head, source, found);
+  }
+  return found;
 }
 
 /** Empty: this action adds nothing; undefined: there is no descriptor. */

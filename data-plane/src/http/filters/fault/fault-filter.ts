@@ -1,7 +1,12 @@
 import type { Timer } from '@heddle/common';
-import { decideFault, type FaultConfig, type FaultDecision, type RequestHead } from '@heddle/engine';
+import {
+  decideFault,
+  faultAbort,
+  type FaultConfig,
+  type FaultDecision,
+  type RequestHead,
+} from '@heddle/engine';
 import { FilterStatus, type DecoderFilter, type FilterHandle } from '../../filter.js';
-import { faultAbort } from '../../local-reply.js';
 import type { FaultShared } from './index.js';
 
 /**

@@ -10,12 +10,12 @@ import {
   httpFilterOf,
   type DynamicMetadata,
   type HttpFilterFactoryConfig,
+  type LocalReply,
   type RequestHead,
 } from '@heddle/engine';
 import { envoy } from '@heddle/xds-protos';
 import { StatsStore } from '../../../stats/stats-store.js';
 import { FilterStatus, type FilterHandle, type StreamFilterFactory } from '../../filter.js';
-import type { LocalReply } from '../../local-reply.js';
 import { jwtAuthnFilter } from './index.js';
 
 const { JwtAuthentication } = envoy.extensions.filters.http.jwt_authn.v3;

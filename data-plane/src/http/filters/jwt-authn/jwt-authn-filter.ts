@@ -2,6 +2,8 @@ import type { Clock, Random } from '@heddle/common';
 import {
   checkRequirement,
   requirementFor,
+  tokenRefused,
+  unknownRequirement,
   type JwtAuthnConfig,
   type JwtCheck,
   type JwtFailure,
@@ -10,7 +12,6 @@ import {
   type RequestHead,
 } from '@heddle/engine';
 import { FilterStatus, type DecoderFilter, type FilterHandle } from '../../filter.js';
-import { tokenRefused, unknownRequirement } from './jwt-authn-replies.js';
 import type { JwtAuthnStats } from './jwt-authn-stats.js';
 import type { TokenVerifier } from './token-verifier.js';
 

@@ -1,6 +1,6 @@
 import {
   applyHeaderChanges,
-  collectDescriptors,
+  requestDescriptors,
   type RequestHead,
   type ResponseHead,
   type TokenBucket,
@@ -8,9 +8,6 @@ import {
 } from '@heddle/engine';
 import { FilterStatus, type FilterHandle, type StreamFilter } from '../../filter.js';
 import type { LocalRateLimitShared } from './index.js';
-import type { PreparedRateLimit } from './prepared-rate-limit.js';
-
-const NO_DESCRIPTORS: readonly string[] = Object.freeze([]);
 
 /**
  * Refuses requests for which there is no token.
@@ -39,7 +36,7 @@ export class LocalRateLimitFilter implements StreamFilter {
     if (!isChosen(config.enabledRatio, random)) return FilterStatus.Continue;
     limit.enabled.inc();
     const nowMs = info.startedAtMs;
-    const descriptors = config.descriptors.length === 0 ? NO_DESCRIPTORS : this.#descriptors(limit, head);
+    const descriptors = requestDescriptors(config, info.route, head, info);
     const { allowed, bucket } = limit.limiterOf(info.connectionInfo, nowMs).take(descriptors, nowMs);
     if (config.tellsLimits) this.#bucket = bucket;
     if (allowed) {
@@ -69,24 +66,6 @@ export class LocalRateLimitFilter implements StreamFilter {
 
   onDestroy(): void {
     // It holds nothing.
-  }
-
-  #descriptors({ config }: PreparedRateLimit, head: RequestHead): readonly string[] {
-    const { info } = this.#handle;
-    const found: string[] = [];
-    if (config.rateLimits.length > 0) {
-      collectDescriptors(config.rateLimits, config.stage, head, info, found);
-      return found;
-    }
-    const { route } = info;
-    if (route?.route.action.kind !== 'forward') return found;
-    const ofRoute = route.route.action.rateLimits;
-    collectDescriptors(ofRoute, config.stage, head, info, found);
-    const { virtualHostLimits } = config;
-    if (virtualHostLimits === 'include' || (virtualHostLimits === 'override' && ofRoute.length === 0)) {
-      collectDescriptors(route.virtualHost.rateLimits, config.stage, head, info, found);
-    }
-    return found;
   }
 }
 

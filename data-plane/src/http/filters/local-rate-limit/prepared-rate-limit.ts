@@ -2,12 +2,13 @@ import {
   applyHeaderChanges,
   compileHeaderChanges,
   HeaderMap,
+  localRateLimited,
   LocalRateLimiter,
   type CompiledHeaderChanges,
   type LocalRateLimitConfig,
+  type LocalReply,
 } from '@heddle/engine';
 import type { Counter, StatsStore, Tags } from '../../../stats/stats-store.js';
-import { localRateLimited, type LocalReply } from '../../local-reply.js';
 import type { ConnectionInfo, StreamState } from '../../stream-state.js';
 
 const GRPC_RESOURCE_EXHAUSTED = 8;

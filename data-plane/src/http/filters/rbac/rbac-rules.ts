@@ -1,13 +1,14 @@
 import {
   compileRbac,
+  rbacDenied,
   type CompiledRbac,
   type DynamicMetadata,
+  type LocalReply,
   type RbacConfig,
   type RbacDecision,
   type RbacFilterConfig,
 } from '@heddle/engine';
 import type { Counter, StatsStore, Tags } from '../../../stats/stats-store.js';
-import { rbacDenied, type LocalReply } from '../../local-reply.js';
 
 /** What follows from one decision, made ready when the configuration came. */
 export interface RbacOutcome {

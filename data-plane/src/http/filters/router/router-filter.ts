@@ -1,43 +1,44 @@
 import {
   applyHeaderChanges,
+  clusterNotFound,
+  directResponse,
+  dropOverload,
+  expectedTimeoutMs,
   formatGrpcTimeout,
-  parseGrpcTimeout,
+  httpStatusOfGrpc,
+  isGrpcContentType,
   isRetriable,
-  requestHash,
+  LOCAL_REPLY,
+  makeUpstreamHead,
+  parseGrpcTimeout,
+  redirect,
   redirectLocation,
+  requestHash,
   retryPolicyOf,
+  setHost,
+  transportFailureText,
+  upstreamReset,
+  upstreamResetAfterStart,
   type AttemptFailure,
   type ForwardAction,
   type GrpcTimeoutConfig,
-  type RequestHash,
   type HeaderMap,
+  type LocalReply,
+  type RequestHash,
   type RequestHead,
   type ResponseHead,
   type RouteMatch,
+  type WeightedChanges,
 } from '@heddle/engine';
 import type { Cluster } from '../../../cluster/cluster.js';
 import { HOST_COUNTER } from '../../../cluster/host-counters.js';
 import type { RequestSender, ResetReason } from '../../../codec/stream.js';
 import type { TerminalFilter } from '../../filter.js';
-import {
-  clusterNotFound,
-  directResponse,
-  dropOverload,
-  httpStatusOfGrpc,
-  isGrpcContentType,
-  LOCAL_REPLY,
-  redirect,
-  transportFailureText,
-  upstreamReset,
-  upstreamResetAfterStart,
-  type LocalReply,
-} from '../../local-reply.js';
 import type { StreamState } from '../../stream-state.js';
 import { StreamTimeout, type TimeoutOwner } from '../../stream-timeout.js';
 import { AttemptTimeout, AttemptTimers } from './attempt-timers.js';
 import { RetryState, RetryVerdict } from './retry-state.js';
-import type { RouterShared, WeightedChanges } from './router-shared.js';
-import { expectedTimeoutMs, makeUpstreamHead, setHost } from './upstream-head.js';
+import type { RouterShared } from './router-shared.js';
 import { UpstreamRequest, type UpstreamRequestOwner } from './upstream-request.js';
 
 /** Beside those of `AttemptTimeout`. */

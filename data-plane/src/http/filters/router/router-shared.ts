@@ -1,9 +1,9 @@
 import type { Clock, Random } from '@heddle/common';
 import {
   compileHeaderChanges,
-  type CompiledHeaderChanges,
   type FormatContext,
   type HttpConnectionManagerConfig,
+  type WeightedChanges,
   type WeightedClusterConfig,
 } from '@heddle/engine';
 import type { ClusterManager } from '../../../cluster/cluster-manager.js';
@@ -22,12 +22,6 @@ export interface RouterSharedOptions {
 /** What the engine's parser of the router's config returns, as far as it matters here. */
 interface RouterConfigView {
   readonly suppressEnvoyHeaders?: boolean;
-}
-
-/** Header changes of one weighted cluster, compiled. */
-export interface WeightedChanges {
-  readonly request: readonly CompiledHeaderChanges[];
-  readonly response: readonly CompiledHeaderChanges[];
 }
 
 /** What the routers of one connection manager share. */

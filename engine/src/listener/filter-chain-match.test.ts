@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import type { CidrConfig, FilterChainMatchConfig } from '@heddle/engine';
+import type { CidrConfig, FilterChainMatchConfig } from '../config/listener-config.js';
 import { cidrContains } from './cidr-map.js';
 import { FilterChainMatcher, isSameIpOrLoopback, type ConnectionFacts } from './filter-chain-match.js';
 

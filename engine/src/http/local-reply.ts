@@ -1,5 +1,6 @@
-import type { PoolFailureReason, ResetReason } from '../codec/stream.js';
-import type { RbacDecision, ResponseFlag } from '@heddle/engine';
+import type { RbacDecision } from '../rbac/decide.js';
+import type { AttemptFailure } from '../retry/would-retry.js';
+import type { ResponseFlag } from './stream-info.js';
 
 /**
  * An answer that the proxy makes itself, as a value: why a request was not served.
@@ -247,7 +248,7 @@ interface ResetWords {
   readonly reason: string;
 }
 
-const RESET_WORDS: Readonly<Record<ResetReason | PoolFailureReason, ResetWords>> = Object.freeze({
+const RESET_WORDS: Readonly<Record<AttemptFailure, ResetWords>> = Object.freeze({
   'connection-termination': {
     text: 'connection termination',
     flag: 'UC',
@@ -296,7 +297,7 @@ const CONNECT_ERROR = /^connect (E[A-Z]+)\b/;
  *
  * A server of TLS 1.3 tells that it refuses our certificate only after the connection is made, and so with its end.
  */
-export function transportFailureText(reason: ResetReason | PoolFailureReason, details: string): string {
+export function transportFailureText(reason: AttemptFailure, details: string): string {
   if (reason === 'connection-termination') return TLS_ERROR.exec(details)?.[0] ?? '';
   if (reason !== 'connection-failure') return '';
   const words = SYSTEM_ERRORS[CONNECT_ERROR.exec(details)?.[1] ?? ''];
@@ -308,7 +309,7 @@ export function transportFailureText(reason: ResetReason | PoolFailureReason, de
  * learn of it. `retried`: there were attempts before this one.
  */
 export function upstreamReset(
-  reason: ResetReason | PoolFailureReason,
+  reason: AttemptFailure,
   transportFailure: string,
   retried: boolean,
   afterInterim: boolean,
@@ -327,7 +328,7 @@ export function upstreamReset(
 
 /** What is recorded when the upstream breaks off after its answer began: nothing more can be sent, so there is no reply. */
 export function upstreamResetAfterStart(
-  reason: ResetReason,
+  reason: AttemptFailure,
 ): Pick<LocalReply, 'flag' | 'details' | 'reason'> {
   const words = RESET_WORDS[reason];
   return {

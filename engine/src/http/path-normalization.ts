@@ -1,4 +1,4 @@
-import type { HttpConnectionManagerConfig } from '@heddle/engine';
+import type { HttpConnectionManagerConfig } from '../config/http-connection-manager-config.js';
 
 /** What became of a path. */
 export type NormalizedPath =

@@ -1,11 +1,26 @@
-import { isIP } from 'node:net';
-import type { HeaderMap, HttpConnectionManagerConfig, RequestHead } from '@heddle/engine';
-import { forwardClientCertificate } from './client-certificate-header.js';
+import { isIpAddress } from '../address/ip-address.js';
+import type { HttpConnectionManagerConfig } from '../config/http-connection-manager-config.js';
+import { forwardClientCertificate, type ClientCertificateSource } from './client-certificate-header.js';
+import type { HeaderMap } from './header-map.js';
 import { EDGE_HEADERS, INTERNAL_HEADERS } from './header-names.js';
 import { LOCAL_REPLY, redirect, type LocalReply } from './local-reply.js';
+import type { RequestHead } from './message-head.js';
 import { normalizePath } from './path-normalization.js';
 import { newRequestId } from './request-id.js';
-import type { StreamState } from './stream-state.js';
+import type { StreamInfo } from './stream-info.js';
+
+/** What of a stream is read and written while its request is made ready. */
+export interface PreparedStream {
+  readonly protocol: StreamInfo['protocol'];
+  readonly connectionInfo: ClientCertificateSource & {
+    readonly remoteIp: string;
+    /** `host:port`. */
+    readonly localAddress: string;
+  };
+  /** The client's address as x-forwarded-for tells it, when that is trusted; empty when it is the direct one. */
+  trustedClientIp: string;
+  requestId: string;
+}
 
 /**
  * Makes a request what every filter and policy may rely on, before any of them sees it: host and path in their one form.
@@ -14,7 +29,7 @@ import type { StreamState } from './stream-state.js';
  */
 export function normalizeRequest(
   head: RequestHead,
-  info: StreamState,
+  info: PreparedStream,
   config: HttpConnectionManagerConfig,
 ): LocalReply | undefined {
   if (head.authority === '' && info.protocol === 'HTTP/1.0') head.authority = config.defaultHostForHttp10;
@@ -63,7 +78,7 @@ function stripHost(authority: string, localAddress: string, config: HttpConnecti
  */
 export function prepareRequestHeaders(
   head: RequestHead,
-  info: StreamState,
+  info: PreparedStream,
   config: HttpConnectionManagerConfig,
   internalOnlyHeaders: readonly string[],
 ): void {
@@ -119,7 +134,7 @@ function forwardedAddress(headers: HeaderMap, fromLast: number): string | undefi
 
 function addressOf(text: string | undefined): string | undefined {
   const address = text?.trim();
-  return address === undefined || isIP(address) === 0 ? undefined : address;
+  return address === undefined || !isIpAddress(address) ? undefined : address;
 }
 
 function appendForwardedFor(headers: HeaderMap, address: string): void {
@@ -127,7 +142,11 @@ function appendForwardedFor(headers: HeaderMap, address: string): void {
   headers.set('x-forwarded-for', before === undefined ? address : `${before},${address}`);
 }
 
-function prepareRequestId(headers: HeaderMap, info: StreamState, config: HttpConnectionManagerConfig): void {
+function prepareRequestId(
+  headers: HeaderMap,
+  info: PreparedStream,
+  config: HttpConnectionManagerConfig,
+): void {
   let id = headers.get('x-request-id');
   if (
     config.generateRequestId &&

@@ -1,11 +1,7 @@
-import {
-  accessDenied,
-  JWT_FAILURE,
-  type JwtAuthnConfig,
-  type JwtFailure,
-  type RequestHead,
-} from '@heddle/engine';
-import type { LocalReply } from '../../local-reply.js';
+import type { RequestHead } from '../../http/message-head.js';
+import type { LocalReply } from '../../http/local-reply.js';
+import type { JwtAuthnConfig } from './jwt-authn-config.js';
+import { accessDenied, JWT_FAILURE, type JwtFailure } from './jwt-failure.js';
 
 /** The most of a path that `www-authenticate` repeats. */
 const MAX_REALM_PATH = 256;

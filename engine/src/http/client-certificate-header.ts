@@ -1,7 +1,15 @@
-import type { CertificateInfo, ClientCertificateConfig, RequestHead, TlsInfo } from '@heddle/engine';
-import type { ConnectionInfo } from './stream-state.js';
+import type { ClientCertificateConfig } from '../config/http-connection-manager-config.js';
+import type { RequestHead } from './message-head.js';
+import type { CertificateInfo, TlsInfo } from './tls-info.js';
 
 const HEADER = 'x-forwarded-client-cert';
+
+/** The connection by which a request came, as far as it tells of its client's certificate. */
+export interface ClientCertificateSource {
+  readonly tls: TlsInfo | undefined;
+  /** Made once by `clientCertificateText`, where anything is said. */
+  readonly clientCertificateText?: string;
+}
 
 /**
  * What `x-forwarded-client-cert` says of the client of one connection: made once, and empty where nothing is to be said.
@@ -41,7 +49,7 @@ function detailParts(
 /** Leaves in a request only what may be said of its client's certificate, before any filter sees it. */
 export function forwardClientCertificate(
   { headers }: RequestHead,
-  info: ConnectionInfo,
+  info: ClientCertificateSource,
   config: ClientCertificateConfig | undefined,
 ): void {
   const forward = config?.forward ?? 'sanitize';

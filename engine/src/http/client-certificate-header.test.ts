@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { ClientCertificateConfig } from '../config/http-connection-manager-config.js';
+import { HeaderMap } from './header-map.js';
+import type { RequestHead } from './message-head.js';
+import type { CertificateInfo, TlsInfo } from './tls-info.js';
 import {
-  HeaderMap,
-  type CertificateInfo,
-  type ClientCertificateConfig,
-  type RequestHead,
-  type TlsInfo,
-} from '@heddle/engine';
-import { clientCertificateText, forwardClientCertificate } from './client-certificate-header.js';
-import type { ConnectionInfo } from './stream-state.js';
+  clientCertificateText,
+  forwardClientCertificate,
+  type ClientCertificateSource,
+} from './client-certificate-header.js';
 
 const ALL = ['cert', 'subject', 'uri', 'dns'] as const;
 const CLAIM = 'By=spiffe://td/x;URI=spiffe://td/ns/a/sa/admin';
@@ -85,7 +85,7 @@ describe('x-forwarded-client-cert', () => {
       const info = {
         tls: connection === 'mutual' ? mutual() : undefined,
         ...(connection === 'mutual' ? { clientCertificateText: 'OURS' } : {}),
-      } as ConnectionInfo;
+      } as ClientCertificateSource;
       const config = forward === undefined ? undefined : { forward, details: [] };
       forwardClientCertificate({ headers } as RequestHead, info, config);
       assert.equal(headers.joined('x-forwarded-client-cert'), expected);
@@ -94,7 +94,7 @@ describe('x-forwarded-client-cert', () => {
 
   it('is added where the client sent none', () => {
     const headers = new HeaderMap();
-    const info = { tls: mutual(), clientCertificateText: 'OURS' } as ConnectionInfo;
+    const info = { tls: mutual(), clientCertificateText: 'OURS' } as ClientCertificateSource;
     forwardClientCertificate({ headers } as RequestHead, info, { forward: 'append-forward', details: [] });
     assert.equal(headers.joined('x-forwarded-client-cert'), 'OURS');
   });

@@ -1,20 +1,29 @@
-import {
-  applyHeaderChanges,
-  rewriteHost,
-  rewritePath,
-  type ForwardAction,
-  type RequestHead,
-  type RouteMatch,
-} from '@heddle/engine';
-import type { StreamState } from '../../stream-state.js';
-import type { WeightedChanges } from './router-shared.js';
+import type { ForwardAction, WeightedClusterConfig } from '../config/route-config.js';
+import type { RequestHead } from '../http/message-head.js';
+import type { StreamInfo } from '../http/stream-info.js';
+import { applyHeaderChanges, type CompiledHeaderChanges } from './header-changes.js';
+import { rewriteHost, rewritePath } from './rewrite.js';
+import type { RouteMatch } from './route-table.js';
+
+/** Header changes of one weighted cluster, compiled. */
+export interface WeightedChanges {
+  readonly request: readonly CompiledHeaderChanges[];
+  readonly response: readonly CompiledHeaderChanges[];
+}
+
+/** What of a stream is read and written while its request gets the form in which it is sent on. */
+export interface RoutedStream extends StreamInfo {
+  readonly weightedCluster: WeightedClusterConfig | undefined;
+  /** Set when the path is rewritten. */
+  originalPath: string | undefined;
+}
 
 /** Makes the head that was received the one that is sent: the route's changes of fields, host and path. */
 export function makeUpstreamHead(
   match: RouteMatch,
   action: ForwardAction,
   head: RequestHead,
-  info: StreamState,
+  info: RoutedStream,
   weighted: WeightedChanges | undefined,
   suppressEnvoyHeaders: boolean,
 ): void {
@@ -37,7 +46,7 @@ export function setHost(
   action: ForwardAction,
   head: RequestHead,
   host: string,
-  info: StreamState,
+  info: RoutedStream,
   suppressEnvoyHeaders: boolean,
 ): void {
   if (host === head.authority) return;

@@ -1,4 +1,5 @@
-import { parseIp, type CidrConfig } from '@heddle/engine';
+import { parseIp } from '../address/ip-address.js';
+import type { CidrConfig } from '../config/listener-config.js';
 
 /** The address with everything after `prefixLength` bits cleared, as a key. */
 function maskedKey(bytes: Uint8Array, prefixLength: number): string {

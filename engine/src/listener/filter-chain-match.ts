@@ -1,4 +1,5 @@
-import { parseIp, type CidrConfig, type FilterChainMatchConfig } from '@heddle/engine';
+import { parseIp } from '../address/ip-address.js';
+import type { CidrConfig, FilterChainMatchConfig } from '../config/listener-config.js';
 import { CidrMap } from './cidr-map.js';
 
 /** What is known of a connection when its filter chain is chosen. */

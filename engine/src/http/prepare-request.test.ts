@@ -1,32 +1,27 @@
 import { describe, it } from 'node:test';
 import assert from 'node:assert/strict';
-import type { HttpConnectionManagerConfig } from '@heddle/engine';
-import { requestHead } from '../testing/recording-receivers.js';
-import { normalizeRequest, prepareRequestHeaders } from './prepare-request.js';
-import { StreamState } from './stream-state.js';
+import type { HttpConnectionManagerConfig } from '../config/http-connection-manager-config.js';
+import { HeaderMap } from './header-map.js';
+import type { RequestHead } from './message-head.js';
+import { normalizeRequest, prepareRequestHeaders, type PreparedStream } from './prepare-request.js';
 
-class State extends StreamState {
-  monotonicMs(): number {
-    return 0;
-  }
+function requestHead(
+  method: string,
+  path: string,
+  fields: Readonly<Record<string, string>> = {},
+): RequestHead {
+  const headers = new HeaderMap();
+  for (const [name, value] of Object.entries(fields)) headers.append(name, value);
+  return { method, scheme: 'http', authority: 'a', path, headers, version: 'HTTP/1.1', upgrade: '' };
 }
 
-function state(request: ReturnType<typeof requestHead>): State {
-  const info = new State(
-    {
-      id: 1,
-      remoteAddress: '192.0.2.9:4000',
-      remoteIp: '192.0.2.9',
-      localAddress: '10.0.0.1:8080',
-      requestedServerName: '',
-      tls: undefined,
-      originalDestination: undefined,
-    } as State['connectionInfo'],
-    0,
-    0,
-  );
-  info.request = request;
-  return info;
+function state(request: RequestHead): PreparedStream {
+  return {
+    protocol: request.version,
+    connectionInfo: { remoteIp: '192.0.2.9', localAddress: '10.0.0.1:8080', tls: undefined },
+    trustedClientIp: '',
+    requestId: '',
+  };
 }
 
 function manager(config: Partial<HttpConnectionManagerConfig>): HttpConnectionManagerConfig {
