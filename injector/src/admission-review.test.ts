@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { parseAllDocuments } from 'yaml';
-import { MAX_REVIEW_BYTES, parseAdmissionReview, reviewResponse } from './admission-review.js';
+import { MAX_REVIEW_BYTES, answerReview, parseAdmissionReview } from './admission-review.js';
 import { AdmissionReviewError, PodInjectionError } from './errors.js';
 import { createInjectorConfig } from './injector-config.js';
 import { applyJsonPatch, type JsonPatchOperation } from './json-patch.js';
@@ -13,15 +13,15 @@ import { injectPod } from './pod-patch.js';
 const config = createInjectorConfig({ image: 'heddle.example/proxy:1' });
 const shapes = fileURLToPath(new URL('../testdata/pods/', import.meta.url));
 
-describe('reviewResponse', () => {
+describe('answerReview', () => {
   it('gives the very pod that injectPod gives, for every pod shape', () => {
     let pods = 0;
     for (const pod of podsOfShapes()) {
       pods++;
-      const { response } = reviewResponse(reviewOf(pod), config);
+      const { response } = answerReview(reviewOf(pod), config).review;
       let expected;
       try {
-        expected = injectPod(pod, config, { namespace: 'shop' });
+        expected = injectPod(pod, config, { namespace: 'shop', isSelected: true });
       } catch (error) {
         assert.ok(error instanceof PodInjectionError);
         assert.equal(response.allowed, false);
@@ -37,8 +37,8 @@ describe('reviewResponse', () => {
   });
 
   it('echoes the uid, and answers a dry run like any other', () => {
-    const wet = reviewResponse(reviewOf(pod()), config);
-    const dry = reviewResponse(reviewOf(pod(), { dryRun: true }), config);
+    const wet = answerReview(reviewOf(pod()), config).review;
+    const dry = answerReview(reviewOf(pod(), { dryRun: true }), config).review;
     assert.equal(wet.response.uid, 'u-1');
     assert.equal(wet.kind, 'AdmissionReview');
     assert.equal(wet.apiVersion, 'admission.k8s.io/v1');
@@ -46,7 +46,7 @@ describe('reviewResponse', () => {
   });
 
   it('takes the namespace from the request, which the object may not have', () => {
-    const { response } = reviewResponse(reviewOf(pod(), { namespace: 'kube-system' }), config);
+    const { response } = answerReview(reviewOf(pod(), { namespace: 'kube-system' }), config).review;
     assert.equal(response.patch, undefined);
     assert.equal(response.allowed, true);
   });
@@ -59,7 +59,7 @@ describe('reviewResponse', () => {
       { kind: null },
     ];
     for (const other of others) {
-      assert.deepEqual(reviewResponse(reviewOf(pod(), other), config).response, {
+      assert.deepEqual(answerReview(reviewOf(pod(), other), config).review.response, {
         uid: 'u-1',
         allowed: true,
       });
@@ -70,7 +70,7 @@ describe('reviewResponse', () => {
     const annotations = Object.fromEntries(
       Array.from({ length: 30 }, (_, index) => [`heddle.dev/${'x'.repeat(300)}${index}`, '']),
     );
-    const { response } = reviewResponse(reviewOf({ ...pod(), metadata: { annotations } }), config);
+    const { response } = answerReview(reviewOf({ ...pod(), metadata: { annotations } }), config).review;
     assert.equal(response.warnings?.length, 16);
     assert.ok(response.warnings.every((warning) => warning.length <= 256));
   });
@@ -89,18 +89,18 @@ describe('reviewResponse', () => {
       { ...good, request: withoutUid },
       { ...good, request: { ...good.request, uid: '' } },
     ];
-    for (const review of bad) assert.throws(() => reviewResponse(review, config), AdmissionReviewError);
+    for (const review of bad) assert.throws(() => answerReview(review, config), AdmissionReviewError);
   });
 
   it('never throws anything else, whatever the object is', () => {
     fc.assert(
       fc.property(fc.jsonValue(), (object) => {
-        const { response } = reviewResponse(reviewOf(object), config);
+        const { response } = answerReview(reviewOf(object), config).review;
         assert.equal(response.allowed, false);
       }),
     );
     const deep: unknown = JSON.parse(`${'{"a":'.repeat(20_000)}1${'}'.repeat(20_000)}`);
-    const { response } = reviewResponse(reviewOf({ ...pod(), status: deep }), config);
+    const { response } = answerReview(reviewOf({ ...pod(), status: deep }), config).review;
     assert.match(response.status?.message ?? '', /levels deep/);
   });
 });

@@ -1,7 +1,8 @@
 import { AdmissionReviewError, PodInjectionError } from './errors.js';
 import { type InjectorConfig } from './injector-config.js';
-import { isJsonObject, type JsonObject } from './json-value.js';
-import { injectPod, type InjectPodOptions } from './pod-patch.js';
+import { isJsonObject, type JsonObject, type JsonValue } from './json-value.js';
+import { type SkipReason } from './injection-decision.js';
+import { injectPod } from './pod-patch.js';
 
 /** The answer to a webhook call. Source: admission.k8s.io/v1 AdmissionReview. */
 export interface AdmissionReviewResponse {
@@ -18,6 +19,17 @@ export interface AdmissionReviewResponse {
     /** Shown by kubectl. */
     readonly warnings?: readonly string[];
   };
+}
+
+/** An answer, and what it came from, for those who count. */
+export interface ReviewAnswer {
+  readonly review: AdmissionReviewResponse;
+  /** `other`: not the creation of a pod. */
+  readonly outcome: 'injected' | 'refused' | 'other' | SkipReason;
+  /** Why it is refused or skipped; empty otherwise. */
+  readonly detail: string;
+  /** The pod as logs name it: its namespace, and its name or what its name begins with. */
+  readonly pod: string;
 }
 
 /** The API server takes no larger objects than 3 MiB, and a review holds the old and the new one. */
@@ -52,23 +64,19 @@ export function parseAdmissionReview(body: Buffer | string): unknown {
  * Shape: pure, so a dry run is like any other. What is no creation of a pod is allowed as it is.
  * Errors: AdmissionReviewError for what is not an AdmissionReview of `admission.k8s.io/v1` with a uid.
  */
-export function reviewResponse(
-  review: unknown,
-  config: InjectorConfig,
-  options: Pick<InjectPodOptions, 'namespaceLabels'> = {},
-): AdmissionReviewResponse {
+export function answerReview(review: unknown, config: InjectorConfig): ReviewAnswer {
   const request = requestOf(review);
-  const uid = request['uid'];
+  const { uid, object } = request;
   if (typeof uid !== 'string' || uid === '') throw new AdmissionReviewError('request.uid is missing');
-  if (!isPodCreation(request)) return answer({ uid, allowed: true });
-  const namespace = request['namespace'];
+  // A pod that is being created may not name its namespace, and a wrong name is the API server's to refuse.
+  const namespace = textOf(request['namespace']);
+  const pod = `${namespace}/${nameOf(object)}`;
+  if (!isPodCreation(request)) {
+    return { review: answer({ uid, allowed: true }), outcome: 'other', detail: '', pod };
+  }
   try {
-    const { patch, warnings } = injectPod(request['object'], config, {
-      ...options,
-      // A pod that is being created may not name its namespace, and a wrong name is the API server's to refuse.
-      ...(typeof namespace === 'string' && namespace !== '' ? { namespace } : {}),
-    });
-    return answer({
+    const { patch, warnings, skipped } = injectPod(object, config, { namespace, isSelected: true });
+    const response = {
       uid,
       allowed: true,
       ...(patch.length === 0
@@ -78,16 +86,29 @@ export function reviewResponse(
             patch: Buffer.from(JSON.stringify(patch)).toString('base64'),
           }),
       ...(warnings.length === 0 ? {} : { warnings: shortWarnings(warnings) }),
-    });
+    };
+    return {
+      review: answer(response),
+      outcome: skipped?.reason ?? 'injected',
+      detail: skipped?.detail ?? '',
+      pod,
+    };
   } catch (error) {
     if (!(error instanceof PodInjectionError)) throw error;
-    const message = `heddle cannot inject this pod: ${error.problems.join('; ')}`;
-    return answer({
-      uid,
-      allowed: false,
-      status: { code: 422, message: message.slice(0, MAX_MESSAGE_CHARACTERS) },
-    });
+    const detail = error.problems.join('; ').slice(0, MAX_MESSAGE_CHARACTERS);
+    const status = { code: 422, message: `heddle cannot inject this pod: ${detail}` };
+    return { review: answer({ uid, allowed: false, status }), outcome: 'refused', detail, pod };
   }
+}
+
+function nameOf(object: JsonValue | undefined): string {
+  const metadata = isJsonObject(object) ? object['metadata'] : undefined;
+  if (!isJsonObject(metadata)) return '';
+  return textOf(metadata['name']) || `${textOf(metadata['generateName'])}*`;
+}
+
+function textOf(value: JsonValue | undefined): string {
+  return typeof value === 'string' ? value.slice(0, 253) : '';
 }
 
 function requestOf(review: unknown): JsonObject {

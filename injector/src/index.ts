@@ -1,8 +1,9 @@
 export {
   MAX_REVIEW_BYTES,
+  answerReview,
   parseAdmissionReview,
-  reviewResponse,
   type AdmissionReviewResponse,
+  type ReviewAnswer,
 } from './admission-review.js';
 export {
   AdmissionReviewError,
@@ -69,7 +70,9 @@ export { NFTABLES_TABLE, nftablesCleanup, nftablesRules } from './interception-r
 export { applyJsonPatch, diffJson, type JsonPatchOperation } from './json-patch.js';
 export { type Pod } from './kubernetes-pod.js';
 export { injectPod, type InjectPodOptions, type InjectedPod } from './pod-patch.js';
+export { parseInjectorConfig } from './parse-injector-config.js';
 export { type AppProbe } from './probe-rewrite.js';
 export { type AppScrape } from './prometheus-merge.js';
 export { HOLD_COMMAND } from './sidecar-containers.js';
 export { type WorkloadOwner } from './workload-owner.js';
+export { INJECT_PATH, webhookConfiguration, type WebhookOptions } from './webhook-configuration.js';

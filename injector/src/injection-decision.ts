@@ -29,12 +29,16 @@ export interface InjectionContext {
    * has by the webhook's selectors, and as a user has who injects a file.
    */
   readonly namespaceLabels?: Readonly<Record<string, string>>;
+  /** The webhook's selectors fitted, so that the pod's revision is looked at already. Default false. */
+  readonly isSelected?: boolean;
 }
 
 /** The annotation that says what was injected; a pod that has it is never injected again. */
 export const STATUS_ANNOTATION = 'heddle.dev/status';
 
 const INJECT_NAMES = ['heddle.dev/inject', 'sidecar.istio.io/inject'] as const;
+/** How a pod says that it wants to be injected. Any other word says no. */
+export const TRUE_WORDS: readonly string[] = ['true', 'yes', 'y', 'on'];
 const REVISION_NAMES = ['heddle.dev/rev', 'istio.io/rev'] as const;
 const NAMESPACE_NAMES = ['heddle.dev/injection', 'istio-injection'] as const;
 
@@ -69,7 +73,7 @@ export function injectionSkipped(
   if (config.ignoredNamespaces.includes(namespace)) {
     return skipped('ignored-namespace', `namespace ${namespace} is never injected`);
   }
-  return skippedByLabels(metadata, context.namespaceLabels, config) ?? ofOtherMesh(pod);
+  return skippedByLabels(metadata, context, config) ?? ofOtherMesh(pod);
 }
 
 /** The namespace that a pod comes to live in. */
@@ -79,11 +83,11 @@ export function namespaceOf(pod: Pod, context: InjectionContext): string {
 
 function skippedByLabels(
   metadata: NonNullable<Pod['metadata']>,
-  namespaceLabels: Readonly<Record<string, string>> | undefined,
+  { namespaceLabels, isSelected = false }: InjectionContext,
   config: InjectorConfig,
 ): Skipped | undefined {
   const onPod = firstOf(metadata.labels, INJECT_NAMES) ?? firstOf(metadata.annotations, INJECT_NAMES);
-  if (onPod !== undefined && !/^(y|yes|true|on)$/.test(onPod.value)) {
+  if (onPod !== undefined && !TRUE_WORDS.includes(onPod.value)) {
     return skipped('pod-disabled', `${onPod.name} on the pod is ${JSON.stringify(onPod.value)}`);
   }
   // Labels alone, as the webhook's selectors see no annotation.
@@ -93,9 +97,9 @@ function skippedByLabels(
     return skipped('namespace-disabled', `${onNamespace.name} on the namespace is "disabled"`);
   }
   if (namespaceLabels === undefined) {
-    if (podRevision !== undefined && podRevision.value !== config.revision)
-      return otherRevision(podRevision, 'pod');
-    return undefined;
+    return isSelected || podRevision === undefined || podRevision.value === config.revision
+      ? undefined
+      : otherRevision(podRevision, 'pod');
   }
   if (onNamespace?.value === 'enabled') {
     return config.revision === 'default'

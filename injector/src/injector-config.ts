@@ -49,7 +49,11 @@ export const LOG_LEVELS = ['trace', 'debug', 'info', 'warning', 'error', 'critic
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** What has no default is the image alone. */
-export type InjectorOptions = Pick<InjectorConfig, 'image'> & Partial<InjectorConfig>;
+export type InjectorOptions = Pick<InjectorConfig, 'image'> &
+  Partial<Omit<InjectorConfig, 'controlPlane' | 'token'>> & {
+    readonly controlPlane?: Partial<InjectorConfig['controlPlane']>;
+    readonly token?: Partial<InjectorConfig['token']>;
+  };
 
 const DEFAULTS: Omit<InjectorConfig, 'image'> = {
   imagePullPolicy: 'IfNotPresent',
@@ -88,7 +92,12 @@ const SHORTEST_TOKEN_SECONDS = 600;
  * Errors: InjectorConfigError with every problem, each beginning with the option's name.
  */
 export function createInjectorConfig(options: InjectorOptions): InjectorConfig {
-  const config: InjectorConfig = { ...DEFAULTS, ...options };
+  const config: InjectorConfig = {
+    ...DEFAULTS,
+    ...options,
+    controlPlane: { ...DEFAULTS.controlPlane, ...options.controlPlane },
+    token: { ...DEFAULTS.token, ...options.token },
+  };
   const problems: string[] = [];
   const expect = (good: boolean, problem: string): void => {
     if (!good) problems.push(problem);
