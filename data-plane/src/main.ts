@@ -1,5 +1,5 @@
 #!/usr/bin/env -S node --max-semi-space-size=4
-import { supervisorOf } from '@heddle/supervisor/held-sockets';
+import { supervisorOf } from '@heddle/supervisor/supervisor-link';
 
 const args = process.argv.slice(2);
 

@@ -1,4 +1,4 @@
-import type { HeldSockets } from '@heddle/supervisor/held-sockets';
+import type { SupervisorLink } from '@heddle/supervisor/supervisor-link';
 import { createLogger, describeError, isMeshError, type Logger } from '@heddle/common';
 import { parseCommandLine, USAGE } from './bootstrap/command-line.js';
 import { loadBootstrap, type BootstrapConfig } from './bootstrap.js';
@@ -15,7 +15,7 @@ const EXIT_CRASH = 70;
 /** Runs heddle-proxy from its arguments until a signal ends it; sets the exit status, and ends the process when serving. */
 export async function runProxy(
   args: readonly string[],
-  supervisorOf: () => HeldSockets | undefined = () => undefined,
+  supervisorOf: () => SupervisorLink | undefined = () => undefined,
 ): Promise<void> {
   const parsed = parseCommandLine(args);
   switch (parsed.kind) {
@@ -50,7 +50,7 @@ export async function runProxy(
   await serve(config, supervisorOf());
 }
 
-async function serve(config: BootstrapConfig, supervisor: HeldSockets | undefined): Promise<void> {
+async function serve(config: BootstrapConfig, supervisor: SupervisorLink | undefined): Promise<void> {
   tuneCompiler();
   const log = createLogger({ component: 'proxy', level: config.logLevel });
   crashOnBrokenInvariants(log);
@@ -64,7 +64,7 @@ async function serve(config: BootstrapConfig, supervisor: HeldSockets | undefine
     void drainAndExit(server, config, log, why);
   };
   if (supervisor !== undefined) process.on('disconnect', () => end('the supervisor is gone'));
-  const server = new Server({ config, log, heldSockets: supervisor }, () => end('/quitquitquit'));
+  const server = new Server({ config, log, supervisor }, () => end('/quitquitquit'));
   process.on('SIGTERM', () => end('SIGTERM'));
   process.on('SIGINT', () => end('SIGINT'));
   process.on('SIGHUP', () => server.reopenLogs());

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { MeshError, systemClock, systemRandom, type Clock, type Logger, type Random } from '@heddle/common';
 import { formatAddress, type AddressConfig } from '@heddle/engine';
-import type { HeldSockets } from '@heddle/supervisor/held-sockets';
+import type { SupervisorLink } from '@heddle/supervisor/supervisor-link';
 import { typeUrls } from '@heddle/xds-protos';
 import { AccessLogFiles } from './access-log/access-log-files.js';
 import type { ServerState } from './admin/pages/server.js';
@@ -38,8 +38,8 @@ export interface ServerOptions {
   readonly log: Logger;
   readonly clock?: Clock;
   readonly random?: Random;
-  /** The supervisor that holds our listening sockets, if there is one. */
-  readonly heldSockets?: HeldSockets | undefined;
+  /** Who holds our listening sockets, and our identity for the process after us, if somebody does. */
+  readonly supervisor?: Pick<SupervisorLink, 'sockets' | 'keepsake'> | undefined;
 }
 
 /** What one line says once the proxy is ready. */
@@ -85,7 +85,7 @@ export class Server {
   readonly #telemetry: IstioTelemetry;
   readonly #startedAtMs: number;
   readonly #startedMonotonicMs: number;
-  readonly #heldSockets: HeldSockets | undefined;
+  readonly #supervisor: ServerOptions['supervisor'];
   readonly #onQuit: () => void;
   readonly #ready: Promise<void>;
   #resolveReady: () => void = () => undefined;
@@ -108,7 +108,7 @@ export class Server {
     this.#log = options.log;
     this.#clock = options.clock ?? new BatchClock(systemClock, writeBatch);
     this.#random = options.random ?? systemRandom;
-    this.#heldSockets = options.heldSockets;
+    this.#supervisor = options.supervisor;
     this.#onQuit = onQuit;
     this.#startedAtMs = this.#clock.nowMs();
     this.#startedMonotonicMs = this.#clock.monotonicMs();
@@ -189,7 +189,7 @@ export class Server {
         config.overload.maxConnections ??
         Math.min(MOST_CONNECTIONS, affordableConnections() ?? MOST_CONNECTIONS),
       originalDestination: originalDestinationFinder(this.#log.child('listener')),
-      heldSockets: this.#heldSockets,
+      heldSockets: this.#supervisor?.sockets,
     });
     this.#listeners = listeners;
     this.#overload.start();
@@ -313,10 +313,16 @@ export class Server {
   async #createIdentity(): Promise<ProxyIdentity | undefined> {
     const { identity: config, node } = this.#config;
     if (config === undefined) return undefined;
-    const { ProxyIdentity } = await import('./identity/proxy-identity.js');
+    const keepsake = this.#supervisor?.keepsake;
+    const [{ ProxyIdentity }, inherited] = await Promise.all([
+      import('./identity/proxy-identity.js'),
+      keepsake?.inherit(),
+    ]);
     return new ProxyIdentity({
       config,
       nodeId: node.id,
+      inherited,
+      bequeath: keepsake && ((text, untilMs) => keepsake.keep(text, untilMs)),
       clock: this.#clock,
       random: this.#random,
       log: this.#log.child('identity'),
@@ -407,7 +413,7 @@ export class Server {
       clock: this.#clock,
       log: this.#log.child('dns'),
       stats: this.#stats,
-      heldSockets: this.#heldSockets,
+      heldSockets: this.#supervisor?.sockets,
     }).catch((cause: unknown) => {
       throw new StartError(`DNS cannot be answered on port ${dns.port}`, { cause });
     });
@@ -425,7 +431,7 @@ export class Server {
     const log = this.#log.child('admin');
     const admin = new AdminServer({
       address: adminAddress,
-      heldSockets: this.#heldSockets,
+      heldSockets: this.#supervisor?.sockets,
       log,
       pages: createAdminPages({
         stats: this.#stats,

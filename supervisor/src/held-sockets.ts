@@ -1,15 +1,12 @@
 import type { ChildMessage, ListenAnswer } from './listening-sockets.js';
+import type { Channel } from './supervisor-link.js';
 
 /** A socket that the supervisor bound, to be given to `server.listen`, or why there is none. */
 export type HeldSocket =
   | { readonly ok: true; readonly handle: object; readonly port: number }
   | { readonly ok: false; readonly reason: string };
 
-/**
- * The child's side: asks the supervisor for listening sockets, and tells it when everything is served.
- *
- * Exists only where a supervisor said so by the environment variable `HEDDLE_SUPERVISED`.
- */
+/** The child's side of `ListeningSockets`: asks the supervisor for them. */
 export class HeldSockets {
   readonly #channel: Channel;
   readonly #waiting = new Map<number, (answer: HeldSocket) => void>();
@@ -47,39 +44,7 @@ export class HeldSockets {
     this.#send({ heddle: 'unlisten', host, port });
   }
 
-  ready(): void {
-    this.#send({ heddle: 'ready' });
-  }
-
   #send(message: ChildMessage): void {
     if (this.#channel.connected) this.#channel.send(message);
   }
-}
-
-/** The part of a child's `process` that is needed. */
-export interface Channel {
-  readonly connected: boolean;
-  send(message: ChildMessage): void;
-  on(event: 'message', listener: (message: unknown, handle: unknown) => void): void;
-  on(event: 'disconnect', listener: () => void): void;
-}
-
-/** The environment variable by which a child knows that its supervisor holds its sockets. */
-export const SUPERVISED = 'HEDDLE_SUPERVISED';
-
-/** The supervisor of this process, if there is one. */
-export function supervisorOf(
-  child: NodeJS.Process,
-  environment: Readonly<Record<string, string | undefined>>,
-): HeldSockets | undefined {
-  if (environment[SUPERVISED] !== '1' || child.send === undefined) return undefined;
-  const send = child.send.bind(child);
-  return new HeldSockets({
-    get connected() {
-      return child.connected;
-    },
-    send: (message) => void send(message),
-    on: (event: 'message' | 'disconnect', listener: (...args: never[]) => void) =>
-      void child.on(event, listener as () => void),
-  });
 }

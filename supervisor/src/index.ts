@@ -1,4 +1,6 @@
-export { HeldSockets, SUPERVISED, supervisorOf, type Channel, type HeldSocket } from './held-sockets.js';
+export { HeldKeepsake } from './held-keepsake.js';
+export { HeldSockets, type HeldSocket } from './held-sockets.js';
+export { Keepsake, type KeepsakeMessage } from './keepsake.js';
 export {
   ListeningSockets,
   canHoldSockets,
@@ -7,3 +9,4 @@ export {
 } from './listening-sockets.js';
 export { PROXY_NODE_FLAGS } from './proxy-node-flags.js';
 export { SupervisedProcess, type Crash, type SupervisedProcessOptions } from './supervised-process.js';
+export { SUPERVISED, SupervisorLink, supervisorOf, type Channel } from './supervisor-link.js';

@@ -89,10 +89,10 @@ describe('ListeningSockets', { skip }, () => {
 const PROGRAM = `
 import net from 'node:net';
 import { existsSync } from 'node:fs';
-import { supervisorOf } from ${JSON.stringify(new URL('./held-sockets.js', import.meta.url).href)};
+import { supervisorOf } from ${JSON.stringify(new URL('./supervisor-link.js', import.meta.url).href)};
 if (existsSync(${JSON.stringify(join(folder, 'broken'))})) process.exit(7);
 const supervisor = supervisorOf(process, process.env);
-const held = await supervisor.listen('127.0.0.1', Number(process.argv[2]), false);
+const held = await supervisor.sockets.listen('127.0.0.1', Number(process.argv[2]), false);
 if (!held.ok) {
   process.send({ test: held.reason });
 } else {
@@ -101,7 +101,7 @@ if (!held.ok) {
       socket.end(String(process.pid));
       if (String(data) !== 'unlisten') return;
       server.close();
-      supervisor.unlisten('127.0.0.1', held.port);
+      supervisor.sockets.unlisten('127.0.0.1', held.port);
     });
     socket.on('error', () => {});
   });

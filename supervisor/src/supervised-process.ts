@@ -1,9 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { Backoff, type Clock, type Random, type Timer } from '@heddle/common';
-import { SUPERVISED } from './held-sockets.js';
+import { Keepsake } from './keepsake.js';
 import type { ListeningSockets } from './listening-sockets.js';
 import { logSize, logTail } from './log-tail.js';
+import { SUPERVISED } from './supervisor-link.js';
 
 const LAST_WORDS_LINES = 3;
 /** After a run of this length a crash is answered quickly again. */
@@ -20,7 +21,10 @@ export interface SupervisedProcessOptions {
   readonly logFile?: string;
   readonly clock: Clock;
   readonly random: Random;
-  /** Holds the sockets that the process listens on, so that nobody is refused while it is started again or replaced. */
+  /**
+   * Holds the sockets that the process listens on, so that nobody is refused while it is started again or replaced. With it
+   * comes a channel, over which the process can also leave something to the one after it.
+   */
   readonly sockets?: ListeningSockets;
   /** The process is up (again). Not yet ready: that is asked of its port. */
   readonly onStart: () => void;
@@ -55,6 +59,8 @@ interface Successor {
 export class SupervisedProcess {
   readonly #options: SupervisedProcessOptions;
   readonly #backoff: Backoff;
+  /** What one run leaves to the next. */
+  readonly #keepsake: Keepsake;
   #child: ChildProcess | undefined;
   /** Started to replace `#child`, and not ready yet. */
   #successor: Successor | undefined;
@@ -69,6 +75,7 @@ export class SupervisedProcess {
 
   constructor(options: SupervisedProcessOptions) {
     this.#options = options;
+    this.#keepsake = new Keepsake(options.clock);
     this.#backoff = new Backoff({ baseMs: 200, maxMs: 10_000, random: options.random });
   }
 
@@ -120,6 +127,7 @@ export class SupervisedProcess {
   async stop(graceMs: number): Promise<void> {
     this.#stopping = true;
     this.#restart?.cancel();
+    this.#keepsake.forget();
     if (this.#running.size === 0) return;
     const ended = new Promise<void>((resolve) => (this.#ended = resolve));
     for (const child of this.#running) this.#end(child, graceMs);
@@ -130,6 +138,7 @@ export class SupervisedProcess {
   kill(): void {
     this.#stopping = true;
     this.#restart?.cancel();
+    this.#keepsake.forget();
     for (const child of this.#running) this.#signal(child, 'SIGKILL');
   }
 
@@ -146,6 +155,7 @@ export class SupervisedProcess {
       });
       this.#running.add(child);
       sockets?.serve(child, () => this.#onReady(child));
+      this.#keepsake.serve(child, () => this.#hasSay(child));
       child.once('error', (error) => this.#onEnd(child, this.#whyNotStarted(error), false));
       child.once('exit', (code, signal) =>
         this.#onEnd(child, signal === null ? `exit code ${code}` : `signal ${signal}`, true),
@@ -157,6 +167,11 @@ export class SupervisedProcess {
     } finally {
       if (log !== 'inherit') closeSync(log);
     }
+  }
+
+  /** Not one that was replaced, nor any after a stop. */
+  #hasSay(child: ChildProcess): boolean {
+    return !this.#stopping && (child === this.#child || child === this.#successor?.child);
   }
 
   #onReady(child: ChildProcess): void {

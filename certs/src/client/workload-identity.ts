@@ -2,16 +2,17 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { status } from '@grpc/grpc-js';
 import { describeError, type Clock, type Logger, type Random, type Timer } from '@heddle/common';
-import { TrustBundleError } from '../errors.js';
+import { CertificateChainError, TrustBundleError } from '../errors.js';
 import type { SpiffeId } from '../spiffe-id.js';
 import {
   CertificateRotator,
   type CertificateRotationState,
   type CertificateRotatorOptions,
 } from '../workload/certificate-rotator.js';
+import { formatIdentityLegacy, parseIdentityLegacy, rootsFileDigest } from '../workload/identity-legacy.js';
 import { readJoinToken } from '../workload/join-token-file.js';
 import { TrustBundle, type TrustedRoot } from '../workload/trust-bundle.js';
-import type { WorkloadCertificate } from '../workload/workload-certificate.js';
+import { acceptCertificate, type WorkloadCertificate } from '../workload/workload-certificate.js';
 import { parsePem } from '../x509/pem.js';
 import { channelSecurity, type ChannelSecurity, type ServerName } from './channel-security.js';
 import { requestCertificate } from './request-certificate.js';
@@ -29,6 +30,13 @@ export interface WorkloadIdentityOptions {
   readonly tokenFile: string | undefined;
   /** How long certificates should live. Default: as long as the authority likes. */
   readonly certificateTtlMs?: number | undefined;
+  /** What the process before this one bequeathed. */
+  readonly inherited?: string | undefined;
+  /**
+   * Takes what the process after this one needs to be the same workload, each time it has changed, until when it is of use.
+   * It holds the key: for the memory of whoever outlives this process, and nothing else. Default: nobody gets it.
+   */
+  readonly bequeath?: ((text: string, untilMs: number) => void) | undefined;
   /** By which heddled names us. */
   readonly nodeId: string;
   readonly clock: Clock;
@@ -50,7 +58,7 @@ export interface WorkloadIdentityState extends CertificateRotationState {
 }
 
 /**
- * The identity of this process's workload: a key that nobody else sees, a certificate that is kept fresh, and the roots by
+ * The identity of this process's workload: a key that nobody else sees but its heir, a certificate that is kept fresh, and the roots by
  * which others are verified, which follow those of the mesh.
  *
  * The roots begin with a file. Then whatever came last is in force: what heddled tells over SDS, what came with a
@@ -91,7 +99,10 @@ export class WorkloadIdentity {
       trustBundle: this.trust,
       sign: (csr, signal) => this.#sign(csr, signal),
     });
+    if (options.inherited !== undefined) this.#inherit(options.inherited);
+    this.trust.onChange(() => this.#bequeath());
     this.#rotator.onChange(() => {
+      this.#bequeath();
       this.#certificateRefused = false;
       // What proves who we are is another now, and heddled is to know.
       this.#stream.open();
@@ -187,6 +198,40 @@ export class WorkloadIdentity {
     this.#refusedAtMs = nowMs;
     // Not within whatever just failed: that may be the renewal.
     queueMicrotask(() => this.#rotator.renewNow());
+  }
+
+  /** What came later counts: a file of roots that was written since is newer than the roots that were left. */
+  #inherit(text: string): void {
+    const { spiffeId, clock, log } = this.#options;
+    try {
+      const legacy = parseIdentityLegacy(text);
+      if (legacy.spiffeId !== spiffeId.uri)
+        throw new CertificateChainError(`it is for ${legacy.spiffeId}, not for ${spiffeId.uri}`);
+      if (legacy.rootsFileDigest === rootsFileDigest(this.#rootsFileText))
+        this.trust.replace(legacy.rootsPem);
+      const { keyPair, chainPem, arrivedAtMs } = legacy;
+      const nowMs = clock.nowMs();
+      const certificate = acceptCertificate({ keyPair, spiffeId, chainPem, nowMs, trustBundle: this.trust });
+      this.#rotator.inherit(certificate, arrivedAtMs);
+      log.info('certificate inherited', {
+        serial: certificate.serialHex,
+        notAfter: new Date(certificate.notAfterMs).toISOString(),
+      });
+    } catch (error) {
+      log.warn('what the process before this one left cannot be used', { error: describeError(error) });
+    }
+  }
+
+  #bequeath(): void {
+    const { current, arrivedAtMs } = this.#rotator;
+    const { bequeath } = this.#options;
+    if (bequeath === undefined || current === undefined || arrivedAtMs === undefined) return;
+    const rest = {
+      arrivedAtMs,
+      rootsPem: this.trust.pems.join(''),
+      rootsFileDigest: rootsFileDigest(this.#rootsFileText),
+    };
+    bequeath(formatIdentityLegacy(current, rest), current.notAfterMs);
   }
 
   #usableCertificate(): WorkloadCertificate | undefined {

@@ -292,6 +292,37 @@ describe('CertificateRotator', () => {
     assert.equal(rotator.state.phase, 'stopped');
   });
 
+  it('renews an inherited certificate by its age, not by that of the process', async () => {
+    const { rotator: before, clock } = setup();
+    before.start();
+    await settled();
+    before.stop();
+    const { current, arrivedAtMs } = before;
+    assert.ok(current !== undefined && arrivedAtMs !== undefined);
+    clock.advance(LIFE_MS * 0.3);
+    const { rotator, authority } = setup({ clock });
+    rotator.inherit(current, arrivedAtMs);
+    rotator.start();
+    await pass(clock, LIFE_MS * 0.1 - 2000);
+    assert.equal(rotator.current, current);
+    assert.equal(authority.requests, 0);
+    await pass(clock, LIFE_MS * 0.1 + 2000);
+    assert.equal(rotator.state.issued, 1);
+    rotator.stop();
+
+    const late = setup({ clock });
+    clock.advance(LIFE_MS * 0.3);
+    late.authority.fail = new Error('authority is down');
+    late.rotator.inherit(current, arrivedAtMs);
+    late.rotator.start();
+    await settled();
+    assert.equal(late.authority.requests, 1);
+    // Of its own time, not of that since the process began.
+    assert.equal(late.rotator.state.alarm, 'warning');
+    late.rotator.stop();
+    assert.equal(clock.pendingTimers, 0);
+  });
+
   it('refuses windows that are none', () => {
     for (const window of [
       { latestRatio: 1 },
@@ -346,11 +377,11 @@ class FakeAuthority {
 }
 
 function setup(
-  changes: Partial<CertificateRotatorOptions> & { readonly random?: Random } = {},
+  changes: Partial<CertificateRotatorOptions> & { readonly random?: Random; readonly clock?: FakeClock } = {},
   lines: string[] = [],
   lifeMs = LIFE_MS,
 ) {
-  const clock = new FakeClock(Date.UTC(2026, 10, 21));
+  const { clock = new FakeClock(Date.UTC(2026, 10, 21)) } = changes;
   const root = forgeRoot('root');
   const bundle = new TrustBundle({ trustDomain: 'td', roots: root.certificatePem });
   const authority = new FakeAuthority();

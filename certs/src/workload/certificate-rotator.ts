@@ -116,6 +116,20 @@ export class CertificateRotator {
     return this.#inUse?.certificate;
   }
 
+  /** When `current` came, in milliseconds since the epoch. */
+  get arrivedAtMs(): number | undefined {
+    return this.#inUse?.arrivedAtMs;
+  }
+
+  /**
+   * Takes a certificate into use that another process of this workload got at `arrivedAtMs`, before `start`. It is renewed
+   * by its age as any other, and at once where its moment has passed.
+   */
+  inherit(certificate: WorkloadCertificate, arrivedAtMs: number): void {
+    const { clock } = this.#options;
+    this.#use(certificate, Math.min(arrivedAtMs, clock.nowMs()));
+  }
+
   /** Begins with the first request, or with the wait for the next where there is a certificate already. */
   start(): void {
     if (this.#phase !== 'stopped') return;
@@ -258,15 +272,7 @@ export class CertificateRotator {
   }
 
   #succeeded(certificate: WorkloadCertificate): void {
-    const { clock, random } = this.#options;
-    const nowMs = clock.nowMs();
-    const delayMs = renewalDelayMs(certificate.notAfterMs - nowMs, this.#window, random);
-    this.#inUse = {
-      certificate,
-      arrivedAtMs: nowMs,
-      renewAtMs: nowMs + delayMs,
-      renewAtMonotonicMs: clock.monotonicMs() + delayMs,
-    };
+    const { renewAtMs } = this.#use(certificate, this.#options.clock.nowMs());
     this.#issued++;
     this.#consecutiveFailures = 0;
     this.#lastError = undefined;
@@ -275,7 +281,7 @@ export class CertificateRotator {
       spiffeId: certificate.spiffeId.uri,
       serial: certificate.serialHex,
       notAfter: new Date(certificate.notAfterMs).toISOString(),
-      renewAt: new Date(nowMs + delayMs).toISOString(),
+      renewAt: new Date(renewAtMs).toISOString(),
     }));
     const again = this.#renewAgain;
     this.#phase = 'waiting';
@@ -286,6 +292,19 @@ export class CertificateRotator {
     if (this.#phase !== 'waiting') return;
     if (again) this.#request();
     else this.#wait();
+  }
+
+  #use(certificate: WorkloadCertificate, arrivedAtMs: number): InUse {
+    const { clock, random } = this.#options;
+    const renewAtMs =
+      arrivedAtMs + renewalDelayMs(certificate.notAfterMs - arrivedAtMs, this.#window, random);
+    this.#inUse = {
+      certificate,
+      arrivedAtMs,
+      renewAtMs,
+      renewAtMonotonicMs: clock.monotonicMs() + renewAtMs - clock.nowMs(),
+    };
+    return this.#inUse;
   }
 
   #failed(error: unknown): void {

@@ -47,7 +47,7 @@ export class WorkloadCertificate {
     Object.freeze(this);
   }
 
-  /** The private key as PEM, for `key` of node:tls. It must not be stored or sent. */
+  /** The private key as PEM, for `key` of node:tls. It must not be stored, nor sent to anybody but the own supervisor. */
   privateKeyPem(): string {
     return this.#keyPair.privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
   }

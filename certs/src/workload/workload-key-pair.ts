@@ -1,6 +1,9 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 
-/** A key pair that never leaves this process: only requests signed with it do. */
+/**
+ * A key pair of this workload. Only requests signed with it leave the process, and the pair itself only for the memory of
+ * the own supervisor, where there is one.
+ */
 export interface WorkloadKeyPair {
   readonly privateKey: KeyObject;
   readonly publicKey: KeyObject;

@@ -1,4 +1,8 @@
-import { WorkloadIdentity, type WorkloadIdentityState } from '@heddle/certs/client';
+import {
+  WorkloadIdentity,
+  type WorkloadIdentityOptions,
+  type WorkloadIdentityState,
+} from '@heddle/certs/client';
 import { RENEWAL_ALARMS } from '@heddle/certs/workload';
 import type { Clock, Logger, Random } from '@heddle/common';
 import type { IdentityConfig } from '../bootstrap/identity-config.js';
@@ -9,6 +13,9 @@ export interface ProxyIdentityOptions {
   readonly config: IdentityConfig;
   /** By which heddled names this proxy. */
   readonly nodeId: string;
+  /** What the process before this one left, and where to leave the same for the one after it. */
+  readonly inherited?: string | undefined;
+  readonly bequeath?: WorkloadIdentityOptions['bequeath'];
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -26,10 +33,11 @@ export class ProxyIdentity {
 
   /** Errors: TrustBundleError where the roots cannot be read. */
   constructor(options: ProxyIdentityOptions) {
-    const { config, nodeId, clock, random, log, stats } = options;
-    this.#identity = new WorkloadIdentity({ ...config, nodeId, clock, random, log });
+    const { config, stats, ...rest } = options;
+    this.#identity = new WorkloadIdentity({ ...config, ...rest });
     this.#stats = new IdentityStats(stats);
-    const { trust } = this.#identity;
+    const { trust, certificate: inherited } = this.#identity;
+    if (inherited !== undefined) this.secrets.setWorkloadCertificate(inherited);
     this.secrets.setWorkloadTrust(trust);
     trust.onChange(() => this.secrets.setWorkloadTrust(trust));
     this.#identity.onCertificate((certificate) => this.secrets.setWorkloadCertificate(certificate));

@@ -65,10 +65,10 @@ async function getsUnharmed(
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Stops a process in its tracks for a while. */
-async function frozen(pid: number, during: () => Promise<void>): Promise<void> {
+async function frozen<T>(pid: number, during: () => Promise<T>): Promise<T> {
   process.kill(pid, 'SIGSTOP');
   try {
-    await during();
+    return await during();
   } finally {
     process.kill(pid, 'SIGCONT');
   }
@@ -163,15 +163,29 @@ export function meshDrills(): DrillGround {
       allows: { atMost: 4, because: POST_LOST },
       run: () =>
         getsUnharmed(ground, async ({ gets }) => {
-          const victim = ground.instance(0);
-          const before = pidOf(victim.sidecarPid, 'the sidecar');
-          await frozen(pidOf(launcher().controlPlanePid, 'heddled'), async () => {
-            process.kill(before, 'SIGKILL');
-            await gets.more(300);
+          const tookMs = await frozen(pidOf(launcher().controlPlanePid, 'heddled'), () =>
+            ground.sidecarBackAfterKill(0),
+          );
+          await gets.more(100);
+          return [`it served again after ${Math.round(tookMs)} ms, by the identity that it had`];
+        }),
+    },
+    {
+      name: 'every sidecar is killed, one after the other, while heddled is dead',
+      // Each of the callers has one POST in flight at most.
+      allows: { atMost: 8, because: POST_LOST },
+      run: () =>
+        getsUnharmed(ground, async ({ gets }) => {
+          const figures: string[] = [];
+          await ground.withoutControlPlane(async () => {
+            for (let index = 0; index < launcher().instances.length; index++) {
+              const tookMs = await ground.sidecarBackAfterKill(index);
+              figures.push(`served again after ${Math.round(tookMs)} ms`);
+              await gets.more(100);
+            }
           });
-          const heddledBackMs = performance.now();
-          await ground.settled();
-          return [`it serves again ${Math.round(performance.now() - heddledBackMs)} ms after heddled`];
+          await ground.untilConnected();
+          return figures;
         }),
     },
     {

@@ -144,6 +144,50 @@ export class MeshGround {
     );
   }
 
+  /** Kills the sidecar of an instance. Resolves when another process serves in its place, with how long that took in ms. */
+  async sidecarBackAfterKill(index: number): Promise<number> {
+    const victim = this.instance(index);
+    const { adminPort, sidecarPid } = victim;
+    if (sidecarPid === undefined) throw new Error('the sidecar does not run');
+    const startedMs = performance.now();
+    process.kill(sidecarPid, 'SIGKILL');
+    await eventually(
+      async () =>
+        victim.sidecarPid !== undefined &&
+        victim.sidecarPid !== sidecarPid &&
+        (await httpCall(adminPort, '/ready')).status === 200,
+      () => `no other sidecar became ready\n${this.lastEvents}`,
+      60_000,
+    );
+    return performance.now() - startedMs;
+  }
+
+  /** Keeps heddled dead: whenever it is started again it is killed again, before it can listen. */
+  async withoutControlPlane<T>(act: () => Promise<T>): Promise<T> {
+    const kill = (): void => {
+      const pid = this.launcher.controlPlanePid;
+      if (pid !== undefined) process.kill(pid, 'SIGKILL');
+    };
+    const again = setInterval(kill, 20);
+    kill();
+    try {
+      return await act();
+    } finally {
+      clearInterval(again);
+    }
+  }
+
+  /** Resolves when every proxy has its control plane again. */
+  async untilConnected(): Promise<void> {
+    const isConnected = async (port: number): Promise<boolean> =>
+      /control_plane\.connected_state: 1\n/.test((await httpCall(port, '/stats')).body);
+    await eventually(
+      async () => (await Promise.all(this.adminPorts.map(isConnected))).every((connected) => connected),
+      () => `not every proxy came back to heddled\n${this.lastEvents}`,
+      60_000,
+    );
+  }
+
   /** GETs and POSTs through the gateway. */
   callers(): { readonly gets: SteadyCallers; readonly posts: SteadyCallers } {
     return {

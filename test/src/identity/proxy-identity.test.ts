@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { proxyBootstrap } from '@heddle/cli';
 import { callApi, joinToken } from '../control-plane/ca-client.js';
 import {
@@ -16,7 +17,7 @@ import { eventually } from '../support/eventually.js';
 import { freePort } from '../support/free-port.js';
 import { httpCall } from '../support/http-call.js';
 import { heddleProxy } from '../support/proxy-subjects.js';
-import type { RunningProgram } from '../support/running-program.js';
+import { RunningProgram } from '../support/running-program.js';
 
 const mesh = {
   'a.yaml': service('a'),
@@ -51,6 +52,7 @@ describe('heddle-proxy with an identity', () => {
     token: string | undefined,
     variant: 'sotw' | 'delta' = 'delta',
     certificateTtl?: string,
+    startProgram = heddleProxy().start,
   ): Promise<{ folder: string; adminPort: number; program: RunningProgram }> => {
     const folder = mkdtempSync(join(base, 'proxy-'));
     const tokenFile = join(folder, 'token');
@@ -84,7 +86,7 @@ describe('heddle-proxy with an identity', () => {
     const { metadata } = (bootstrap as { node: { metadata: Record<string, unknown> } }).node;
     if (certificateTtl !== undefined) metadata['HEDDLE_CERT_TTL'] = certificateTtl;
     writeFileSync(join(folder, 'bootstrap.json'), JSON.stringify(bootstrap));
-    const program = heddleProxy().start(join(folder, 'bootstrap.json'), join(folder, 'state'));
+    const program = startProgram(join(folder, 'bootstrap.json'), join(folder, 'state'));
     programs.push(program);
     return { folder, adminPort, program };
   };
@@ -176,6 +178,52 @@ describe('heddle-proxy with an identity', () => {
     assert.notEqual(plane.folder, folder);
   });
 
+  it('is ready again with the same identity, killed or replaced while heddled is away, and no file holds its key', async () => {
+    const { token } = await joinToken(plane.apiPort, 'default', 'web');
+    const { folder, adminPort, program } = await start(token, 'delta', undefined, supervisedProxy);
+    await eventually(
+      () => isReady(adminPort),
+      () => program.output,
+    );
+    const before_ = await identityOf(adminPort);
+    await eventually(
+      () => filesBelow(folder).some((file) => file.endsWith('.bin')),
+      () => 'no last good configuration',
+    );
+    const { xdsTlsPort } = plane;
+    await plane.close();
+    const pid = Number(/"proxy started".*?"pid":(\d+)/.exec(program.output)?.[1]);
+    process.kill(pid, 'SIGKILL');
+    const isInherited = (times: number) => (): boolean =>
+      program.output.match(/"certificate inherited"/g)?.length === times;
+    await eventually(isInherited(1), () => program.output);
+    await eventually(
+      () => isReady(adminPort),
+      () => program.output,
+    );
+    program.kill('SIGHUP');
+    await eventually(
+      () => program.output.includes('"proxy replaced"'),
+      () => program.output,
+    );
+    assert.ok(isInherited(2)(), program.output);
+    await eventually(
+      () => isReady(adminPort),
+      () => program.output,
+    );
+    const after_ = await identityOf(adminPort);
+    assert.equal(after_.certificate?.serial_number, before_.certificate?.serial_number);
+    for (const file of filesBelow(folder)) {
+      assert.doesNotMatch(readFileSync(file, 'latin1'), /PRIVATE KEY/, `a key in ${file}`);
+    }
+    assert.doesNotMatch(program.output, /PRIVATE KEY/);
+    plane = await startControlPlane(mesh, { identity: { caFolder, tlsPort: xdsTlsPort } });
+    await eventually(
+      async () => (await identityOf(adminPort)).hears_of_roots,
+      () => program.output,
+    );
+  });
+
   it('raises the alarm while heddled is away at renewal, until the end, and is well again when it is back', async () => {
     const { token } = await joinToken(plane.apiPort, 'default', 'web');
     const { adminPort, program } = await start(token, 'delta', '10s');
@@ -262,6 +310,11 @@ describe('heddle-proxy with an identity', () => {
     );
   });
 });
+
+function supervisedProxy(file: string, state: string): RunningProgram {
+  const main = fileURLToPath(new URL('./main.js', import.meta.resolve('@heddle/data-plane')));
+  return new RunningProgram(process.execPath, [main, '--supervise', '-c', file, '--state-dir', state]);
+}
 
 /** Without those that are being written: they get another name at any moment. */
 function filesBelow(folder: string): readonly string[] {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
-import { chmodSync, copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, chmodSync, copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type TlsOptions } from 'node:tls';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -10,7 +10,7 @@ import { requireSpiffeId } from '@heddle/certs';
 import { WorkloadIdentity, type WorkloadIdentityOptions } from '@heddle/certs/client';
 import { createAuthority } from '@heddle/certs/authority';
 import { createCertificateRequest, generateWorkloadKeyPair } from '@heddle/certs/workload';
-import { FakeClock, silentLogger, systemRandom } from '@heddle/common';
+import { FakeClock, createLogger, silentLogger, systemRandom } from '@heddle/common';
 import { callApi, joinToken } from '../control-plane/ca-client.js';
 import { startControlPlane, type RunningControlPlane } from '../control-plane/mesh-folder.js';
 import { eventually } from '../support/eventually.js';
@@ -145,6 +145,83 @@ describe('the identity of a workload', () => {
     );
   });
 
+  it('is the same workload as the process before it while the authority is away, and renews by the age of its certificate', async () => {
+    const caFolder = join(base, 'inherited');
+    const plane = await startPlane({ caFolder });
+    const left: string[] = [];
+    const { identity, clock, tokenFile } = await identityAt(plane, { bequeath: (text) => left.push(text) });
+    identity.start();
+    await hasCertificate(identity);
+    const before = identity.certificate;
+    await identity.stop();
+    await plane.close();
+    clock.advance(6 * HOUR_MS);
+
+    const rotation = { retry: { maxMs: HOUR_MS } };
+    const heir = identityOf(plane, tokenFile, { clock, inherited: left.at(-1), rotation });
+    assert.equal(heir.certificate?.serialHex, before?.serialHex);
+    assert.equal(heir.certificate?.privateKeyPem(), before?.privateKeyPem());
+    heir.start();
+    assert.equal(heir.state.attempts, 0);
+    const alarms = new Set<string>();
+    await pass(heir, clock, 5 * HOUR_MS, () => alarms.add(heir.state.alarm));
+    await pass(heir, clock, 2 * HOUR_MS, () => alarms.add(heir.state.alarm));
+    assert.deepEqual([...alarms], ['none', 'notice']);
+
+    const again = await startPlane({ caFolder, tlsPort: plane.xdsTlsPort });
+    await pass(heir, clock, HOUR_MS + 60_000);
+    assert.ok(heir.state.issued >= 1, String(heir.state.lastError));
+    assert.equal(again.rootsFile, plane.rootsFile);
+  });
+
+  it('leaves the roots that it knows, which count until the file of roots says something else', async () => {
+    const plane = await startPlane();
+    const left: string[] = [];
+    const folder = mkdtempSync(join(base, 'heir-'));
+    const rootsFile = join(folder, 'roots.pem');
+    copyFileSync(plane.rootsFile, rootsFile);
+    const { identity, clock, tokenFile } = await identityAt(plane, {
+      rootsFile,
+      bequeath: (text) => left.push(text),
+    });
+    identity.start();
+    await hasCertificate(identity);
+    await settled(plane, ({ knowsRoots }) => knowsRoots);
+    await step(plane, 'begin');
+    await settled(plane, ({ knowsRoots }) => knowsRoots);
+    assert.equal(identity.trust.roots.length, 2);
+    const inherited = left.at(-1);
+    assert.equal(identityOf(plane, tokenFile, { clock, rootsFile, inherited }).trust.roots.length, 2);
+    // The same root, but somebody wrote it anew.
+    appendFileSync(rootsFile, '\n');
+    assert.equal(identityOf(plane, tokenFile, { clock, rootsFile, inherited }).trust.roots.length, 1);
+  });
+
+  it('takes nothing over that is of another workload, of another root, at its end, or no legacy at all', async () => {
+    const [plane, other] = [await startPlane(), await startPlane({ caFolder: join(base, 'other-root') })];
+    const left: string[] = [];
+    const { identity, clock, tokenFile } = await identityAt(plane, { bequeath: (text) => left.push(text) });
+    identity.start();
+    await hasCertificate(identity);
+    const [inherited = ''] = left;
+    const late = new FakeClock(clock.nowMs() + 25 * HOUR_MS);
+    const admin = requireSpiffeId('spiffe://cluster.local/ns/shop/sa/admin');
+    const cases: readonly [Partial<WorkloadIdentityOptions>, RegExp][] = [
+      [{ clock, inherited, spiffeId: admin }, /it is for .*\/sa\/web, not for .*\/sa\/admin/],
+      [{ clock, inherited, rootsFile: other.rootsFile }, /signed by no trusted root/],
+      [{ clock: late, inherited }, /expired/],
+      [{ clock, inherited: inherited.slice(1) }, /it is no JSON/],
+    ];
+    for (const [options, reason] of cases) {
+      const lines: string[] = [];
+      const log = createLogger({ component: 'test', sink: { write: (line) => lines.push(line) } });
+      const heir = identityOf(plane, tokenFile, { ...options, log });
+      assert.equal(heir.certificate, undefined);
+      assert.match(lines.join(''), reason);
+      assert.doesNotMatch(lines.join(''), /PRIVATE KEY/);
+    }
+  });
+
   it('takes no certificate that is for somebody else', async () => {
     const plane = await startPlane();
     const { identity } = await identityAt(plane, {
@@ -228,25 +305,30 @@ async function identityAt(
   plane: RunningControlPlane,
   options: Partial<WorkloadIdentityOptions> = {},
 ): Promise<{ identity: WorkloadIdentity; clock: FakeClock; tokenFile: string }> {
-  const folder = mkdtempSync(join(base, 'workload-'));
-  const tokenFile = join(folder, 'token');
+  const tokenFile = join(mkdtempSync(join(base, 'workload-')), 'token');
   writeFileSync(tokenFile, (await joinToken(plane.apiPort, 'shop', 'web', 86_400)).token, { mode: 0o600 });
-  const rootsFile = plane.rootsFile;
-  copyFileSync(rootsFile, join(folder, 'first-roots.pem'));
   const clock = new FakeClock(Date.now());
+  return { identity: identityOf(plane, tokenFile, { clock, ...options }), clock, tokenFile };
+}
+
+function identityOf(
+  plane: RunningControlPlane,
+  tokenFile: string,
+  options: Partial<WorkloadIdentityOptions>,
+): WorkloadIdentity {
   const identity = new WorkloadIdentity({
     spiffeId: web,
     caAddress: `127.0.0.1:${plane.xdsTlsPort}`,
-    rootsFile,
+    rootsFile: plane.rootsFile,
     tokenFile,
     nodeId: 'sidecar~127.0.0.1~web-0.shop~x',
-    clock,
+    clock: new FakeClock(Date.now()),
     random: systemRandom,
     log: silentLogger,
     ...options,
   });
   cleanups.push(() => identity.stop());
-  return { identity, clock, tokenFile };
+  return identity;
 }
 
 /** Lets time pass, except while an answer is waited for: that takes real time. */
