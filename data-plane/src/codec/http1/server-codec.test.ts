@@ -308,7 +308,7 @@ describe('a downstream HTTP/1.1 connection', () => {
     assert.equal(under.socket.destroyed, true);
   });
 
-  it('closes when idle for too long, but not during a request', () => {
+  it('closes when idle for too long, but not during a request', async () => {
     const under = new ServerCodecUnderTest({ idleTimeoutMs: 10_000 }, keep);
     under.receive(GET);
     under.clock.advance(20_000);
@@ -317,15 +317,67 @@ describe('a downstream HTTP/1.1 connection', () => {
     under.clock.advance(9000);
     assert.equal(under.socket.writableEnded, false);
     under.clock.advance(2000);
+    await settle();
     assert.equal(under.socket.writableEnded, true);
   });
 
-  it('drains: soon when nothing comes, after the answer otherwise, and says so', () => {
+  it('closes nothing for being idle before it has read what came while this thread was busy', async () => {
+    for (const isDraining of [false, true]) {
+      const under = new ServerCodecUnderTest({ idleTimeoutMs: 10_000 });
+      under.receive(GET);
+      if (isDraining) under.codec.drain();
+      under.clock.advance(11_000);
+      under.receive(GET);
+      await settle();
+      assert.deepEqual(under.statuses, [200, 200]);
+      assert.equal(under.socket.writableEnded, isDraining);
+      assert.equal(/connection: close\r\n\r\n$/.test(under.socket.text), isDraining);
+    }
+    // The head that has begun has a bound of its own; then being idle counts anew.
+    const slow = new ServerCodecUnderTest({ idleTimeoutMs: 10_000, requestHeadersTimeoutMs: 60_000 });
+    slow.clock.advance(11_000);
+    slow.receive(GET.slice(0, 5));
+    await settle();
+    slow.receive(GET.slice(5));
+    assert.deepEqual(slow.statuses, [200]);
+    slow.clock.advance(11_000);
+    await settle();
+    assert.equal(slow.socket.writableEnded, true);
+  });
+
+  it('does not close right behind an answer that began before the drain and so did not say that it is the last', async () => {
+    const under = new ServerCodecUnderTest({}, keep);
+    under.receive(GET);
+    const { sender } = first(under);
+    sender.sendResponseHeaders(responseHead(200), false);
+    sender.sendResponseData(Buffer.from('x'), false);
+    under.codec.drain();
+    sender.sendResponseData(Buffer.alloc(0), true);
+    assert.equal(under.socket.writableEnded, false, 'the client may be sending its next request');
+    under.receive(GET);
+    under.server.requests.at(-1)?.sender.sendResponseHeaders(responseHead(200), true);
+    assert.deepEqual(under.statuses, [200, 200]);
+    assert.match(under.socket.text, /connection: close\r\n\r\n$/);
+    assert.equal(under.socket.writableEnded, true);
+
+    const quiet = new ServerCodecUnderTest({}, keep);
+    quiet.receive(GET);
+    first(quiet).sender.sendResponseHeaders(responseHead(200), false);
+    quiet.codec.drain();
+    first(quiet).sender.sendResponseData(Buffer.from('x'), true);
+    quiet.clock.advance(520);
+    await settle();
+    assert.equal(quiet.socket.writableEnded, true, 'nothing came');
+  });
+
+  it('drains: soon when nothing comes, after the answer otherwise, and says so', async () => {
     const idle = new ServerCodecUnderTest();
     idle.codec.drain();
     idle.clock.advance(499);
+    await settle();
     assert.equal(idle.socket.writableEnded, false);
     idle.clock.advance(20);
+    await settle();
     assert.equal(idle.socket.writableEnded, true);
     const late = new ServerCodecUnderTest();
     late.receive(GET);
@@ -343,7 +395,7 @@ describe('a downstream HTTP/1.1 connection', () => {
     assert.equal(busy.socket.writableEnded, true);
   });
 
-  it('closes after max_requests_per_connection, and drains after max_connection_duration', () => {
+  it('closes after max_requests_per_connection, and drains after max_connection_duration', async () => {
     const counted = new ServerCodecUnderTest({ maxRequestsPerConnection: 2 });
     counted.receive(GET + GET + GET);
     assert.deepEqual(counted.statuses, [200, 200]);
@@ -351,6 +403,7 @@ describe('a downstream HTTP/1.1 connection', () => {
     const timed = new ServerCodecUnderTest({ maxConnectionDurationMs: 5000 });
     timed.receive(GET);
     timed.clock.advance(6000);
+    await settle();
     assert.equal(timed.socket.writableEnded, true);
   });
 

@@ -243,12 +243,13 @@ export class ServerCodecHttp1 implements DownstreamConnection, ByteReceiver, Mes
     if (this.#stream !== stream) return;
     this.#stream = undefined;
     this.#readDisableCount = 0;
-    if (!keepAlive || this.#isDraining) {
+    if (!keepAlive) {
       this.closeAfterWrites();
       return;
     }
     this.#waitsForResponse = false;
-    this.#deadlines.set(this.#idle, this.config.idleTimeoutMs);
+    // Where the drain began after the head of the answer, the client was not told and may have sent the next request already.
+    this.#deadlines.set(this.#idle, this.#isDraining ? DRAINED_WHEN_IDLE_MS : this.config.idleTimeoutMs);
     this.reader.next();
     this.#afterRead();
   }
@@ -339,7 +340,19 @@ export class ServerCodecHttp1 implements DownstreamConnection, ByteReceiver, Mes
   }
 
   #onIdleTimeout(): void {
-    if (this.#stream === undefined) this.closeAfterWrites();
+    if (this.#stream !== undefined) return;
+    if (this.reader.isBetweenMessages) setImmediate(() => this.#closeIfStillIdle());
+    else this.closeAfterWrites();
+  }
+
+  /**
+   * After a turn in which sockets were read: a request that had arrived while this thread was busy is answered, and not cut off by a
+   * timer that was late as well.
+   */
+  #closeIfStillIdle(): void {
+    if (this.#isClosing || this.#stream !== undefined || this.#idle.queue !== undefined) return;
+    if (this.reader.isBetweenMessages) this.closeAfterWrites();
+    else this.#deadlines.set(this.#idle, this.config.idleTimeoutMs);
   }
 
   #onHeadTimeout(): void {
