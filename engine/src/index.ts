@@ -26,6 +26,7 @@ export type {
   ClientCertificateConfig,
   HttpConnectionManagerConfig,
 } from './config/http-connection-manager-config.js';
+export { DEFAULT_HTTP2_CONFIG, type Http2Config } from './config/http2-config.js';
 export type { HttpFilterConfig } from './config/http-filter-config.js';
 export { HiddenText } from './config/hidden-text.js';
 export type {

@@ -90,11 +90,14 @@ export interface ServerConnectionCallbacks {
   /** A request begins: its head follows in the same call stack. */
   newStream(sender: ResponseSender): RequestReceiver;
   /**
-   * Bytes that are not a request. The codec has already answered with `status` and will close.
+   * Bytes that are not a request. The codec has already answered with `status`, and will close if that is HTTP/1.1; 0: a stream
+   * of HTTP/2 was reset.
    * `details` is Envoy's code detail, e.g. `http1.codec_error`; `reason` is plain English;
    * `bodyBytes` is the length of the answer's body.
    */
   onProtocolError(status: number, details: string, reason: string, bodyBytes: number): void;
+  /** The connection itself breaks the protocol, and is closed; its requests are told first. */
+  onConnectionError?(reason: string): void;
   onClose(): void;
 }
 

@@ -58,7 +58,8 @@ export class FakeSocket extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: string, callback: () => void): void {
-    this.#written.push(chunk);
+    // As the kernel does: whoever wrote it may use its memory again.
+    this.#written.push(Buffer.from(chunk));
     if (this.isStalled) this.#waiting = callback;
     else callback();
   }

@@ -48,9 +48,8 @@ export function fieldText(headers: HeaderMap, preserveCase: boolean): string {
     const name = written[i] as string;
     const start = safeNames.get(name) ?? fieldStart(name);
     if (start === '') continue;
-    let value = values[i] as string;
-    if (i >= checked && UNSAFE.test(value)) value = safeValue(value);
-    text += start + value;
+    const value = values[i] as string;
+    text += start + (i < checked ? value : safeFieldValue(value));
   }
   return text;
 }
@@ -75,7 +74,9 @@ function fieldStart(name: string): string {
   return start;
 }
 
-function safeValue(value: string): string {
+/** A value as it may be written: latin1, without control bytes. */
+export function safeFieldValue(value: string): string {
+  if (!UNSAFE.test(value)) return value;
   // eslint-disable-next-line no-control-regex -- all that is one byte, controls too
   const latin1 = /[^\x00-\xff]/.test(value) ? Buffer.from(value, 'utf8').toString('latin1') : value;
   return latin1.replace(CONTROL, ' ');

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { STATUS_CODES } from 'node:http';
 import { HeaderMap, type HttpConnectionManagerConfig } from '@heddle/engine';
 import type { LentMemory } from '../lent-memory.js';
+import { LingeringClose } from '../lingering-close.js';
 import { receiveBytes, type ByteReceiver } from '../socket-reads.js';
 import type { DownstreamConnection, ServerConnectionCallbacks, WatermarkCallbacks } from '../stream.js';
 import { BodyWriter } from './body-writer.js';
@@ -93,7 +94,7 @@ export class ServerCodecHttp1 implements DownstreamConnection, ByteReceiver, Mes
   readonly #idle = createDeadline(() => this.#onIdleTimeout());
   readonly #headDeadline = createDeadline(() => this.#onHeadTimeout());
   readonly #lifetime = createDeadline(() => this.drain());
-  readonly #lingering = createDeadline(() => this.close());
+  readonly #lingering: LingeringClose;
 
   constructor(socket: Socket, callbacks: ServerConnectionCallbacks, options: ServerCodecOptions) {
     const { config, deadlines } = options;
@@ -108,6 +109,7 @@ export class ServerCodecHttp1 implements DownstreamConnection, ByteReceiver, Mes
     this.localAddress = options.localAddress ?? socket.localAddress ?? '';
     this.localPort = options.localPort ?? socket.localPort ?? 0;
     this.connectedAtMs = deadlines.clock.monotonicMs();
+    this.#lingering = new LingeringClose(socket, deadlines, config.delayedCloseTimeoutMs);
     this.#headOptions = {
       maxHeadersBytes: config.maxRequestHeadersBytes,
       maxHeadersCount: config.maxHeadersCount,
@@ -261,11 +263,7 @@ export class ServerCodecHttp1 implements DownstreamConnection, ByteReceiver, Mes
     this.close();
   }
 
-  /**
-   * Sends what is written, then our end, and gives the client time to read it: closing with unread bytes would
-   * make the kernel reset the connection and take the answer away from the client. A client that reads slowly gets all
-   * of it: that time begins when everything is sent, and until then only a client that reads nothing at all is given up.
-   */
+  /** Sends what is written, then our end, and gives the client time to read it. */
   closeAfterWrites(): void {
     if (this.#isClosing) return;
     this.#isClosing = true;
@@ -273,30 +271,7 @@ export class ServerCodecHttp1 implements DownstreamConnection, ByteReceiver, Mes
     this.#deadlines.clear(this.#idle);
     this.#deadlines.clear(this.#headDeadline);
     this.writer.flush();
-    if (this.config.delayedCloseTimeoutMs === 0) {
-      this.socket.destroySoon();
-      return;
-    }
-    this.socket.end();
-    if (this.socket.writableLength > 0) this.#lingerWhenSent();
-    else this.#linger();
-  }
-
-  #linger(): void {
-    if (this.#isClosed) return;
-    this.socket.resume();
-    this.#deadlines.set(this.#lingering, this.config.delayedCloseTimeoutMs);
-  }
-
-  /** Paused, so that nothing but progress in sending puts the socket's own timeout off. */
-  #lingerWhenSent(): void {
-    const { socket } = this;
-    socket.pause();
-    socket.setTimeout(this.config.delayedCloseTimeoutMs, () => this.close());
-    socket.once('finish', () => {
-      socket.setTimeout(0);
-      this.#linger();
-    });
+    this.#lingering.begin();
   }
 
   /** `body` is ASCII. */
@@ -386,9 +361,8 @@ export class ServerCodecHttp1 implements DownstreamConnection, ByteReceiver, Mes
     this.#isClosed = true;
     this.#isClosing = true;
     this.reader.stop();
-    for (const deadline of [this.#idle, this.#headDeadline, this.#lifetime, this.#lingering]) {
-      this.#deadlines.clear(deadline);
-    }
+    for (const deadline of [this.#idle, this.#headDeadline, this.#lifetime]) this.#deadlines.clear(deadline);
+    this.#lingering.cancel();
     const stream = this.#stream;
     this.#stream = undefined;
     this.#batch.enter();
