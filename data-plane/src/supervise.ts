@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { createLogger, systemClock, systemRandom } from '@heddle/common';
-import { ListeningSockets, PROXY_NODE_FLAGS, SupervisedProcess } from '@heddle/supervisor';
+import { ListeningSockets, SupervisedProcess, proxyNodeFlags } from '@heddle/supervisor';
 import { parseCommandLine } from './bootstrap/command-line.js';
 
 const READY_WITHIN_MS = 60_000;
@@ -34,7 +34,7 @@ export async function supervise(
     name: 'heddle-proxy',
     command: process.execPath,
     args: [
-      ...PROXY_NODE_FLAGS,
+      ...proxyNodeFlags(environment, process.execArgv),
       ...process.execArgv,
       fileURLToPath(new URL('./main.js', import.meta.url)),
       ...args.filter((arg) => arg !== '--supervise'),

@@ -7,6 +7,6 @@ export {
   type ChildMessage,
   type ListenAnswer,
 } from './listening-sockets.js';
-export { PROXY_NODE_FLAGS } from './proxy-node-flags.js';
+export { PROXY_NODE_FLAGS, proxyNodeFlags } from './proxy-node-flags.js';
 export { SupervisedProcess, type Crash, type SupervisedProcessOptions } from './supervised-process.js';
 export { SUPERVISED, SupervisorLink, supervisorOf, type Channel } from './supervisor-link.js';

@@ -1,3 +1,5 @@
+import { fileURLToPath } from 'node:url';
+
 /**
  * What Node runs heddle-proxy with, for whoever starts it.
  *
@@ -7,3 +9,21 @@
  * Smaller ones (1 MB) cost a quarter more CPU at 500 connections.
  */
 export const PROXY_NODE_FLAGS: readonly string[] = ['--max-semi-space-size=4'];
+
+/**
+ * The flags above, and those that only a program can give because they name a file: OpenSSL makes one session ticket a
+ * handshake instead of two, which Node has no option for. A client uses one of them. Measured: 10 to 13 % less CPU for the
+ * server of a full handshake, and half the messages for its client.
+ *
+ * Whoever has an OpenSSL configuration of their own (FIPS, an engine), by environment or flag, keeps it as it is.
+ */
+export function proxyNodeFlags(
+  environment: Readonly<Record<string, string | undefined>>,
+  otherFlags: readonly string[] = [],
+): readonly string[] {
+  const hasOwn =
+    (environment['OPENSSL_CONF'] ?? '') !== '' ||
+    [...otherFlags, environment['NODE_OPTIONS'] ?? ''].some((flag) => flag.includes('--openssl-'));
+  const file = fileURLToPath(new URL('../openssl.cnf', import.meta.url));
+  return hasOwn ? PROXY_NODE_FLAGS : [...PROXY_NODE_FLAGS, `--openssl-config=${file}`];
+}

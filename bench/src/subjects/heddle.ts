@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { PROXY_NODE_FLAGS } from '@heddle/supervisor';
+import { proxyNodeFlags } from '@heddle/supervisor';
 import { envoyBootstrap } from './envoy-bootstrap.js';
 import type { FoundSubject } from './subject.js';
 
@@ -23,7 +23,7 @@ export function findHeddle(name: string, node: string): FoundSubject {
     prepare(setup) {
       const config = path.join(setup.folder, 'bootstrap.yaml');
       writeFileSync(config, envoyBootstrap(setup, path.join(setup.folder, 'access.log')));
-      return { command: [node, ...PROXY_NODE_FLAGS, ...setup.nodeArguments, main, '-c', config] };
+      return { command: [node, ...proxyNodeFlags(process.env), ...setup.nodeArguments, main, '-c', config] };
     },
   };
 }

@@ -2,7 +2,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createLogger, describeError, type Clock, type Random } from '@heddle/common';
-import { PROXY_NODE_FLAGS } from '@heddle/supervisor';
+import { proxyNodeFlags } from '@heddle/supervisor';
 import {
   buildModel,
   createFileSource,
@@ -177,7 +177,7 @@ export class Launcher {
       proxy: {
         command: process.execPath,
         args: [
-          ...PROXY_NODE_FLAGS,
+          ...proxyNodeFlags(environment),
           fileURLToPath(new URL('./main.js', import.meta.resolve('@heddle/data-plane'))),
         ],
       },
