@@ -64,6 +64,30 @@ describe('parseHeddledArguments', () => {
     });
   });
 
+  it('serves the webhook only when it is told how pods are injected', () => {
+    const args = ['-f', '/mesh', '--ca-dir', '/ca'];
+    const injectionOf = (more: readonly string[]): unknown => {
+      const parsed = parseHeddledArguments([...args, ...more], {});
+      return parsed.kind === 'run' ? parsed.config.injection : parsed.kind === 'error' ? parsed.message : '';
+    };
+    assert.equal(injectionOf([]), undefined);
+    assert.deepEqual(injectionOf(['--injector-config', '/injector.yaml']), {
+      configFile: '/injector.yaml',
+      host: '127.0.0.1',
+      port: 15_017,
+    });
+    assert.deepEqual(injectionOf(['--injector-config', '/injector.yaml', '--webhook', '[::]:443']), {
+      configFile: '/injector.yaml',
+      host: '::',
+      port: 443,
+    });
+    assert.match(String(injectionOf(['--webhook', '0.0.0.0:15017'])), /--injector-config FILE is missing/);
+    assert.match(String(injectionOf(['--injector-config', 'x', '--webhook', 'x'])), /expected HOST:PORT/);
+    const open = ['-f', '/mesh', '--xds-auth', 'permissive', '--injector-config', 'x'];
+    const parsed = parseHeddledArguments(open, {});
+    assert.match(parsed.kind === 'error' ? parsed.message : '', /--ca-dir FOLDER is missing/);
+  });
+
   it('names every mistake at once', () => {
     const parsed = parseHeddledArguments(
       [

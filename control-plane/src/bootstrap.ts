@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 import { isTrustDomain } from '@heddle/certs';
 import { isLogLevel, systemRandom, type LogLevel } from '@heddle/common';
 import { defaultMeshSettings, type OutboundTrafficPolicy } from './model/mesh-settings.js';
-import type { IdentityOptions, KeySetOptions } from './server.js';
+import type { IdentityOptions, InjectionOptions, KeySetOptions } from './server.js';
 import { isDnsLabel } from './source/schema/formats.js';
 
 /** How heddled was started: the only reader of arguments and environment. */
@@ -18,6 +18,8 @@ export interface HeddledConfig {
   readonly outboundTrafficPolicy: OutboundTrafficPolicy;
   /** undefined: heddled is no authority, and said so by `--xds-auth permissive`. */
   readonly identity: IdentityOptions | undefined;
+  /** undefined: no webhook. */
+  readonly injection: InjectionOptions | undefined;
   readonly keySets: KeySetOptions;
   readonly apiHost: string;
   readonly apiPort: number;
@@ -52,6 +54,9 @@ the configuration of every proxy over the Envoy xDS v3 API.
       --xds-auth MODE       on the plain-text port: required (proxies bring a join token), or
                             permissive (who brings none is whoever it says)  (default required)
       --server-name NAME    a further host name or address by which proxies call; repeatable
+      --injector-config FILE  answer Kubernetes' API server about new pods, with --ca-dir: how they are
+                            injected, as for "heddle inject --config"; edits are followed
+      --webhook HOST:PORT   where it asks, over TLS               (default 127.0.0.1:15017)
       --jwks-dir FOLDER     keep the keys of token issuers there, for a start while they are away
       --jwks-allow-loopback fetch keys from this machine, too: for issuers that run on it
       --api HOST:PORT       HTTP API for CLI and dashboard        (default 127.0.0.1:8080)
@@ -88,6 +93,8 @@ export function parseHeddledArguments(
         'xds-tls': { type: 'string', default: '127.0.0.1:15012' },
         'xds-auth': { type: 'string', default: 'required' },
         'server-name': { type: 'string', multiple: true },
+        'injector-config': { type: 'string' },
+        webhook: { type: 'string' },
         'jwks-dir': { type: 'string' },
         'jwks-allow-loopback': { type: 'boolean', default: false },
         api: { type: 'string', default: '127.0.0.1:8080' },
@@ -107,10 +114,11 @@ export function parseHeddledArguments(
 
   const problems: string[] = [];
   if (values.filename === undefined) problems.push('-f FOLDER is missing: where is the YAML?');
-  const address = (name: 'api' | 'xds' | 'xds-tls'): HostAndPort => {
-    const match = /^(.+):(\d{1,5})$/.exec(values[name]);
+  const address = (name: 'api' | 'xds' | 'xds-tls' | 'webhook', byDefault = ''): HostAndPort => {
+    const value = values[name] ?? byDefault;
+    const match = /^(.+):(\d{1,5})$/.exec(value);
     const port = Number(match?.[2]);
-    if (match === null || port > 65_535) problems.push(`--${name} ${values[name]}: expected HOST:PORT`);
+    if (match === null || port > 65_535) problems.push(`--${name} ${value}: expected HOST:PORT`);
     return { host: (match?.[1] ?? '').replace(/^\[(.*)\]$/, '$1'), port };
   };
   const api = address('api');
@@ -119,6 +127,14 @@ export function parseHeddledArguments(
   if (xds.host !== '' && !isLoopback(xds.host))
     problems.push(`--xds ${values.xds}: plain text is for loopback alone; --xds-tls may be anywhere`);
   const identity = identityOf(values, tls, problems);
+  const webhook = address('webhook', '127.0.0.1:15017');
+  const configFile = values['injector-config'];
+  if (configFile === undefined && values.webhook !== undefined)
+    problems.push(
+      '--injector-config FILE is missing: how are the pods injected that --webhook is asked about?',
+    );
+  if (configFile !== undefined && values['ca-dir'] === undefined)
+    problems.push('--ca-dir FOLDER is missing: the webhook is served with a certificate of the mesh');
   const rootNamespace = values['root-namespace'];
   if (!isDnsLabel(rootNamespace))
     problems.push(`--root-namespace ${rootNamespace}: expected the name of a namespace`);
@@ -152,6 +168,7 @@ export function parseHeddledArguments(
       rootNamespace,
       outboundTrafficPolicy: outboundTrafficPolicy === 'REGISTRY_ONLY' ? 'REGISTRY_ONLY' : 'ALLOW_ANY',
       identity,
+      injection: configFile === undefined ? undefined : { configFile: resolve(configFile), ...webhook },
       keySets: {
         allowLoopback: values['jwks-allow-loopback'],
         folder: values['jwks-dir'] === undefined ? undefined : resolve(values['jwks-dir']),

@@ -3,6 +3,8 @@ import type { CertificateAuthority } from './ca/certificate-authority.js';
 import type { KeySetStore } from './jwks/key-set-store.js';
 import type { MetricsCollector } from './traffic/metrics-collector.js';
 import type { TrafficStore } from './traffic/traffic-store.js';
+import type { InjectionWebhook } from './webhook/injection-webhook.js';
+import type { InjectorConfigFile } from './webhook/injector-config-file.js';
 
 /** What the metrics are read from, at each scrape. */
 export interface MetricSources {
@@ -18,6 +20,9 @@ export interface MetricSources {
   readonly refusedProxies: () => ReadonlyMap<string, number>;
   /** undefined: heddled is no certificate authority. */
   readonly ca: CertificateAuthority | undefined;
+  /** undefined: pods are not injected. */
+  readonly injectorConfig: InjectorConfigFile | undefined;
+  readonly webhook: InjectionWebhook | undefined;
   readonly keySets: KeySetStore;
   readonly traffic: TrafficStore;
   readonly collector: MetricsCollector;
@@ -99,6 +104,15 @@ export function createControlPlaneMetrics(sources: MetricSources): Registry {
     'Times that a proxy did not tell its metrics.',
     () => collector.failures,
   );
+  if (sources.webhook !== undefined) {
+    registry.registerMetric(sources.webhook.durations);
+    addWebhookMetrics(sources.webhook, gauge, gaugeByReason);
+    gauge(
+      'heddled_injector_config_refused',
+      "1 while the injector's configuration file cannot be used, and its last good version is.",
+      () => (sources.injectorConfig?.problem === undefined ? 0 : 1),
+    );
+  }
   if (sources.ca !== undefined) addCaMetrics(sources.ca, gauge, gaugeByReason);
   gauge('process_resident_memory_bytes', 'Resident memory of heddled.', () => process.memoryUsage.rss());
   gauge('process_cpu_seconds_total', 'User and system time of heddled.', () => {
@@ -108,11 +122,43 @@ export function createControlPlaneMetrics(sources: MetricSources): Registry {
   return registry;
 }
 
-function addCaMetrics(
-  ca: CertificateAuthority,
-  gauge: (name: string, help: string, read: () => number) => void,
-  gaugeByReason: (name: string, help: string, read: () => ReadonlyMap<string, number>) => void,
+type AddGauge = (name: string, help: string, read: () => number) => void;
+type AddGaugeByReason = (name: string, help: string, read: () => ReadonlyMap<string, number>) => void;
+
+function addWebhookMetrics(
+  webhook: InjectionWebhook,
+  gauge: AddGauge,
+  gaugeByReason: AddGaugeByReason,
 ): void {
+  gauge(
+    'heddled_injection_requests_total',
+    'Questions about pods since the start.',
+    () => webhook.counts.requests,
+  );
+  gauge('heddled_injection_success_total', 'Pods that were injected.', () => webhook.counts.injected);
+  gauge(
+    'heddled_injection_refused_total',
+    'Pods that were refused, for they cannot be injected as they are.',
+    () => webhook.counts.refused,
+  );
+  gaugeByReason(
+    'heddled_injection_skipped_total',
+    'Pods that were left as they are.',
+    () => webhook.counts.skipped,
+  );
+  gaugeByReason(
+    'heddled_injection_failures_total',
+    'Calls that were not answered with a review, by HTTP status.',
+    () => webhook.counts.failures,
+  );
+  gauge(
+    'heddled_injection_handshake_failures_total',
+    'TLS handshakes with the webhook that failed.',
+    () => webhook.counts.handshakeFailures,
+  );
+}
+
+function addCaMetrics(ca: CertificateAuthority, gauge: AddGauge, gaugeByReason: AddGaugeByReason): void {
   gauge(
     'heddled_ca_certificates_issued_total',
     'Certificates signed since the start.',

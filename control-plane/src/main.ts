@@ -50,14 +50,16 @@ async function run(config: HeddledConfig): Promise<void> {
   process.on('SIGINT', stop);
   process.on('SIGTERM', stop);
   try {
-    const { xdsPort, apiPort, xdsTlsPort, rootsFile } = await plane.start();
+    const { xdsPort, apiPort, xdsTlsPort, webhookPort, rootsFile } = await plane.start();
     if (config.portsFile !== undefined) {
-      const ports = { xdsPort, apiPort, xdsTlsPort, rootsFile, token: config.token, pid: process.pid };
+      const { token } = config;
+      const ports = { xdsPort, apiPort, xdsTlsPort, webhookPort, rootsFile, token, pid: process.pid };
       writeFileSync(config.portsFile, `${JSON.stringify(ports)}\n`, { mode: 0o600 });
     }
     const secure = xdsTlsPort === undefined ? '' : `, over TLS on port ${xdsTlsPort}`;
+    const webhook = webhookPort === undefined ? '' : `, webhook on port ${webhookPort}`;
     process.stdout.write(
-      `heddled ${HEDDLE_VERSION}: xDS on port ${xdsPort}${secure}, API on http://127.0.0.1:${apiPort}\n`,
+      `heddled ${HEDDLE_VERSION}: xDS on port ${xdsPort}${secure}${webhook}, API on http://127.0.0.1:${apiPort}\n`,
     );
     if (config.tokenIsGenerated) process.stdout.write(`token for writes: ${config.token}\n`);
   } catch (cause) {

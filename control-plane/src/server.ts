@@ -31,6 +31,8 @@ import { SnapshotCache } from './snapshot/snapshot-cache.js';
 import { createFileSource, type FileSource, type SourceChange } from './source/file-source.js';
 import { MetricsCollector, createMetricsFetch } from './traffic/metrics-collector.js';
 import { TrafficStore } from './traffic/traffic-store.js';
+import { InjectionWebhook } from './webhook/injection-webhook.js';
+import { InjectorConfigFile } from './webhook/injector-config-file.js';
 import { translateProxy, translateServiceEndpoints } from './translate/translate-proxy.js';
 import { adminAddressOf, proxyViewOf, viewKey, type ProxyView } from './translate/proxy-view.js';
 import { AdsService, type NodeView } from './xds-server/ads-service.js';
@@ -44,6 +46,8 @@ export interface ControlPlaneOptions {
   readonly xdsAddress: string;
   /** undefined: no certificates, no TLS, and xDS for whoever reaches its port. */
   readonly identity?: IdentityOptions | undefined;
+  /** undefined: pods are not injected. It needs `identity`, for the webhook is served with heddled's certificate. */
+  readonly injection?: InjectionOptions | undefined;
   /** undefined: not from this machine, and not kept across restarts. */
   readonly keySets?: KeySetOptions;
   readonly apiHost: string;
@@ -70,6 +74,8 @@ export interface ListeningPorts {
   readonly apiPort: number;
   /** undefined without an authority. */
   readonly xdsTlsPort: number | undefined;
+  /** undefined without injection. */
+  readonly webhookPort: number | undefined;
   /** PEM of the roots by which heddled and every workload are checked. */
   readonly rootsFile: string | undefined;
 }
@@ -87,6 +93,14 @@ export interface IdentityOptions {
   /** Whether the plain-text port, too, is for those alone. `permissive`: who brings no token is whoever its node says. */
   readonly plaintext: 'required' | 'permissive';
   readonly random: Random;
+}
+
+/** Where the API server of Kubernetes asks about new pods. */
+export interface InjectionOptions {
+  /** How pods are injected; it is followed. */
+  readonly configFile: string;
+  readonly host: string;
+  readonly port: number;
 }
 
 /** How keys of token issuers are fetched. */
@@ -118,6 +132,8 @@ export class ControlPlane {
   readonly #grpc: Server = createGrpcServer();
   readonly #secureGrpc: Server = createGrpcServer();
   readonly #ca: CertificateAuthority | undefined;
+  readonly #injectorConfig: InjectorConfigFile | undefined;
+  readonly #webhook: InjectionWebhook | undefined;
   readonly #source: FileSource;
   readonly #settings: MeshSettings;
   readonly #breakers: OriginBreakers;
@@ -133,10 +149,16 @@ export class ControlPlane {
   #withoutSecrets: { readonly of: MeshModel; readonly model: MeshModel } | undefined;
   #known: { readonly of: MeshState; readonly workloads: KnownWorkloads } | undefined;
 
-  /** Errors: those of the authority's folder. */
+  /** Errors: those of the authority's folder, and of the injector's configuration. */
   constructor(options: ControlPlaneOptions) {
     this.#options = options;
-    const { clock, log, identity } = options;
+    const { clock, log, identity, injection } = options;
+    if (injection !== undefined) {
+      const injectorLog = log.child('injector');
+      const file = new InjectorConfigFile({ file: injection.configFile, clock, log: injectorLog });
+      this.#injectorConfig = file;
+      this.#webhook = new InjectionWebhook({ config: () => file.config, clock, log: injectorLog });
+    }
     this.#settings = {
       rootNamespace: options.rootNamespace ?? defaultMeshSettings.rootNamespace,
       trustDomain: identity?.trustDomain ?? defaultMeshSettings.trustDomain,
@@ -250,6 +272,8 @@ export class ControlPlane {
       revision: () => this.#state.revision,
       refusedProxies: () => this.#ads.refused,
       ca: this.#ca,
+      injectorConfig: this.#injectorConfig,
+      webhook: this.#webhook,
       keySets: this.#keySets,
       traffic,
       collector: this.#collector,
@@ -295,8 +319,9 @@ export class ControlPlane {
     }
     const xdsPort = await bindPlaintext(this.#grpc, this.#options.xdsAddress);
     const apiPort = await this.#api.listen(this.#options.apiHost, this.#options.apiPort);
+    const webhookPort = await this.#startWebhook();
     this.#collector.start();
-    return { xdsPort, apiPort, xdsTlsPort, rootsFile: ca?.authority.rootsFile };
+    return { xdsPort, apiPort, xdsTlsPort, webhookPort, rootsFile: ca?.authority.rootsFile };
   }
 
   async close(): Promise<void> {
@@ -308,8 +333,19 @@ export class ControlPlane {
     this.#breakers.close();
     this.#grpc.forceShutdown();
     this.#secureGrpc.forceShutdown();
+    this.#injectorConfig?.close();
+    await this.#webhook?.close();
     await this.#ca?.close();
     await this.#api.close();
+  }
+
+  async #startWebhook(): Promise<number | undefined> {
+    const { injection } = this.#options;
+    const [webhook, ca] = [this.#webhook, this.#ca];
+    if (injection === undefined || webhook === undefined || ca === undefined) return undefined;
+    this.#injectorConfig?.follow();
+    const context = ca.servingContext((next) => webhook.replaceContext(next));
+    return webhook.listen(injection.host, injection.port, context);
   }
 
   #viewOf(node: envoy.config.core.v3.Node, caller: Caller | undefined): NodeView<ProxyView> {

@@ -21,8 +21,8 @@ export class InjectorConfigError extends MeshError {
   override readonly code = 'MESH_INJECTOR_CONFIG';
   readonly problems: readonly string[];
 
-  constructor(problems: readonly string[]) {
-    super(problems.join('\n'));
+  constructor(problems: readonly string[], options?: { readonly cause?: unknown }) {
+    super(problems.join('\n'), options);
     this.problems = problems;
   }
 }

@@ -9,6 +9,7 @@ import {
 import { JoinTokenError, controlPlaneId, type SpiffeId } from '@heddle/certs';
 import type { CertificateRotationState } from '@heddle/certs/workload';
 import type { Server } from '@grpc/grpc-js';
+import type { SecureContextOptions } from 'node:tls';
 import type { Clock, Logger, Random } from '@heddle/common';
 import { TlsPort, type TlsPortCounts } from '../grpc/tls-port.js';
 import { CallerAuthenticator } from './caller-authenticator.js';
@@ -40,6 +41,7 @@ export class CertificateAuthority {
   readonly authenticator: CallerAuthenticator;
   readonly #options: CertificateAuthorityOptions;
   readonly #tokens: JoinTokens;
+  readonly #contextListeners: ((context: SecureContextOptions) => void)[] = [];
   readonly #revocationListeners: ((tokenId: string) => void)[] = [];
   readonly #refusals: RefusalLog;
   readonly #serving: ServingCertificate;
@@ -67,7 +69,10 @@ export class CertificateAuthority {
       clock,
       random,
       log,
-      onContext: (context) => this.#port?.replaceContext(context),
+      onContext: (context) => {
+        this.#port?.replaceContext(context);
+        for (const listener of this.#contextListeners) listener(context);
+      },
     });
   }
 
@@ -112,6 +117,17 @@ export class CertificateAuthority {
   /** Calls back after every revocation. */
   onRevocation(listener: (tokenId: string) => void): void {
     this.#revocationListeners.push(listener);
+  }
+
+  /**
+   * heddled's own key and certificate, for another port that is served with them. Calls back with each new one.
+   *
+   * Errors: AuthorityStateError before `listen` has resolved.
+   */
+  servingContext(onChange: (context: SecureContextOptions) => void): SecureContextOptions {
+    const { context } = this.#serving;
+    this.#contextListeners.push(onChange);
+    return context;
   }
 
   async close(): Promise<void> {
