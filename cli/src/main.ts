@@ -5,6 +5,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { registerCanary } from './commands/canary/register-canary.js';
 import { registerCa } from './commands/ca/register-ca.js';
 import { runAnalyze } from './commands/analyze.js';
+import { registerInjection } from './commands/injection/register-injection.js';
 import { registerAgent } from './commands/register-agent.js';
 import { registerBootstrap } from './commands/register-bootstrap.js';
 import { runDashboard } from './commands/dashboard.js';
@@ -129,6 +130,14 @@ registerCanary(program, {
 registerCa(program, {
   terminal,
   environment: process.env,
+  parsePort,
+  resolvePath: fromWhereTyped,
+});
+
+registerInjection(program, {
+  terminal,
+  environment: process.env,
+  stdin: process.stdin,
   parsePort,
   resolvePath: fromWhereTyped,
 });

@@ -75,6 +75,16 @@ export class Terminal {
     for (const failure of failures) this.say(`         ${failure}`);
   }
 
+  /** For other programs: as it is, without a line break of its own. */
+  raw(text: string): void {
+    this.#options.out.write(text);
+  }
+
+  /** For people, beside what other programs read from standard output. */
+  remark(text: string): void {
+    this.#options.err.write(`${text}\n`);
+  }
+
   error(text: string): void {
     const color = this.#options.err.isTTY === true && !this.#options.noColor;
     this.#options.err.write(`${color ? '\x1b[31mheddle:\x1b[0m' : 'heddle:'} ${text}\n`);

@@ -31,10 +31,13 @@ export class InjectorConfigError extends MeshError {
 export class PodInjectionError extends MeshError {
   override readonly code = 'MESH_POD_INJECTION';
   readonly problems: readonly string[];
+  /** Where each is, by field names; empty where nobody has looked. */
+  readonly places: readonly (readonly string[])[];
 
-  constructor(problems: readonly string[]) {
+  constructor(problems: readonly string[], places: readonly (readonly string[])[] = []) {
     super(problems.join('\n'));
     this.problems = problems;
+    this.places = places;
   }
 }
 

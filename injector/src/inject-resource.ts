@@ -1,9 +1,10 @@
 import { InjectInputError, PodInjectionError } from './errors.js';
 import { type Skipped } from './injection-decision.js';
 import { type InjectorConfig } from './injector-config.js';
-import { applyJsonPatch, type JsonPatchOperation } from './json-patch.js';
+import { applyJsonPatch, pointerTokens, type JsonPatchOperation } from './json-patch.js';
 import { MAX_JSON_DEPTH, isJsonObject, isShallow, type JsonObject } from './json-value.js';
 import { injectPod, type InjectPodOptions } from './pod-patch.js';
+import { problemPlace } from './problem-place.js';
 
 /** What happened to one resource of a file, or to one item of a `List`. */
 export interface ResourceResult {
@@ -47,7 +48,7 @@ const MAX_LIST_DEPTH = 4;
  * Adds the sidecar to the pods that a resource makes: any owner of pods, a Pod, or a `List` of such. Other resources
  * stay as they are.
  *
- * Errors: PodInjectionError with every problem of every pod, each beginning with its resource; InjectInputError where
+ * Errors: PodInjectionError with every problem of every pod, each beginning with its resource, and their places; InjectInputError where
  * the value is no resource.
  */
 export function injectResource(
@@ -58,9 +59,9 @@ export function injectResource(
   if (!isShallow(value)) {
     throw new InjectInputError(`the resource is nested more than ${MAX_JSON_DEPTH} levels deep`);
   }
-  const work: Work = { config, options, patch: [], results: [], problems: [] };
+  const work: Work = { config, options, patch: [], results: [], problems: [], places: [] };
   visit(value, '', 0, work);
-  if (work.problems.length > 0) throw new PodInjectionError(work.problems);
+  if (work.problems.length > 0) throw new PodInjectionError(work.problems, work.places);
   return {
     resource: work.patch.length === 0 ? value : applyJsonPatch(value, work.patch),
     patch: work.patch,
@@ -74,6 +75,7 @@ interface Work {
   readonly patch: JsonPatchOperation[];
   readonly results: ResourceResult[];
   readonly problems: string[];
+  readonly places: (readonly string[])[];
 }
 
 function visit(value: unknown, path: string, depth: number, work: Work): void {
@@ -124,7 +126,10 @@ function visit(value: unknown, path: string, depth: number, work: Work): void {
     });
   } catch (error) {
     if (!(error instanceof PodInjectionError)) throw error;
-    work.problems.push(...error.problems.map((problem) => `${kind} ${name || '(no name)'}: ${problem}`));
+    for (const problem of error.problems) {
+      work.problems.push(`${kind} ${name || '(no name)'}: ${problem}`);
+      work.places.push([...pointerTokens(path), ...templatePath, ...problemPlace(problem, template)]);
+    }
   }
 }
 

@@ -70,11 +70,17 @@ describe('injectYaml', () => {
         assert.ok(error instanceof PodInjectionError);
         assert.deepEqual(
           error.problems.map((problem) => problem.slice(0, 7)),
-          ['line 1:', 'line 10'],
+          ['line 5:', 'line 14'],
         );
         return true;
       },
     );
+  });
+
+  it('names the lines of JSON as well', () => {
+    const bad = { 'sidecar.istio.io/logLevel': 'loud' };
+    const text = JSON.stringify({ ...(parse(pod) as object), metadata: { annotations: bad } }, null, 2);
+    assert.throws(() => injectYaml(text, config), /^PodInjectionError: line 6: Pod \(no name\): annotation/);
   });
 
   it('never throws anything but its own errors, whatever the text is', () => {

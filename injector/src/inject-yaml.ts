@@ -15,10 +15,12 @@ import { injectResource, type InjectResourceOptions, type ResourceResult } from 
 import { type InjectorConfig } from './injector-config.js';
 import { pointerTokens, type JsonPatchOperation } from './json-patch.js';
 import { jsonEquals } from './json-value.js';
+import { yamlLine } from './yaml-line.js';
 
 export interface InjectedYaml {
   readonly text: string;
-  readonly results: readonly ResourceResult[];
+  /** `line`: where the document starts. */
+  readonly results: readonly (ResourceResult & { readonly line: number })[];
   /** About the text as a whole. */
   readonly warnings: readonly string[];
 }
@@ -32,7 +34,7 @@ const MAX_DOCUMENTS = 10_000;
  * Shape: documents that nothing is added to stay as they are written, to the byte; in the others comments and order
  * stay, and only the layout may change. Pure.
  * Errors: InjectInputError where the text cannot be read, PodInjectionError with every problem of every pod, each
- * beginning with the line where its document starts.
+ * beginning with its line.
  */
 export function injectYaml(
   text: string,
@@ -42,17 +44,10 @@ export function injectYaml(
   if (text.length > MAX_CHARACTERS)
     throw new InjectInputError(`the text is longer than ${MAX_CHARACTERS} characters`);
   const asJson = parsedJson(text);
-  if (asJson !== undefined) {
-    const { resource, results, patch } = injectResource(asJson, config, options);
-    return {
-      text: patch.length === 0 ? text : `${JSON.stringify(resource, null, 2)}\n`,
-      results,
-      warnings: [],
-    };
-  }
+  if (asJson !== undefined) return injectJson(asJson, text, config, options);
   const lines = new LineCounter();
   const documents = documentsOf(text, lines);
-  const results: ResourceResult[] = [];
+  const results: InjectedYaml['results'][number][] = [];
   const warnings: string[] = [];
   const problems: string[] = [];
   let output = '';
@@ -71,18 +66,48 @@ export function injectYaml(
         line,
         warnings,
       );
-      results.push(...ofDocument);
+      results.push(...ofDocument.map((result) => ({ ...result, line })));
       const written = changed === undefined ? source : changed;
       // A document that is written anew brings no line break along from the one before.
       output += output === '' || output.endsWith('\n') || written.startsWith('\n') ? written : `\n${written}`;
     } catch (error) {
       if (error instanceof InjectInputError) throw new InjectInputError(`line ${line}: ${error.message}`);
       if (!(error instanceof PodInjectionError)) throw error;
-      problems.push(...error.problems.map((problem) => `line ${line}: ${problem}`));
+      problems.push(...withLines(error, document, lines));
     }
   }
   if (problems.length > 0) throw new PodInjectionError(problems);
   return { text: output + text.slice(start), results, warnings };
+}
+
+function injectJson(
+  value: unknown,
+  text: string,
+  config: InjectorConfig,
+  options: InjectResourceOptions,
+): InjectedYaml {
+  try {
+    const { resource, results, patch } = injectResource(value, config, options);
+    return {
+      text: patch.length === 0 ? text : `${JSON.stringify(resource, null, 2)}\n`,
+      results: results.map((result) => ({ ...result, line: 1 })),
+      warnings: [],
+    };
+  } catch (error) {
+    if (!(error instanceof PodInjectionError)) throw error;
+    // JSON is YAML, too, which knows its lines.
+    const lines = new LineCounter();
+    const [document] = documentsOf(text, lines);
+    throw document === undefined ? error : new PodInjectionError(withLines(error, document, lines));
+  }
+}
+
+function withLines(
+  { problems, places }: PodInjectionError,
+  document: Document.Parsed,
+  lines: LineCounter,
+): readonly string[] {
+  return problems.map((problem, i) => `line ${yamlLine(document, lines, places[i] ?? []) ?? 1}: ${problem}`);
 }
 
 function injectDocument(

@@ -1,9 +1,10 @@
 import { closestName } from '@heddle/common';
-import { LineCounter, isMap, isScalar, parseDocument, type Document } from 'yaml';
+import { LineCounter, parseDocument, type Document } from 'yaml';
 import { InjectorConfigError } from './errors.js';
 import { LOG_LEVELS, createInjectorConfig, type InjectorConfig } from './injector-config.js';
 import { type InterceptionOptions } from './interception-rules/interception-config.js';
 import { isJsonObject, isShallow } from './json-value.js';
+import { yamlLine } from './yaml-line.js';
 
 type Shape = keyof typeof SCALARS | readonly string[] | { readonly [field: string]: Shape };
 
@@ -82,10 +83,14 @@ export function parseInjectorConfig(
   if (document.errors.length > 0) {
     throw new InjectorConfigError(document.errors.map(({ message }) => message.split('\n')[0] ?? message));
   }
-  const place = new Places(document, lines);
+  const place = (path: readonly string[], problem: string): string => {
+    const line = path.length === 0 ? undefined : yamlLine(document, lines, path);
+    const field = path.join('.');
+    return `${line === undefined ? '' : `line ${line}: `}${field === '' ? '' : `${field}: `}${problem}`;
+  };
   const problems: string[] = [];
   const given = valueOf(document);
-  checkObject(given, FIELDS, [], (path, problem) => problems.push(place.at(path, problem)));
+  checkObject(given, FIELDS, [], (path, problem) => problems.push(place(path, problem)));
   const value = { ...(given as Partial<InjectorConfig>), ...overrides };
   if (value.image === undefined) {
     problems.push('image: is missing: which image holds heddle-proxy and heddle-iptables?');
@@ -98,7 +103,7 @@ export function parseInjectorConfig(
     throw new InjectorConfigError(
       error.problems.map((problem) => {
         const [field = '', ...rest] = problem.split(': ');
-        return place.at(field.split('.'), rest.join(': '));
+        return place(field.split('.'), rest.join(': '));
       }),
     );
   }
@@ -160,31 +165,4 @@ function isChoices(shape: Shape): shape is readonly string[] {
 
 function quote(value: unknown): string {
   return (JSON.stringify(value) ?? 'nothing').slice(0, 100);
-}
-
-/** Where the fields of a document are. */
-class Places {
-  readonly #document: Document.Parsed;
-  readonly #lines: LineCounter;
-
-  constructor(document: Document.Parsed, lines: LineCounter) {
-    this.#document = document;
-    this.#lines = lines;
-  }
-
-  /** A problem with its line and its field in front. */
-  at(path: readonly string[], problem: string): string {
-    const field = path.join('.');
-    const line = this.#lineOf(path);
-    return `${line === undefined ? '' : `line ${line}: `}${field === '' ? '' : `${field}: `}${problem}`;
-  }
-
-  #lineOf(path: readonly string[]): number | undefined {
-    const parent: unknown =
-      path.length <= 1 ? this.#document.contents : this.#document.getIn(path.slice(0, -1), true);
-    if (!isMap(parent)) return undefined;
-    const pair = parent.items.find(({ key }) => isScalar(key) && String(key.value) === path.at(-1));
-    const key = pair?.key;
-    return isScalar(key) && key.range ? this.#lines.linePos(key.range[0]).line : undefined;
-  }
 }
