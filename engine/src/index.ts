@@ -115,6 +115,7 @@ export {
   type LocalReply,
 } from './http/local-reply.js';
 export type { HttpVersion, RequestHead, ResponseHead } from './http/message-head.js';
+export { InternalAddresses } from './http/internal-addresses.js';
 export { appendVia, normalizeRequest, prepareRequestHeaders } from './http/prepare-request.js';
 export {
   RESPONSE_FLAGS,

@@ -131,7 +131,7 @@ export class ActiveStream extends StreamState implements RequestReceiver, Filter
       this.sendLocalReply(refused);
       return;
     }
-    prepareRequestHeaders(head, this, config, runtime.internalOnlyHeaders);
+    prepareRequestHeaders(head, this, config, runtime.internalOnlyHeaders, runtime.internalAddresses);
     if (!endStream && !config.proxy100Continue) this.#answerExpectation(head);
     this.#findRoute(head);
     if (head.upgrade !== '' && !this.#mayUpgrade(head.upgrade)) {

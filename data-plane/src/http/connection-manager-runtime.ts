@@ -1,5 +1,6 @@
 import { BrokenInvariantError, type Clock, type Logger, type Random } from '@heddle/common';
 import {
+  InternalAddresses,
   createRouteTable,
   type FormatContext,
   type HttpConnectionManagerConfig,
@@ -62,6 +63,8 @@ export class ConnectionManagerRuntime {
   /** Undefined until the first routes by RDS came: requests are answered 404 then. */
   routeTable: RouteTable | undefined = undefined;
   internalOnlyHeaders: readonly string[] = [];
+  /** undefined: nobody's requests are internal. */
+  readonly internalAddresses: InternalAddresses | undefined;
   /** Set when connections should end after what they carry now. */
   draining = false;
   /** What is shed. */
@@ -77,6 +80,7 @@ export class ConnectionManagerRuntime {
 
   constructor(config: HttpConnectionManagerConfig, options: ConnectionManagerOptions) {
     this.config = config;
+    this.internalAddresses = config.internalAddresses && new InternalAddresses(config.internalAddresses);
     this.clock = options.clock;
     this.random = options.random;
     this.deadlines = options.deadlines;

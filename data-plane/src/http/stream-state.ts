@@ -71,7 +71,7 @@ export abstract class StreamState implements StreamInfo {
   /** The client's address as x-forwarded-for tells it, when that is trusted; empty when it is the direct one. */
   trustedClientIp = '';
   requestId = '';
-  /** Whether the client is one whose `x-envoy-*` fields may change how its request is treated. */
+  /** Whether the request is internal, so that its `x-envoy-*` fields may change how it is treated. */
   trustsEnvoyHeaders = false;
   isGrpc = false;
   /** What a peer told of itself, and proved. */

@@ -147,6 +147,7 @@ export function managerConfig(
     maxRequestHeadersBytes: 60 * 1024,
     maxHeadersCount: 100,
     useRemoteAddress: false,
+    internalAddresses: undefined,
     xffNumTrustedHops: 0,
     skipXffAppend: false,
     via: '',

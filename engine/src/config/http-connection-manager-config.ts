@@ -1,5 +1,6 @@
 import type { AccessLogConfig } from './access-log-config.js';
 import type { HttpFilterConfig } from './http-filter-config.js';
+import type { CidrConfig } from './listener-config.js';
 import type { RouteConfig } from './route-config.js';
 
 /** Source: envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager. Times in ms, 0 disables. */
@@ -27,6 +28,8 @@ export interface HttpConnectionManagerConfig {
   readonly maxHeadersCount: number;
 
   readonly useRemoteAddress: boolean;
+  /** Who may ask for retries and timeouts by `x-envoy-*` fields. undefined: nobody. */
+  readonly internalAddresses: InternalAddressConfig | undefined;
   readonly xffNumTrustedHops: number;
   readonly skipXffAppend: boolean;
   readonly via: string;
@@ -67,4 +70,10 @@ export interface ClientCertificateConfig {
   readonly forward: 'sanitize' | 'forward-only' | 'append-forward' | 'sanitize-set' | 'always-forward-only';
   /** What is told beside the hash, in this order. */
   readonly details: readonly ('cert' | 'subject' | 'uri' | 'dns')[];
+}
+
+/** Source: envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.InternalAddressConfig. */
+export interface InternalAddressConfig {
+  readonly unixSockets: boolean;
+  readonly ranges: readonly CidrConfig[];
 }

@@ -2,6 +2,7 @@ import { describe, it } from 'node:test';
 import assert from 'node:assert/strict';
 import type { HttpConnectionManagerConfig } from '../config/http-connection-manager-config.js';
 import { HeaderMap } from './header-map.js';
+import { InternalAddresses } from './internal-addresses.js';
 import type { RequestHead } from './message-head.js';
 import { normalizeRequest, prepareRequestHeaders, type PreparedStream } from './prepare-request.js';
 
@@ -21,6 +22,7 @@ function state(request: RequestHead): PreparedStream {
     connectionInfo: { remoteIp: '192.0.2.9', localAddress: '10.0.0.1:8080', tls: undefined },
     trustedClientIp: '',
     requestId: '',
+    trustsEnvoyHeaders: false,
   };
 }
 
@@ -68,6 +70,45 @@ describe('a request before the filters', () => {
       const head = Object.assign(requestHead('GET', '/'), { version, authority: '' });
       const refused = normalizeRequest(head, state(head), manager({ defaultHostForHttp10 }));
       assert.equal(refused?.status ?? head.authority, expected);
+    }
+  });
+
+  it('is internal where the one address that it came by is, and may ask for what others may not', () => {
+    const addresses = new InternalAddresses({
+      unixSockets: true,
+      ranges: [{ address: '192.0.2.0', prefixLength: 24 }],
+    });
+    const unix = { remoteIp: '', localAddress: '' };
+    const outside = { remoteIp: '198.51.100.1', localAddress: '10.0.0.1:8080' };
+    // A socket whose client is gone already has no address either.
+    const gone = { remoteIp: '', localAddress: '10.0.0.1:8080' };
+    for (const [useRemoteAddress, forwardedFor, peer, expected] of [
+      [true, undefined, undefined, true],
+      [true, undefined, unix, true],
+      [true, undefined, outside, false],
+      [true, undefined, gone, false],
+      [true, '192.0.2.1', undefined, false],
+      [false, undefined, undefined, false],
+      [false, '192.0.2.1', outside, true],
+      [false, '192.0.2.1,192.0.2.2', undefined, false],
+      [false, '::ffff:192.0.2.1', undefined, false],
+      [false, 'unknown', undefined, false],
+      [false, '', unix, false],
+    ] as const) {
+      const what = JSON.stringify([useRemoteAddress, forwardedFor, peer]);
+      const head = requestHead('GET', '/', {
+        'x-envoy-retry-on': '5xx',
+        'x-envoy-internal': 'maybe',
+        'x-ours': '1',
+      });
+      if (forwardedFor !== undefined) head.headers.append('x-forwarded-for', forwardedFor);
+      const info = state(head);
+      if (peer !== undefined) Object.assign(info.connectionInfo, peer);
+      prepareRequestHeaders(head, info, manager({ useRemoteAddress }), ['x-ours'], addresses);
+      assert.equal(info.trustsEnvoyHeaders, expected, what);
+      assert.equal(head.headers.get('x-envoy-internal'), expected ? 'true' : undefined, what);
+      for (const name of ['x-envoy-retry-on', 'x-ours']) assert.equal(head.headers.has(name), expected, what);
+      assert.equal(head.headers.has('x-envoy-external-address'), useRemoteAddress && !expected, what);
     }
   });
 

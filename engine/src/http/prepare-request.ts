@@ -3,6 +3,7 @@ import type { HttpConnectionManagerConfig } from '../config/http-connection-mana
 import { forwardClientCertificate, type ClientCertificateSource } from './client-certificate-header.js';
 import type { HeaderMap } from './header-map.js';
 import { EDGE_HEADERS, INTERNAL_HEADERS } from './header-names.js';
+import type { InternalAddresses } from './internal-addresses.js';
 import { LOCAL_REPLY, redirect, type LocalReply } from './local-reply.js';
 import type { RequestHead } from './message-head.js';
 import { normalizePath } from './path-normalization.js';
@@ -20,6 +21,8 @@ export interface PreparedStream {
   /** The client's address as x-forwarded-for tells it, when that is trusted; empty when it is the direct one. */
   trustedClientIp: string;
   requestId: string;
+  /** Whether the request is internal: what its `x-envoy-*` fields ask for is done. */
+  trustsEnvoyHeaders: boolean;
 }
 
 /**
@@ -73,17 +76,19 @@ function stripHost(authority: string, localAddress: string, config: HttpConnecti
 /**
  * Sets and removes the fields that tell of the way a request came: x-forwarded-for and -proto, x-request-id, via and Envoy's own.
  *
- * Source: Envoy's `ConnectionManagerUtility::mutateRequestHeaders`; no address counts as internal, as in Envoy without
- * `internal_address_config`.
+ * Source: Envoy's `ConnectionManagerUtility::mutateRequestHeaders`.
  */
 export function prepareRequestHeaders(
   head: RequestHead,
   info: PreparedStream,
   config: HttpConnectionManagerConfig,
   internalOnlyHeaders: readonly string[],
+  internalAddresses?: InternalAddresses,
 ): void {
   const { headers } = head;
   const { connectionInfo } = info;
+  const isInternal =
+    internalAddresses !== undefined && isInternalRequest(headers, info, config, internalAddresses);
   const scheme = connectionInfo.tls !== undefined ? 'https' : 'http';
   if (config.useRemoteAddress) {
     let clientIp = connectionInfo.remoteIp;
@@ -94,25 +99,50 @@ export function prepareRequestHeaders(
       headers.set('x-forwarded-proto', scheme);
     }
     if (!config.skipXffAppend) appendForwardedFor(headers, connectionInfo.remoteIp);
-    for (const name of EDGE_HEADERS) headers.remove(name);
-    headers.set('x-envoy-external-address', clientIp);
-    headers.remove('x-envoy-internal');
+    if (!isInternal) {
+      for (const name of EDGE_HEADERS) headers.remove(name);
+      headers.set('x-envoy-external-address', clientIp);
+    }
     if (clientIp !== connectionInfo.remoteIp) info.trustedClientIp = clientIp;
   } else {
     const clientIp = forwardedAddress(headers, config.xffNumTrustedHops);
     if (clientIp !== undefined) info.trustedClientIp = clientIp;
     if (!headers.has('x-forwarded-proto')) headers.append('x-forwarded-proto', scheme);
-    headers.remove('x-envoy-internal');
   }
   forwardClientCertificate(head, connectionInfo, config.clientCertificate);
-  if (hasEnvoyHeader(headers)) {
-    for (let i = 0; i < INTERNAL_HEADERS.length; i++) headers.remove(INTERNAL_HEADERS[i] as string);
+  info.trustsEnvoyHeaders = isInternal;
+  if (isInternal) headers.set('x-envoy-internal', 'true');
+  else {
+    headers.remove('x-envoy-internal');
+    if (hasEnvoyHeader(headers)) {
+      for (let i = 0; i < INTERNAL_HEADERS.length; i++) headers.remove(INTERNAL_HEADERS[i] as string);
+    }
+    for (let i = 0; i < internalOnlyHeaders.length; i++) headers.remove(internalOnlyHeaders[i] as string);
   }
-  for (let i = 0; i < internalOnlyHeaders.length; i++) headers.remove(internalOnlyHeaders[i] as string);
   const forwardedProto = headers.get('x-forwarded-proto');
   if (forwardedProto === 'https' || forwardedProto === 'http') head.scheme = forwardedProto;
-  prepareRequestId(headers, info, config);
+  prepareRequestId(headers, info, config, !isInternal);
   if (config.via !== '') appendVia(headers, config.via);
+}
+
+/**
+ * Whether a request comes from within: x-forwarded-for names one address, or would after this proxy has added its own, and that
+ * one is internal. To be asked before anything is added.
+ */
+function isInternalRequest(
+  headers: HeaderMap,
+  { connectionInfo }: PreparedStream,
+  config: HttpConnectionManagerConfig,
+  addresses: InternalAddresses,
+): boolean {
+  const forwardedFor = headers.joined('x-forwarded-for');
+  if (config.useRemoteAddress) return forwardedFor === undefined && addresses.hasPeer(connectionInfo);
+  return (
+    forwardedFor !== undefined &&
+    config.xffNumTrustedHops === 0 &&
+    !forwardedFor.includes(',') &&
+    addresses.has(forwardedFor.trim())
+  );
 }
 
 /** One look at the names instead of one for each of `INTERNAL_HEADERS`, which all begin so. */
@@ -146,11 +176,12 @@ function prepareRequestId(
   headers: HeaderMap,
   info: PreparedStream,
   config: HttpConnectionManagerConfig,
+  isExternal: boolean,
 ): void {
   let id = headers.get('x-request-id');
   if (
     config.generateRequestId &&
-    (id === undefined || (config.useRemoteAddress && !config.preserveExternalRequestId))
+    (id === undefined || (config.useRemoteAddress && isExternal && !config.preserveExternalRequestId))
   ) {
     id = newRequestId();
     headers.set('x-request-id', id);

@@ -1,6 +1,8 @@
 import type { envoy } from '@heddle/xds-protos';
 import type { HttpConnectionManagerConfig } from '../config/http-connection-manager-config.js';
+import type { CidrConfig } from '../config/listener-config.js';
 import { translateAccessLogs } from './access-log.js';
+import { translateCidr } from './address.js';
 import { typeNameOfUrl } from './any-config.js';
 import { translateConfigSource } from './config-source.js';
 import type { Findings } from './findings.js';
@@ -176,6 +178,7 @@ function translateIdentification(
 ): Pick<
   HttpConnectionManagerConfig,
   | 'useRemoteAddress'
+  | 'internalAddresses'
   | 'xffNumTrustedHops'
   | 'skipXffAppend'
   | 'via'
@@ -191,6 +194,7 @@ function translateIdentification(
   if (hasControls(manager.serverName)) findings.problem(`${path}.server_name`, 'must not hold CR, LF or NUL');
   return {
     useRemoteAddress: manager.useRemoteAddress?.value ?? false,
+    internalAddresses: translateInternalAddresses(manager, `${path}.internal_address_config`, findings),
     xffNumTrustedHops: manager.xffNumTrustedHops,
     skipXffAppend: manager.skipXffAppend,
     via: manager.via,
@@ -208,6 +212,29 @@ function translateIdentification(
     // The router's option, put here by `translateListener` so that one place answers it.
     suppressEnvoyHeaders: false,
   };
+}
+
+/** What is internal where the configuration is there and names no ranges. Source: RFC 1918, RFC 4193, and this machine. */
+const PRIVATE_RANGES: readonly CidrConfig[] = [
+  { address: '10.0.0.0', prefixLength: 8 },
+  { address: '172.16.0.0', prefixLength: 12 },
+  { address: '192.168.0.0', prefixLength: 16 },
+  { address: '127.0.0.1', prefixLength: 32 },
+  { address: 'fd00::', prefixLength: 8 },
+  { address: '::1', prefixLength: 128 },
+];
+
+/** Where it is not there no address is internal, whatever network it is of: Envoy's default since 1.34. */
+function translateInternalAddresses(
+  { internalAddressConfig: internal }: Manager,
+  path: string,
+  findings: Findings,
+): HttpConnectionManagerConfig['internalAddresses'] {
+  if (internal === null) return undefined;
+  const ranges = internal.cidrRanges.map((range, i) =>
+    translateCidr(range, `${path}.cidr_ranges[${i}]`, findings),
+  );
+  return { unixSockets: internal.unixSockets, ranges: ranges.length === 0 ? PRIVATE_RANGES : ranges };
 }
 
 const ESCAPED_SLASHES = [
@@ -325,7 +352,6 @@ function reportUnsupported(manager: Manager, path: string, findings: Findings): 
   );
   warning('set_current_client_cert_details.chain', manager.setCurrentClientCertDetails?.chain === true);
   warning('tracing', manager.tracing !== null);
-  warning('internal_address_config', manager.internalAddressConfig !== null);
   warning('local_reply_config', manager.localReplyConfig !== null);
   warning('proxy_status_config', manager.proxyStatusConfig !== null);
   warning('add_user_agent', manager.addUserAgent?.value === true);

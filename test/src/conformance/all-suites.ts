@@ -33,6 +33,7 @@ import { rbacHttp } from './suites/31-rbac-http.js';
 import { rbacTcp } from './suites/32-rbac-tcp.js';
 import { overload } from './suites/33-overload.js';
 import { grpcTimeouts } from './suites/34-grpc-timeouts.js';
+import { internalRequests } from './suites/35-internal-requests.js';
 
 /** Every bootstrap file with its table, in the order of their numbers. */
 export const ALL_SUITES: readonly ConformanceSuite[] = [
@@ -70,4 +71,5 @@ export const ALL_SUITES: readonly ConformanceSuite[] = [
   rbacTcp,
   overload,
   grpcTimeouts,
+  internalRequests,
 ];

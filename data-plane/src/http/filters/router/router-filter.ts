@@ -10,7 +10,6 @@ import {
   isRetriable,
   LOCAL_REPLY,
   makeUpstreamHead,
-  parseGrpcTimeout,
   redirect,
   redirectLocation,
   requestHash,
@@ -21,7 +20,6 @@ import {
   upstreamResetAfterStart,
   type AttemptFailure,
   type ForwardAction,
-  type GrpcTimeoutConfig,
   type HeaderMap,
   type LocalReply,
   type RequestHash,
@@ -37,6 +35,7 @@ import type { TerminalFilter } from '../../filter.js';
 import type { StreamState } from '../../stream-state.js';
 import { StreamTimeout, type TimeoutOwner } from '../../stream-timeout.js';
 import { AttemptTimeout, AttemptTimers } from './attempt-timers.js';
+import { isTimedByGrpc, perTryTimeoutMs, requestTimeoutMs } from './request-timeouts.js';
 import { RetryState, RetryVerdict } from './retry-state.js';
 import type { RouterShared } from './router-shared.js';
 import { UpstreamRequest, type UpstreamRequestOwner } from './upstream-request.js';
@@ -84,6 +83,8 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
   /** Set where the deadline of a call by gRPC is the timeout. */
   #tellsGrpcTimeout = false;
   #perTryMs = 0;
+  /** Set where whoever asks wants to be answered 204 when the time is up. */
+  #hidesTimeout = false;
   #routeTimeout: StreamTimeout | undefined = undefined;
   #timers: AttemptTimers | undefined = undefined;
   #requestEnded = false;
@@ -294,7 +295,7 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
     const { stats } = cluster;
     if (upstream === undefined) {
       // The time is up while a retry waits for its turn.
-      if (kind === ROUTE_TIMEOUT) this.#reply(LOCAL_REPLY.responseTimeout);
+      if (kind === ROUTE_TIMEOUT) this.#reply(this.#timeoutReply(LOCAL_REPLY.responseTimeout));
       return;
     }
     let reply: LocalReply = LOCAL_REPLY.responseTimeout;
@@ -313,6 +314,7 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
         stats.rqPerTryIdleTimeout.inc();
       } else stats.rqTimeout.inc();
     }
+    reply = this.#timeoutReply(reply);
     this.#stream.info.upstreamHost = upstream.host.addressText;
     this.#stream.info.upstreamWorkload = upstream.host.workload;
     if (kind !== ROUTE_TIMEOUT && this.#retry !== undefined && !this.#responseStarted) {
@@ -368,18 +370,12 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
     const { suppressEnvoyHeaders, bufferLimitBytes } = this.#shared;
     const { retry } = action;
     const trusted = info.trustsEnvoyHeaders;
-    const { grpcTimeout } = action;
-    const isCall = grpcTimeout?.of === 'request' && info.isGrpc;
-    let timeoutMs = isCall ? grpcDeadline(grpcTimeout, head) : action.timeoutMs;
-    let perTryMs = retry === undefined ? 0 : retry.perTryTimeoutMs;
-    if (trusted) {
-      timeoutMs = takeMs(head, 'x-envoy-upstream-rq-timeout-ms') ?? timeoutMs;
-      perTryMs = takeMs(head, 'x-envoy-upstream-rq-per-try-timeout-ms') ?? perTryMs;
-    }
-    if (timeoutMs > 0 && perTryMs >= timeoutMs) perTryMs = 0;
+    const timeoutMs = requestTimeoutMs(action, head, info, this.#shared.respectsExpectedTimeout);
+    const perTryMs = perTryTimeoutMs(action, head, info, timeoutMs);
     this.#timeoutMs = timeoutMs;
     this.#perTryMs = perTryMs;
-    this.#tellsGrpcTimeout = isCall;
+    this.#tellsGrpcTimeout = isTimedByGrpc(action, info);
+    if (trusted) this.#takeOrders(head);
     this.#tellTimeout(head, 0);
     makeUpstreamHead(match, action, head, info, this.#weighted, suppressEnvoyHeaders);
     const idleMs = retry === undefined ? 0 : retry.perTryIdleTimeoutMs;
@@ -392,6 +388,14 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
     if (policy === undefined || policy.conditions === 0 || !isRetriable(policy, head)) return;
     const limitBytes = Math.min(bufferLimitBytes, action.retryBufferLimitBytes);
     this.#retry = new RetryState(policy, this.#shared, action.priority, limitBytes);
+  }
+
+  /** What a trusted client may ask for beside timeouts and retries; what cannot be done does not go on either. */
+  #takeOrders({ headers }: RequestHead): void {
+    this.#hidesTimeout = headers.has('x-envoy-upstream-rq-timeout-alt-response');
+    headers.remove('x-envoy-upstream-rq-timeout-alt-response');
+    headers.remove('x-envoy-upstream-alt-stat-name');
+    headers.remove('x-envoy-hedge-on-per-try-timeout');
   }
 
   #startUpstream(cluster: Cluster, fresh: boolean): void {
@@ -521,6 +525,10 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
     return isGrpcContentType(contentType) ? httpStatusOfGrpc(grpcStatus) : head.status;
   }
 
+  #timeoutReply(reply: LocalReply): LocalReply {
+    return this.#hidesTimeout ? { ...reply, status: 204, body: '' } : reply;
+  }
+
   #reply(reply: LocalReply): void {
     const { info } = this.#stream;
     const inResponse = this.#match?.virtualHost.includeAttemptCountInResponse === true;
@@ -560,19 +568,4 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
     if (this.#routeTimeout !== undefined) this.#shared.deadlines.clear(this.#routeTimeout);
     this.#timers?.stop();
   }
-}
-
-/** The timeout of a call by gRPC: its own deadline as far as the route allows it. 0: none. */
-function grpcDeadline({ mostMs, offsetMs }: GrpcTimeoutConfig, { headers }: RequestHead): number {
-  const askedMs = parseGrpcTimeout(headers.get('grpc-timeout')) ?? 0;
-  const deadlineMs = offsetMs < askedMs ? askedMs - offsetMs : askedMs;
-  return mostMs > 0 && (deadlineMs === 0 || deadlineMs > mostMs) ? mostMs : deadlineMs;
-}
-
-/** A number of ms that a trusted client wrote into a field, which is removed. */
-function takeMs(head: RequestHead, name: string): number | undefined {
-  const text = head.headers.get(name);
-  if (text === undefined) return undefined;
-  head.headers.remove(name);
-  return /^\d{1,9}$/.test(text) ? Number(text) : undefined;
 }

@@ -22,6 +22,7 @@ export interface RouterSharedOptions {
 /** What the engine's parser of the router's config returns, as far as it matters here. */
 interface RouterConfigView {
   readonly suppressEnvoyHeaders?: boolean;
+  readonly respectExpectedRequestTimeout?: boolean;
 }
 
 /** What the routers of one connection manager share. */
@@ -32,6 +33,8 @@ export class RouterShared {
   readonly deadlines: Deadlines;
   readonly stats: ConnectionManagerStats;
   readonly suppressEnvoyHeaders: boolean;
+  /** Whether the time that the proxy before this one waits counts before what is asked for and what the route says. */
+  readonly respectsExpectedTimeout: boolean;
   /** Of what a request may hold while it waits for a connection. */
   readonly bufferLimitBytes: number;
   readonly #formatContext: FormatContext;
@@ -50,6 +53,7 @@ export class RouterShared {
     this.deadlines = options.deadlines;
     this.stats = stats;
     this.suppressEnvoyHeaders = view.suppressEnvoyHeaders === true || manager.suppressEnvoyHeaders;
+    this.respectsExpectedTimeout = view.respectExpectedRequestTimeout === true;
     this.bufferLimitBytes = options.bufferLimitBytes === 0 ? Infinity : options.bufferLimitBytes;
     this.#formatContext = options.formatContext;
   }
