@@ -8,7 +8,7 @@ import fc from 'fast-check';
 import { PodInjectionError } from './errors.js';
 import { createInjectorConfig, type InjectorOptions } from './injector-config.js';
 import { applyJsonPatch } from './json-patch.js';
-import { type Container, type Pod } from './kubernetes-pod.js';
+import { type Container, type Pod, type Probe } from './kubernetes-pod.js';
 import { injectPod } from './pod-patch.js';
 import { HOLD_COMMAND } from './sidecar-containers.js';
 
@@ -343,8 +343,21 @@ function assertCarried(
     }
     const { httpGet, periodSeconds } = after[name] as { httpGet: unknown; periodSeconds: number };
     assert.deepEqual(httpGet, { path: `/app-health/${before.name}/${path}`, port: 15_020 });
-    assert.deepEqual({ ...told, periodSeconds }, value);
+    assert.deepEqual({ ...told, periodSeconds }, completed(value as Probe));
   }
+}
+
+/** What Kubernetes takes for what a probe leaves out. */
+function completed(probe: Probe): Probe {
+  const { httpGet, grpc } = probe;
+  return {
+    timeoutSeconds: 1,
+    ...probe,
+    ...(httpGet === undefined
+      ? {}
+      : { httpGet: { ...httpGet, path: httpGet['path'] || '/', scheme: httpGet['scheme'] || 'HTTP' } }),
+    ...(grpc === undefined ? {} : { grpc: { service: '', ...grpc } }),
+  };
 }
 
 function assertAnnotations(before: Pod, after: Pod, told: ReadonlyMap<string, string>): void {

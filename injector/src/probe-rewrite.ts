@@ -7,8 +7,11 @@ const KINDS = [
   { field: 'startupProbe', path: 'startupz' },
 ] as const;
 
-/** An original probe, as the sidecar is told it: one of Kubernetes' three network probes and its timeout. */
-export type AppProbe = Pick<Probe, 'httpGet' | 'tcpSocket' | 'grpc' | 'timeoutSeconds'>;
+/**
+ * An original probe, as the sidecar is told it: one of Kubernetes' three network probes and its timeout. What the probe
+ * leaves out has Kubernetes' default, so that a manifest gives the same as a pod which the API server has completed.
+ */
+export type AppProbe = Pick<Probe, 'httpGet' | 'tcpSocket' | 'grpc'> & { readonly timeoutSeconds: number };
 
 export interface RewrittenProbes {
   readonly containers: readonly Container[];
@@ -62,13 +65,21 @@ function networkAction(
   return probe.httpGet ?? probe.tcpSocket ?? probe.grpc ?? undefined;
 }
 
-function originalProbe(probe: Probe, port: number): AppProbe {
+function originalProbe({ httpGet, tcpSocket, grpc, timeoutSeconds }: Probe, port: number): AppProbe {
   return {
-    ...(probe.httpGet ? { httpGet: { ...probe.httpGet, port } } : {}),
-    ...(probe.tcpSocket ? { tcpSocket: { ...probe.tcpSocket, port } } : {}),
-    ...(probe.grpc ? { grpc: { ...probe.grpc, port } } : {}),
-    ...(probe.timeoutSeconds ? { timeoutSeconds: probe.timeoutSeconds } : {}),
+    ...(httpGet ? { httpGet: originalGet(httpGet, port) } : {}),
+    ...(tcpSocket ? { tcpSocket: { port } } : {}),
+    ...(grpc ? { grpc: { port, service: grpc.service ?? '' } } : {}),
+    timeoutSeconds: timeoutSeconds || 1,
   };
+}
+
+function originalGet(
+  { path, scheme, httpHeaders }: NonNullable<Probe['httpGet']>,
+  port: number,
+): NonNullable<Probe['httpGet']> {
+  const headers = Array.isArray(httpHeaders) && httpHeaders.length > 0 ? { httpHeaders } : {};
+  return { path: path || '/', port, scheme: scheme || 'HTTP', ...headers };
 }
 
 /** Headers are the sidecar's to send, to the application; a `Host` among them is not the sidecar's own. */
