@@ -24,10 +24,10 @@ describe('.ci/run', () => {
   });
 
   it('fails when a longer suite fails, after the others have run', (t) => {
-    const result = runWith(t, { test: 'exit 0', 'test:interop': 'exit 4', 'test:soak': 'echo reached' });
+    const result = runWith(t, { test: 'exit 0', 'test:faults': 'exit 4', 'test:soak': 'echo reached' });
     assert.equal(result.status, 1);
     assert.match(result.stdout, /reached/);
-    assert.match(result.stdout, /failed: test:interop/);
+    assert.match(result.stdout, /failed: test:faults/);
   });
 });
 
