@@ -7,8 +7,8 @@ import { clientTls, serverTls } from './bench-certificates.js';
 import type { HandshakeCommand, HandshakeReport } from './handshake-protocol.js';
 
 const PATIENCE_MS = 20_000;
-const CLOSING_REQUEST = 'GET / HTTP/1.1\r\nhost: bench\r\nconnection: close\r\n\r\n';
-const PROBE_REQUEST = 'GET / HTTP/1.1\r\nhost: bench\r\n\r\n';
+/** What is sent, and comes back. */
+const PING = '.';
 
 class HandshakeDriver {
   /** Of the server, since the last command that counts. */
@@ -103,7 +103,7 @@ function oneTlsClient(options: tls.ConnectionOptions, sessions: Buffer[] | undef
   socket.on('session', (fresh: Buffer) => (next = fresh));
   let isResumed = false;
   socket.once('secureConnect', () => (isResumed = socket.isSessionReused()));
-  return untilAnswered(socket, CLOSING_REQUEST, 'secureConnect', /^HTTP\/1\.1 200 /).then(() => {
+  return untilEchoed(socket, 'secureConnect').then(() => {
     if (next !== undefined) sessions?.push(next);
     return isResumed;
   });
@@ -111,28 +111,23 @@ function oneTlsClient(options: tls.ConnectionOptions, sessions: Buffer[] | undef
 
 function oneTcpClient(port: number): Promise<boolean> {
   const socket = net.connect({ port, host: '127.0.0.1', noDelay: true });
-  return untilAnswered(socket, '.', 'connect', /^\.$/).then(() => false);
+  return untilEchoed(socket, 'connect').then(() => false);
 }
 
-/** Writes when connected, ends when the right answer begins; resolves when the connection is closed. */
-function untilAnswered(
-  socket: net.Socket,
-  text: string,
-  connected: 'connect' | 'secureConnect',
-  expected: RegExp,
-): Promise<void> {
+/** Writes when connected, ends when that comes back; resolves when the connection is closed. */
+function untilEchoed(socket: net.Socket, connected: 'connect' | 'secureConnect'): Promise<void> {
   return new Promise((resolve, reject) => {
     let answer = '';
     socket.setTimeout(PATIENCE_MS, () => socket.destroy(new Error(`nothing for ${PATIENCE_MS} ms`)));
-    socket.once(connected, () => socket.write(text));
+    socket.once(connected, () => socket.write(PING));
     socket.on('data', (chunk: Buffer) => {
       answer += chunk.toString('latin1');
       // Whoever waits for the other side here waits for its lingering too.
-      if (expected.test(answer)) socket.end();
+      if (answer === PING) socket.end();
     });
     socket.once('error', reject);
     socket.once('close', () => {
-      if (expected.test(answer)) resolve();
+      if (answer === PING) resolve();
       else reject(new Error(`answered ${JSON.stringify(answer.slice(0, 100))}`));
     });
   });
@@ -179,7 +174,7 @@ class Probe {
   async #run(): Promise<void> {
     while (this.#stopping === undefined && this.#failure === undefined) {
       const startMs = performance.now();
-      this.#socket.write(PROBE_REQUEST);
+      this.#socket.write(PING);
       const answered = await new Promise<boolean>((resolve) => {
         this.#socket.once('data', () => resolve(true));
         this.#socket.once('close', () => resolve(false));

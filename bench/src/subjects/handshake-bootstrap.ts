@@ -4,7 +4,7 @@ import { downstreamTls, upstreamTls } from './tls-contexts.js';
 
 const FILTERS = 'type.googleapis.com/envoy.extensions.filters';
 
-/** A proxy that does little but shake hands: as a server it answers each request itself, as a client it relays bytes. */
+/** A proxy that does little but shake hands: as a server it sends back what comes, as a client it relays bytes. */
 export function handshakeBootstrap(
   setup: SubjectSetup,
   handshakes: NonNullable<SubjectSetup['handshakes']>,
@@ -12,7 +12,7 @@ export function handshakeBootstrap(
   const { side, resumes, certificates } = handshakes;
   const chain =
     side === 'server'
-      ? { transport_socket: downstreamTls(certificates), filters: [answeringManager()] }
+      ? { transport_socket: downstreamTls(certificates), filters: [echo()] }
       : { filters: [relay()] };
   return stringify({
     node: { id: 'bench', cluster: 'bench' },
@@ -24,31 +24,10 @@ export function handshakeBootstrap(
   });
 }
 
-function answeringManager(): object {
+function echo(): object {
   return {
-    name: 'envoy.filters.network.http_connection_manager',
-    typed_config: {
-      '@type': `${FILTERS}.network.http_connection_manager.v3.HttpConnectionManager`,
-      stat_prefix: 'inbound',
-      route_config: {
-        name: 'routes',
-        virtual_hosts: [
-          {
-            name: 'any',
-            domains: ['*'],
-            routes: [
-              { match: { prefix: '/' }, direct_response: { status: 200, body: { inline_string: 'ok' } } },
-            ],
-          },
-        ],
-      },
-      http_filters: [
-        {
-          name: 'envoy.filters.http.router',
-          typed_config: { '@type': `${FILTERS}.http.router.v3.Router` },
-        },
-      ],
-    },
+    name: 'envoy.filters.network.echo',
+    typed_config: { '@type': `${FILTERS}.network.echo.v3.Echo` },
   };
 }
 

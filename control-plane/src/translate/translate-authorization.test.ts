@@ -6,7 +6,6 @@ import {
   HeaderMap,
   rbacFilter,
   translateListener,
-  type NetworkRbacConfig,
   type RbacFacts,
   type RbacFilterConfig,
   type TlsInfo,
@@ -364,9 +363,9 @@ function admits(yaml: string, known: Known = {}): boolean {
   const translated = translateListener(listener);
   assert.ok(translated.ok, JSON.stringify(translated));
   const filters = translated.value.filterChains[0]?.filters ?? [];
-  return filters.every(({ kind, config }) => {
-    const { rules } = config as NetworkRbacConfig;
-    if (kind !== 'rbac' || rules === undefined) return true;
+  return filters.every((filter) => {
+    if (filter.kind !== 'rbac' || filter.config.rules === undefined) return true;
+    const { rules } = filter.config;
     return decide(compileRbac(rules), { ...factsOf(known), request: undefined, path: '' }).allowed;
   });
 }

@@ -6,6 +6,7 @@ import { httpFilterOf } from '../http/filters/index.js';
 import { ROUTER_TYPE_URL } from '../http/filters/router/type-url.js';
 import type { ConnectionFilter } from '../network/connection-filter.js';
 import { ConnectionRateLimit } from '../network/connection-rate-limit.js';
+import { Echo } from '../network/echo.js';
 import type { NetworkFilter } from '../network/network-connection.js';
 import { RbacConnectionFilter } from '../network/rbac-connection-filter.js';
 import { TcpProxy } from '../network/tcp-proxy.js';
@@ -23,6 +24,8 @@ export function createNetworkFilter(
       const metrics = filters.flatMap((filter) => (filter.kind === 'istio-stats' ? filter.config : []));
       return new TcpProxy(terminal.config, { ...options, istioStats: metrics });
     }
+    case 'echo':
+      return new Echo(options.clock);
     case 'istio-stats':
     case 'local-rate-limit':
     case 'rbac':

@@ -79,6 +79,7 @@ export type NetworkFilterConfig =
       readonly config: HttpConnectionManagerConfig;
     }
   | { readonly kind: 'tcp-proxy'; readonly name: string; readonly config: TcpProxyConfig }
+  | { readonly kind: 'echo'; readonly name: string }
   /** Not terminal: lets connections through to the next filter, or closes them. */
   | { readonly kind: 'rbac'; readonly name: string; readonly config: NetworkRbacConfig }
   /** Not terminal: closes connections that come too fast. */

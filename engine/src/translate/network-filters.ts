@@ -14,6 +14,7 @@ import { unwrapTypedStruct } from './typed-struct.js';
 
 const { HttpConnectionManager } = envoy.extensions.filters.network.http_connection_manager.v3;
 const { TcpProxy } = envoy.extensions.filters.network.tcp_proxy.v3;
+const { Echo } = envoy.extensions.filters.network.echo.v3;
 const { LocalRateLimit } = envoy.extensions.filters.network.local_ratelimit.v3;
 const { RBAC } = envoy.extensions.filters.network.rbac.v3;
 const { MetadataExchange } = envoy.tcp.metadataexchange.config;
@@ -41,7 +42,7 @@ export function translateNetworkFilters(
 }
 
 const isTerminal = ({ kind }: NetworkFilterConfig): boolean =>
-  kind === 'http-connection-manager' || kind === 'tcp-proxy';
+  kind === 'http-connection-manager' || kind === 'tcp-proxy' || kind === 'echo';
 
 /** `nothing`: accepted, and does nothing. */
 function translateNetworkFilter(
@@ -75,6 +76,8 @@ function translateNetworkFilter(
       if (proxy === undefined) return undefined;
       return { kind: 'tcp-proxy', name, config: translateTcpProxy(proxy, at, findings) };
     }
+    case Echo.typeName:
+      return unpackAs(any, Echo, at, findings) && { kind: 'echo', name };
     case RBAC.typeName: {
       const rbac = unpackAs(any, RBAC, at, findings, true);
       if (rbac === undefined) return undefined;

@@ -2,7 +2,7 @@ import type { Scenario } from '../scenario.js';
 
 const NOTHING_ROUTED = { virtualHosts: 1, routesPerHost: 1 };
 
-/** What it costs to begin a mutual TLS 1.3 connection: accept, handshake, one tiny exchange, close. */
+/** What it costs to begin a mutual TLS 1.3 connection: accept, handshake, one byte there and back, close. */
 export const handshakes: Scenario = {
   name: 'handshakes',
   title: 'Mutual TLS 1.3 handshakes, ECDSA P-256, eight at a time',

@@ -98,6 +98,11 @@ export const tcpProxy: ConformanceSuite = {
       },
     },
     {
+      title: 'bytes come back as they are',
+      observe: (proxy) =>
+        talk(proxy, 'ECHO', { send: 'GET / HTTP/1.1\r\nHOST:  a\r\n\r\n', endAfter: 'HOST' }),
+    },
+    {
       title: 'the upstream ends first',
       observe: async (proxy) => {
         proxy
