@@ -9,6 +9,7 @@ import { registerInjection } from './commands/injection/register-injection.js';
 import { registerAgent } from './commands/register-agent.js';
 import { registerBootstrap } from './commands/register-bootstrap.js';
 import { runDashboard } from './commands/dashboard.js';
+import { registerExplain } from './commands/explain/register-explain.js';
 import { runDemo } from './commands/demo.js';
 import { runProxyStatus } from './commands/proxy-status.js';
 import { runUp } from './commands/up.js';
@@ -119,6 +120,13 @@ program
       terminal,
     });
   });
+
+registerExplain(program, {
+  terminal,
+  environment: process.env,
+  parsePort,
+  resolvePath: fromWhereTyped,
+});
 
 registerCanary(program, {
   terminal,

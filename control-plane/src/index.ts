@@ -27,6 +27,18 @@ export {
   type FileSourceOptions,
   type SourceChange,
 } from './source/file-source.js';
+export {
+  explainMesh,
+  type ExplainedMesh,
+  type ExplainedMeshWay,
+  type MeshExplanation,
+  type NotExplained,
+  type RequestToExplain,
+} from './explain/explain-mesh.js';
+export { folderMesh, type OtherCaller } from './explain/folder-mesh.js';
+export { type ConfigOrigin } from './explain/origin-of.js';
+export { parseRequestUrl, type RequestUrl } from './explain/request-url.js';
+export { proxyConfigOf } from './explain/proxy-config-of.js';
 export { formatProblem } from './source/format-problem.js';
 export { parseMeshFile } from './source/parse-mesh-file.js';
 export { translateProxy } from './translate/translate-proxy.js';

@@ -140,7 +140,13 @@ export {
 export { formatIsoTime } from './format/start-time.js';
 export { compileTemplate, Template } from './format/template.js';
 
-export { hostHealth, type HostHealth, type LbHost, type LbLocality } from './load-balancer/lb-host.js';
+export {
+  hashKeyOf,
+  hostHealth,
+  type HostHealth,
+  type LbHost,
+  type LbLocality,
+} from './load-balancer/lb-host.js';
 export {
   createLoadBalancer,
   type LoadBalancer,
@@ -160,6 +166,8 @@ export type {
   RateLimitEntryConfig,
   TokenBucketConfig,
 } from './config/rate-limit-config.js';
+export { matchesTransportSocket } from './transport/transport-socket-match.js';
+export { isTimedByGrpc, perTryTimeoutMs, requestTimeoutMs } from './route/request-timeouts.js';
 export { formatGrpcTimeout, parseGrpcTimeout } from './http/grpc-timeout.js';
 export { LocalRateLimiter } from './rate-limit/local-rate-limiter.js';
 export { collectDescriptors, descriptorKey, requestDescriptors } from './rate-limit/request-descriptors.js';
@@ -206,6 +214,7 @@ export {
   type JwtMetadata,
   type JwtVerifier,
 } from './http-filters/jwt-authn/check-requirement.js';
+export { isCorsPreflight } from './http-filters/jwt-authn/cors-preflight.js';
 export { requirementFor } from './http-filters/jwt-authn/find-requirement.js';
 export type {
   JwkConfig,
@@ -256,3 +265,14 @@ export { translateRouteConfiguration } from './translate/route-configuration.js'
 export { translateNameTable } from './translate/name-table.js';
 export type { NamedService, NameTableConfig } from './config/name-table-config.js';
 export { translateSecret } from './translate/secret.js';
+
+export type { ProxyConfig } from './explain/proxy-config.js';
+export type { ExplainedConnection } from './explain/explained-stream.js';
+export type { ExplainedFilter } from './explain/explain-filters.js';
+export type { ExplainedCluster, ExplainedEndpoint, ExplainedForward } from './explain/explain-forward.js';
+export {
+  explainRequest,
+  type ExplainedConnectionFilter,
+  type ExplainedWay,
+  type RequestExplanation,
+} from './explain/explain-request.js';

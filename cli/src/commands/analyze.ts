@@ -1,13 +1,8 @@
-import { describeError, systemClock, createLogger } from '@heddle/common';
-import {
-  buildModel,
-  createFileSource,
-  defaultMeshSettings,
-  formatProblem,
-  type SourceProblem,
-} from '@heddle/control-plane';
+import { describeError } from '@heddle/common';
+import { buildModel, defaultMeshSettings, formatProblem, type SourceProblem } from '@heddle/control-plane';
 import type { Terminal } from '../terminal.js';
 import { checkFolders } from './check-folders.js';
+import { readFolders, type FolderContent } from './read-folders.js';
 
 export interface AnalyzeOptions {
   readonly folders: readonly string[];
@@ -22,26 +17,19 @@ export async function runAnalyze(options: AnalyzeOptions): Promise<number> {
   const { terminal } = options;
   const folders = checkFolders(options.folders, terminal);
   if (folders === undefined) return 1;
-  let found: readonly SourceProblem[] = [];
-  let resources = 0;
   const settings = { ...defaultMeshSettings, rootNamespace: options.rootNamespace };
-  const source = createFileSource({
-    folders,
-    log: createLogger({ component: 'analyze', level: 'error' }),
-    clock: systemClock,
-    onChange: (change) => {
-      resources = change.resources.size;
-      found = [...change.problems, ...buildModel(change.resources, settings).problems];
-    },
-  });
+  let content: FolderContent;
   try {
-    await source.ready;
+    content = await readFolders(folders);
   } catch (cause) {
     terminal.error(describeError(cause));
     return 1;
-  } finally {
-    source.close();
   }
+  const resources = content.resources.size;
+  const found: readonly SourceProblem[] = [
+    ...content.problems,
+    ...buildModel(content.resources, settings).problems,
+  ];
   const errors = found.filter(({ severity }) => severity === 'error').length;
   const warnings = found.length - errors;
   if (options.output === 'json') {

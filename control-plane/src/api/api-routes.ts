@@ -18,6 +18,7 @@ import { createTrafficRoutes } from './dashboard-routes.js';
 import { problemView, type DashboardSources } from './dashboard-views.js';
 import type { LiveStream } from './live-stream.js';
 import { readableYaml } from './readable-resource.js';
+import { createExplainRoute } from './explain-route.js';
 import { openApiDocument } from './open-api.js';
 
 /** What the API shows. Everything is read at the moment of the request. */
@@ -221,6 +222,7 @@ export function createApiRoutes(sources: ApiSources): readonly ApiRoute[] {
         });
       },
     },
+    createExplainRoute({ ...sources, nowMs: sources.dashboard.nowMs }),
     ...createCaRoutes(sources.ca),
     ...createTrafficRoutes(sources.dashboard, sources.live),
     ...createDashboardRoutes(),

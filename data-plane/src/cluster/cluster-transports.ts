@@ -1,11 +1,7 @@
-import { isDeepStrictEqual } from 'node:util';
 import { BrokenInvariantError } from '@heddle/common';
-import type { ClusterConfig, EndpointConfig } from '@heddle/engine';
+import { matchesTransportSocket, type ClusterConfig, type EndpointConfig } from '@heddle/engine';
 import type { Tags } from '../stats/stats-store.js';
 import type { TlsTransports, UpstreamTransport } from '../tls/transport.js';
-
-/** The namespace of endpoint metadata that transport socket matches look at. Source: Envoy. */
-const MATCH_NAMESPACE = 'envoy.transport_socket_match';
 
 /** What keeps a cluster's transport sockets from working, each with its place. */
 export function transportProblems(config: ClusterConfig, tls: TlsTransports | undefined): readonly string[] {
@@ -75,9 +71,8 @@ export class ClusterTransports {
 
   /** The transport socket for a host; undefined for plain text. Source: the first match counts, as in Envoy. */
   of(metadata: EndpointConfig['metadata']): UpstreamTransport | undefined {
-    const given = (metadata[MATCH_NAMESPACE] ?? {}) as Readonly<Record<string, unknown>>;
     for (const { wanted, transport } of this.#matches) {
-      if (wanted.every(([name, value]) => isDeepStrictEqual(given[name], value))) return transport;
+      if (matchesTransportSocket(wanted, metadata)) return transport;
     }
     return this.#default;
   }

@@ -1,5 +1,6 @@
 import {
   formatAddress,
+  hashKeyOf,
   hostHealth,
   type AddressConfig,
   type EndpointConfig,
@@ -81,9 +82,7 @@ export class Host implements LbHost {
 
   /** Source: Envoy: the `hash_key` of its metadata, else its name where that is wanted, else its address. */
   hashKey(byHostname: boolean): string {
-    const { hash_key: key } = (this.metadata['envoy.lb'] ?? {}) as { readonly hash_key?: unknown };
-    if (typeof key === 'string' && key !== '') return key;
-    return byHostname ? this.hostname : this.addressText;
+    return hashKeyOf(this, this.addressText, byHostname);
   }
 
   count(counter: number, amount = 1): void {

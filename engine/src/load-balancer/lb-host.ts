@@ -28,6 +28,17 @@ export interface LbLocality<H extends LbHost> {
   readonly hosts: readonly H[];
 }
 
+/** By what an endpoint is placed among others when requests are assigned by hash. Source: Envoy's `hash_key` of `envoy.lb`. */
+export function hashKeyOf(
+  { metadata, hostname }: Pick<EndpointConfig, 'metadata' | 'hostname'>,
+  addressText: string,
+  byHostname: boolean,
+): string {
+  const { hash_key: key } = (metadata['envoy.lb'] ?? {}) as { readonly hash_key?: unknown };
+  if (typeof key === 'string' && key !== '') return key;
+  return byHostname ? hostname : addressText;
+}
+
 /** How an endpoint's health, as the control plane gives it, counts. Source: envoy.config.core.v3.HealthStatus. */
 export function hostHealth(health: EndpointConfig['health']): HostHealth {
   switch (health) {

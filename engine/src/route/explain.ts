@@ -2,7 +2,7 @@ import type { RouteConfig } from '../config/route-config.js';
 import type { RequestHead } from '../http/message-head.js';
 import { pathForMatching } from './path-match.js';
 import { describeMismatch, describePath, mismatch } from './route-mismatch.js';
-import { createRouteTable } from './route-table.js';
+import { createRouteTable, type RouteTable } from './route-table.js';
 
 /** What became of one route when a request was explained. */
 export interface ExplainedRoute {
@@ -27,15 +27,16 @@ export interface Explanation {
 /**
  * Walks the routes of a request in order and says of each why it did not match.
  *
- * `randomValue` stands for chance where a route takes only a share of the requests.
+ * `randomValue` stands for chance where a route takes only a share of the requests; `table` is that of `config`, if it is made already.
  */
 export function explain(
   config: RouteConfig,
   head: RequestHead,
-  options: { readonly secure?: boolean; readonly randomValue?: number } = {},
+  options: { readonly secure?: boolean; readonly randomValue?: number; readonly table?: RouteTable } = {},
 ): Explanation {
   const randomValue = options.randomValue ?? 0;
-  const found = createRouteTable(config).walk(head, () => randomValue, options.secure ?? false);
+  const table = options.table ?? createRouteTable(config);
+  const found = table.walk(head, () => randomValue, options.secure ?? false);
   const host = found.virtualHost;
   if (host === undefined) {
     return { virtualHost: undefined, outcome: 'no-virtual-host', routeIndex: -1, routes: [] };

@@ -68,6 +68,18 @@ export class InteropMesh {
     );
   }
 
+  /** Of heddled. */
+  get apiPort(): number {
+    return this.#ports.apiPort;
+  }
+
+  /** The lines of a proxy's access log, as written so far. */
+  async logLines(name: string): Promise<readonly Readonly<Record<string, unknown>>[]> {
+    const text = await readFile(join(this.#folder, `${name}.log`), 'utf8').catch(() => '');
+    const lines = text.slice(0, text.lastIndexOf('\n') + 1).split('\n');
+    return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Record<string, unknown>);
+  }
+
   /** What all proxies wrote, for failure messages. */
   get output(): string {
     return this.#proxies.map(({ program }) => program.output).join('\n');
@@ -135,8 +147,7 @@ export class InteropMesh {
 
   /** The last line of a proxy's access log, as written so far. */
   async lastLogLine(name: string): Promise<Readonly<Record<string, unknown>>> {
-    const text = await readFile(join(this.#folder, `${name}.log`), 'utf8').catch(() => '');
-    return JSON.parse(text.trimEnd().split('\n').at(-1) || '{}') as Record<string, unknown>;
+    return (await this.logLines(name)).at(-1) ?? {};
   }
 
   async problems(): Promise<string> {

@@ -1,6 +1,7 @@
 import type { Clock, Random } from '@heddle/common';
 import {
   checkRequirement,
+  isCorsPreflight,
   requirementFor,
   tokenRefused,
   unknownRequirement,
@@ -94,13 +95,4 @@ export class JwtAuthnFilter implements DecoderFilter, JwtCheck {
     const before = info.dynamicMetadata.get(NAMESPACE);
     info.dynamicMetadata.set(NAMESPACE, before === undefined ? found : { ...before, ...found });
   }
-}
-
-/** Browsers send no credentials with it. */
-function isCorsPreflight({ method, headers }: RequestHead): boolean {
-  return (
-    method === 'OPTIONS' &&
-    (headers.get('origin') ?? '') !== '' &&
-    (headers.get('access-control-request-method') ?? '') !== ''
-  );
 }

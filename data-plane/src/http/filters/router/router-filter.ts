@@ -8,11 +8,14 @@ import {
   httpStatusOfGrpc,
   isGrpcContentType,
   isRetriable,
+  isTimedByGrpc,
   LOCAL_REPLY,
   makeUpstreamHead,
+  perTryTimeoutMs,
   redirect,
   redirectLocation,
   requestHash,
+  requestTimeoutMs,
   retryPolicyOf,
   setHost,
   transportFailureText,
@@ -35,7 +38,6 @@ import type { TerminalFilter } from '../../filter.js';
 import type { StreamState } from '../../stream-state.js';
 import { StreamTimeout, type TimeoutOwner } from '../../stream-timeout.js';
 import { AttemptTimeout, AttemptTimers } from './attempt-timers.js';
-import { isTimedByGrpc, perTryTimeoutMs, requestTimeoutMs } from './request-timeouts.js';
 import { RetryState, RetryVerdict } from './retry-state.js';
 import type { RouterShared } from './router-shared.js';
 import { UpstreamRequest, type UpstreamRequestOwner } from './upstream-request.js';

@@ -1,10 +1,7 @@
-import {
-  parseGrpcTimeout,
-  type ForwardAction,
-  type GrpcTimeoutConfig,
-  type HeaderMap,
-  type RequestHead,
-} from '@heddle/engine';
+import type { ForwardAction, GrpcTimeoutConfig } from '../config/route-config.js';
+import { parseGrpcTimeout } from '../http/grpc-timeout.js';
+import type { HeaderMap } from '../http/header-map.js';
+import type { RequestHead } from '../http/message-head.js';
 
 /** What decides how long a request may take, beside its route. */
 interface TimedRequest {
