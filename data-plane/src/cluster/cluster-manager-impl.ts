@@ -62,13 +62,6 @@ export class ClusterManagerImpl implements ClusterManager {
         });
         continue;
       }
-      if (config.protocol.codec === 'http2') {
-        problems.push({
-          resource: config.name,
-          message: `cluster "${config.name}" asks for HTTP/2 to its endpoints, which is not there yet`,
-        });
-        continue;
-      }
       const tlsProblems = transportProblems(config, this.#options.tls?.());
       if (tlsProblems.length > 0) {
         problems.push(...tlsProblems.map((message) => ({ resource: config.name, message })));

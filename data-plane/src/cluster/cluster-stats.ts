@@ -1,3 +1,4 @@
+import { Http2Stats } from '../codec/http2/http2-stats.js';
 import type { Counter, Gauge, Histogram, StatsStore, Tags } from '../stats/stats-store.js';
 
 /** Every metric of one cluster, looked up once. The names are Envoy's; the same name and tags survive updates. */
@@ -32,6 +33,7 @@ export class ClusterStats {
   readonly cxConnectTimeout: Counter;
   readonly cxTotal: Counter;
   readonly cxHttp1Total: Counter;
+  readonly cxHttp2Total: Counter;
   readonly cxDestroy: Counter;
   readonly cxIdleTimeout: Counter;
   readonly cxConnectMs: Histogram;
@@ -51,6 +53,7 @@ export class ClusterStats {
   readonly dropOverload: Counter;
   /** Requests that a priority in panic sent to any of its hosts. */
   readonly lbHealthyPanic: Counter;
+  #http2: Http2Stats | undefined = undefined;
   readonly #store: StatsStore;
   readonly tags: Tags;
   readonly #rqClasses: readonly Counter[];
@@ -91,6 +94,7 @@ export class ClusterStats {
     this.cxConnectFail = counter('upstream_cx_connect_fail');
     this.cxConnectTimeout = counter('upstream_cx_connect_timeout');
     this.cxHttp1Total = counter('upstream_cx_http1_total');
+    this.cxHttp2Total = counter('upstream_cx_http2_total');
     this.cxDestroy = counter('upstream_cx_destroy');
     this.cxIdleTimeout = counter('upstream_cx_idle_timeout');
     this.cxConnectMs = store.histogram('cluster.upstream_cx_connect_ms', tags);
@@ -113,6 +117,11 @@ export class ClusterStats {
     this.#rqClasses = ['0', '1', '2', '3', '4', '5'].map((digit) =>
       store.counter('cluster.upstream_rq_xx', [['envoy_response_code_class', digit], ...tags]),
     );
+  }
+
+  /** What its connections of HTTP/2 count; made with the first of them. */
+  get http2(): Http2Stats {
+    return (this.#http2 ??= new Http2Stats(this.#store, 'cluster.http2', this.tags));
   }
 
   /** Counts an answer that was retried. */

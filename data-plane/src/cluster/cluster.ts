@@ -129,6 +129,12 @@ export class Cluster {
     return this.#balancer.pick(hash, attempt);
   }
 
+  /** What is spoken to the hosts for a request that came by HTTP/2, or by another version. */
+  poolProtocol(isHttp2: boolean): PoolProtocol {
+    const { codec } = this.config.protocol;
+    return codec === 'http2' || (codec === 'use-downstream' && isHttp2) ? 'http2' : 'http1';
+  }
+
   /** The pool for a host, made when first needed. */
   pool(host: Host, protocol: PoolProtocol, priority: 'default' | 'high'): ConnectionPool {
     const slot = (protocol === 'http1' ? 0 : 2) + (priority === 'default' ? 0 : 1);
@@ -241,7 +247,7 @@ export class Cluster {
     const { healthCheck, name } = this.config;
     if (healthCheck === undefined) return undefined;
     const { clock, random, log, statsStore } = this.#context;
-    const speaks = healthCheck.probe.kind === 'http' ? 'http' : 'any';
+    const speaks = healthCheck.probe.kind === 'http' ? 'http1' : 'any';
     return new HealthChecker({
       config: healthCheck,
       clusterName: name,

@@ -2,13 +2,15 @@ import type { Deadlines } from '../codec/http1/deadline-queue.js';
 import { connectSocket, connectTlsSocket } from '../codec/socket-reads.js';
 import type { ConnectionPool } from '../codec/stream.js';
 import type { Cluster } from './cluster.js';
+import type { PoolOptions } from './conn-pool/base-pool.js';
 import { Http1Pool } from './conn-pool/http1-pool.js';
+import { Http2Pool } from './conn-pool/http2-pool.js';
 import type { PoolObserver } from './conn-pool/pool-observer.js';
 import { HOST_COUNTER } from './host-counters.js';
 import type { Host } from './host.js';
 import { tlsInfoOf } from '../tls/tls-socket-info.js';
 import { connectEventOf, openSocket, type SocketMakers } from './open-socket.js';
-import type { PoolRequest } from './pool-factory.js';
+import type { PoolProtocol, PoolRequest } from './pool-factory.js';
 
 const SOCKETS: SocketMakers = { connect: connectSocket, connectTls: connectTlsSocket };
 
@@ -24,8 +26,9 @@ export function createConnectionPool(request: PoolRequest, deadlines: Deadlines)
   const { cluster, host, priority } = request;
   const { config } = cluster;
   const { protocol } = config;
-  return new Http1Pool({
-    connect: () => openSocket(config, host, 'http', SOCKETS),
+  const speaks = request.protocol;
+  const options: PoolOptions = {
+    connect: () => openSocket(config, host, speaks, SOCKETS),
     connectEvent: connectEventOf(host),
     tlsInfoOf,
     resources: priority === 'high' ? cluster.resources.high : cluster.resources.default,
@@ -34,15 +37,23 @@ export function createConnectionPool(request: PoolRequest, deadlines: Deadlines)
     idleTimeoutMs: protocol.idleTimeoutMs,
     maxConnectionDurationMs: protocol.maxConnectionDurationMs,
     maxRequestsPerConnection: protocol.maxRequestsPerConnection,
-    codec: {
-      bufferLimitBytes: config.perConnectionBufferLimitBytes,
-      maxResponseHeadersBytes: protocol.maxResponseHeadersBytes,
-      maxHeadersCount: protocol.maxHeadersCount,
-      preserveHeaderCase: protocol.preserveHeaderCase,
-      enableTrailers: true,
-    },
-    observer: new PoolStats(cluster, host),
+    observer: new PoolStats(cluster, host, speaks),
     nextConnectionId: nextUpstreamConnectionId,
+  };
+  const limits = {
+    bufferLimitBytes: config.perConnectionBufferLimitBytes,
+    maxResponseHeadersBytes: protocol.maxResponseHeadersBytes,
+    maxHeadersCount: protocol.maxHeadersCount,
+  };
+  if (speaks === 'http2') {
+    return new Http2Pool({
+      ...options,
+      codec: { ...limits, http2: protocol.http2, stats: cluster.stats.http2 },
+    });
+  }
+  return new Http1Pool({
+    ...options,
+    codec: { ...limits, preserveHeaderCase: protocol.preserveHeaderCase, enableTrailers: true },
   });
 }
 
@@ -50,16 +61,18 @@ export function createConnectionPool(request: PoolRequest, deadlines: Deadlines)
 class PoolStats implements PoolObserver {
   readonly #cluster: Cluster;
   readonly #host: Host;
+  readonly #speaks: PoolProtocol;
 
-  constructor(cluster: Cluster, host: Host) {
+  constructor(cluster: Cluster, host: Host, speaks: PoolProtocol) {
     this.#cluster = cluster;
     this.#host = host;
+    this.#speaks = speaks;
   }
 
   onConnection(): void {
     const { stats } = this.#cluster;
     stats.cxTotal.inc();
-    stats.cxHttp1Total.inc();
+    (this.#speaks === 'http2' ? stats.cxHttp2Total : stats.cxHttp1Total).inc();
     stats.cxActive.inc();
     this.#host.count(HOST_COUNTER.cxTotal);
     this.#host.count(HOST_COUNTER.cxActive);

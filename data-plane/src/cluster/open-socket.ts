@@ -1,6 +1,6 @@
 import { connect as connectPlainly, type NetConnectOpts, type Socket } from 'node:net';
 import type { AddressConfig, ClusterConfig } from '@heddle/engine';
-import { VERIFIED_EVENT, type MakeTlsSocket } from '../tls/transport.js';
+import { VERIFIED_EVENT, type MakeTlsSocket, type SpokenProtocols } from '../tls/transport.js';
 import type { Host } from './host.js';
 
 /** What makes the sockets: whoever reads from them may have them read in a way of its own. */
@@ -18,7 +18,7 @@ const NODE_SOCKETS: SocketMakers = { connect: connectPlainly, connectTls: undefi
 export function openSocket(
   config: ClusterConfig,
   host: Host,
-  protocols: 'http' | 'any',
+  protocols: SpokenProtocols,
   { connect, connectTls }: SocketMakers = NODE_SOCKETS,
   address: AddressConfig = host.address,
 ): Socket {

@@ -147,12 +147,22 @@ function keep<T extends Socket>(reads: SocketReads, socket: T): T {
   return socket;
 }
 
-/** Hands every byte that arrives to `receiver`, from now on. The socket may be of any kind, TLS too. */
+/** Who takes the bytes of a socket that reads as any socket of Node does. */
+const plainReceivers = new WeakMap<Socket, { receiver: ByteReceiver }>();
+
+/** Hands every byte that arrives to `receiver`, from now on, and to nobody before it. The socket may be of any kind, TLS too. */
 export function receiveBytes(socket: Socket, receiver: ByteReceiver): void {
-  const reads = readsOf.get(socket);
-  if (reads === undefined || socket.readableLength > 0) {
-    socket.on('data', (bytes: Buffer) => receiver.receive(bytes));
-  } else {
-    reads.receiver = receiver;
+  const holder = plainReceivers.get(socket);
+  if (holder !== undefined) {
+    holder.receiver = receiver;
+    return;
   }
+  const reads = readsOf.get(socket);
+  if (reads !== undefined && socket.readableLength === 0) {
+    reads.receiver = receiver;
+    return;
+  }
+  const made = { receiver };
+  plainReceivers.set(socket, made);
+  socket.on('data', (bytes: Buffer) => made.receiver.receive(bytes));
 }

@@ -176,7 +176,8 @@ export class ActiveStream extends StreamState implements RequestReceiver, Filter
     this.#runtime.stats.rqRxReset.inc();
     if (reason === 'protocol-error') {
       this.addFlag('DPE');
-      this.codeDetails = 'http1.codec_error';
+      this.codeDetails =
+        this.protocol === 'HTTP/2' ? 'http2.violation.of.messaging.rule' : 'http1.codec_error';
       this.reason = details;
     } else if (reason === 'overflow' || reason === 'local-reset') {
       this.codeDetails = 'downstream_local_disconnect';

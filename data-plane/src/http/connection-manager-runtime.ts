@@ -12,6 +12,7 @@ import { createAccessLogs, type AccessLog } from '../access-log/access-log.js';
 import type { AccessLogFiles } from '../access-log/access-log-files.js';
 import type { ClusterManager } from '../cluster/cluster-manager.js';
 import type { Deadlines } from '../codec/http1/deadline-queue.js';
+import { Http2Stats } from '../codec/http2/http2-stats.js';
 import type { ConfigSource, ResourceSubscription } from '../config-source.js';
 import type { IstioTelemetry } from '../stats/istio/istio-telemetry.js';
 import type { OverloadState } from '../overload/overload-state.js';
@@ -71,6 +72,8 @@ export class ConnectionManagerRuntime {
   readonly overload: OverloadState;
   /** Requests in flight. */
   activeRequests = 0;
+  readonly #statsStore: StatsStore;
+  #http2Stats: Http2Stats | undefined = undefined;
   readonly #endObservers: readonly StreamObserver[];
   readonly #formatContext: FormatContext;
   readonly #configSource: ConfigSource | undefined;
@@ -89,6 +92,7 @@ export class ConnectionManagerRuntime {
     this.#formatContext = options.formatContext;
     this.#configSource = options.configSource;
     this.stats = new ConnectionManagerStats(options.stats, config.statPrefix);
+    this.#statsStore = options.stats;
     this.accessLogs = createAccessLogs(config.accessLogs, options.accessLogFiles, options.formatContext);
     this.date = new DateHeader(options.clock);
     const { clusters } = options;
@@ -140,6 +144,11 @@ export class ConnectionManagerRuntime {
       routes.initialFetchTimeoutMs,
     );
     if (this.#subscription === undefined) this.#warmUp();
+  }
+
+  /** Made with the first connection that speaks HTTP/2. As in Envoy, all of this process count together. */
+  http2Stats(): Http2Stats {
+    return (this.#http2Stats ??= new Http2Stats(this.#statsStore, 'http2', []));
   }
 
   get observesEnds(): boolean {

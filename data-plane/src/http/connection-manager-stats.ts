@@ -25,6 +25,8 @@ export class ConnectionManagerStats {
   readonly rqRouted: Counter;
   readonly cxTotal: Counter;
   readonly cxActive: Gauge;
+  readonly cxHttp1Total: Counter;
+  readonly cxHttp2Total: Counter;
   readonly cxHttp1Active: Gauge;
   readonly cxHttp2Active: Gauge;
   readonly cxDestroy: Counter;
@@ -67,6 +69,8 @@ export class ConnectionManagerStats {
     this.rqRouted = counter('rq_total');
     this.cxTotal = counter('downstream_cx_total');
     this.cxActive = gauge('downstream_cx_active');
+    this.cxHttp1Total = counter('downstream_cx_http1_total');
+    this.cxHttp2Total = counter('downstream_cx_http2_total');
     this.cxHttp1Active = gauge('downstream_cx_http1_active');
     this.cxHttp2Active = gauge('downstream_cx_http2_active');
     this.cxDestroy = counter('downstream_cx_destroy');

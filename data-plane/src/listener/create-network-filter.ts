@@ -52,7 +52,6 @@ export function whyNotNetworkFilter(
   hasConfigSource: boolean,
 ): string | undefined {
   if (config.kind !== 'http-connection-manager') return undefined;
-  if (config.config.codecType === 'http2') return 'HTTP/2 from clients is not there yet';
   if (config.config.routes.kind === 'rds' && !hasConfigSource) {
     return `routes "${config.config.routes.name}" are wanted by RDS, but there is no source of configuration`;
   }

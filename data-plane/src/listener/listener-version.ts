@@ -1,9 +1,14 @@
 import { BrokenInvariantError } from '@heddle/common';
-import { FilterChainMatcher, type FilterChainConfig, type ListenerConfig } from '@heddle/engine';
+import {
+  FilterChainMatcher,
+  type FilterChainConfig,
+  type ListenerConfig,
+  type NetworkFilterConfig,
+} from '@heddle/engine';
 import { createAccessLogs, type AccessLog } from '../access-log/access-log.js';
 import type { ConnectionManagerOptions } from '../http/connection-manager-runtime.js';
 import type { Tags } from '../stats/stats-store.js';
-import type { DownstreamTransport, TlsTransports } from '../tls/transport.js';
+import type { DownstreamTransport, SpokenProtocols, TlsTransports } from '../tls/transport.js';
 import { ActiveFilterChain } from './active-filter-chain.js';
 import {
   createConnectionFilters,
@@ -141,7 +146,12 @@ function createTransport(
   if (tls === undefined) throw new BrokenInvariantError('there is no TLS for a chain that asks for it');
   return tls.downstream(chain.transportSocket, {
     statTags,
-    speaks: chain.filters.at(-1)?.kind === 'http-connection-manager' ? 'http' : 'any',
+    speaks: spokenBy(chain.filters.at(-1)),
     timeoutMs: chain.transportSocketConnectTimeoutMs,
   });
+}
+
+/** A connection manager that takes HTTP/1.1 alone agrees on nothing else. */
+function spokenBy(filter: NetworkFilterConfig | undefined): SpokenProtocols {
+  return filter?.kind === 'http-connection-manager' && filter.config.codecType === 'http1' ? 'http1' : 'any';
 }

@@ -4,18 +4,19 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLogger, systemClock, type Clock, type Random } from '@heddle/common';
-import type {
-  AccessLogConfig,
-  AddressConfig,
-  ClusterConfig,
-  EndpointConfig,
-  ForwardAction,
-  HttpConnectionManagerConfig,
-  HttpFilterConfig,
-  ListenerConfig,
-  RouteConfig,
-  RouteEntryConfig,
-  VirtualHostConfig,
+import {
+  DEFAULT_HTTP2_CONFIG,
+  type AccessLogConfig,
+  type AddressConfig,
+  type ClusterConfig,
+  type EndpointConfig,
+  type ForwardAction,
+  type HttpConnectionManagerConfig,
+  type HttpFilterConfig,
+  type ListenerConfig,
+  type RouteConfig,
+  type RouteEntryConfig,
+  type VirtualHostConfig,
 } from '@heddle/engine';
 import { AccessLogFiles } from '../access-log/access-log-files.js';
 import { createClusterManager, type ClusterManager } from '../cluster/cluster-manager.js';
@@ -171,6 +172,7 @@ export function managerConfig(
     allowChunkedLength: false,
     enableTrailers: true,
     preserveHeaderCase: false,
+    http2: DEFAULT_HTTP2_CONFIG,
     upgradeTypes: [],
     ...config,
   };
@@ -257,7 +259,7 @@ export function clusterConfig(
       maxHeadersCount: 100,
       maxResponseHeadersBytes: 60 * 1024,
       preserveHeaderCase: false,
-      maxConcurrentStreams: 100,
+      http2: DEFAULT_HTTP2_CONFIG,
     },
     circuitBreakers: { default: thresholds, high: thresholds },
     healthCheck: undefined,

@@ -43,7 +43,7 @@ export function createTlsTransports(options: TlsTransportsOptions): TlsTransport
     downstream: (config, { statTags, speaks, timeoutMs }) =>
       new DownstreamTls(
         config,
-        speaks === 'http' ? withoutHttp2(config.alpnProtocols) : config.alpnProtocols,
+        speaks === 'http1' ? withoutHttp2(config.alpnProtocols) : config.alpnProtocols,
         timeoutMs,
         new TlsStats(stats, 'listener', statTags),
         shared,

@@ -49,8 +49,9 @@ describe('TLS with clients', () => {
   async function listen(
     config: DownstreamTlsConfig = serverTls(),
     more: Partial<ListenerConfig> = {},
+    codecType: 'auto' | 'http1' = 'auto',
   ): Promise<number> {
-    const base = listenerConfig(managerConfig(hello));
+    const base = listenerConfig(managerConfig(hello, { codecType }));
     const [chain] = base.filterChains;
     assert.ok(chain);
     const problems = await proxy.listeners.apply(
@@ -290,9 +291,12 @@ describe('TLS with clients', () => {
     }
   });
 
-  it('agrees on a protocol that both speak, never on HTTP/2, and serves clients that know none of ours', async () => {
-    const port = await listen(serverTls({ alpnProtocols: ['h2', 'istio-h2', 'http/1.1'] }));
+  it('agrees on a protocol that both speak, on HTTP/2 only where that is spoken, and serves clients that know none', async () => {
+    const config = serverTls({ alpnProtocols: ['h2', 'istio-h2', 'http/1.1'] });
     const client = forgeWorkload('client', root);
+    const both = await ask(await listen(config), client, { ALPNProtocols: ['h2', 'http/1.1'] });
+    assert.equal(both.alpn, 'h2');
+    const port = await listen(config, {}, 'http1');
     const alpnOf = async (...ALPNProtocols: string[]): Promise<string> => {
       const { alpn, text } = await ask(port, client, { ALPNProtocols });
       assert.match(text, /hello/);

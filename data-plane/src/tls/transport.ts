@@ -46,6 +46,9 @@ export interface UpstreamTarget {
 /** Calls what it is given, with the option `onread` of the socket or without one, and returns what that returns. */
 export type MakeTlsSocket = <T extends Socket>(connect: (onread: OnReadOpts | undefined) => T) => T;
 
+/** What is spoken over a connection: of the configured protocols those are agreed on that fit. */
+export type SpokenProtocols = 'http1' | 'http2' | 'any';
+
 /** The transport socket of one cluster. */
 export interface UpstreamTransport {
   start(onWarm: () => void): void;
@@ -53,7 +56,7 @@ export interface UpstreamTransport {
    * Starts connecting. The socket emits `verified` once its peer is accepted, and nothing may be written before. When that cannot be,
    * it is destroyed with an error whose message says why, in Envoy's form.
    */
-  connect(target: UpstreamTarget, protocols: 'http' | 'any', sni?: string): Socket;
+  connect(target: UpstreamTarget, protocols: SpokenProtocols, sni?: string): Socket;
   close(): void;
 }
 
@@ -74,8 +77,8 @@ export interface TlsTransports {
     config: DownstreamTlsConfig,
     options: {
       readonly statTags: Tags;
-      /** What the chain speaks: HTTP agrees on no protocol that it does not speak. */
-      readonly speaks: 'http' | 'any';
+      /** What the chain speaks. */
+      readonly speaks: SpokenProtocols;
       /** 0 stands for the default. */
       readonly timeoutMs: number;
     },

@@ -17,7 +17,12 @@ import type { TlsShared } from './tls-shared.js';
 import { recordTlsInfo } from './tls-socket-info.js';
 import type { TlsStats } from './tls-stats.js';
 import { isChainProblem, tlsErrorText, verifyFailureText } from './transport-failure.js';
-import { VERIFIED_EVENT, type UpstreamTarget, type UpstreamTransport } from './transport.js';
+import {
+  VERIFIED_EVENT,
+  type SpokenProtocols,
+  type UpstreamTarget,
+  type UpstreamTransport,
+} from './transport.js';
 
 /** One generation of a cluster's context: what is shared with other clusters, and what is asked of its hosts. */
 interface Generation {
@@ -36,7 +41,7 @@ export class UpstreamTls implements UpstreamTransport {
   readonly #shared: TlsShared;
   readonly #stats: TlsStats;
   readonly #secrets: ContextSecrets;
-  readonly #alpn: { readonly http: Uint8Array | undefined; readonly any: Uint8Array | undefined };
+  readonly #alpn: Readonly<Record<SpokenProtocols, Uint8Array | undefined>>;
   /** Whom the hosts have to be: a session that began with somebody else is never offered. */
   #identity = '';
   #generation: Generation | undefined;
@@ -47,7 +52,9 @@ export class UpstreamTls implements UpstreamTransport {
     this.#shared = shared;
     this.#stats = stats;
     this.#alpn = {
-      http: alpnBytes(withoutHttp2(config.alpnProtocols)),
+      http1: alpnBytes(withoutHttp2(config.alpnProtocols)),
+      // As Envoy, where nothing is configured.
+      http2: alpnBytes(config.alpnProtocols.length === 0 ? ['h2'] : config.alpnProtocols),
       any: alpnBytes(config.alpnProtocols),
     };
     this.#secrets = new ContextSecrets(config, shared, (material) => this.#use(material));
@@ -63,7 +70,7 @@ export class UpstreamTls implements UpstreamTransport {
     this.#contextKey = '';
   }
 
-  connect(target: UpstreamTarget, protocols: 'http' | 'any', sni = this.#config.sni): Socket {
+  connect(target: UpstreamTarget, protocols: SpokenProtocols, sni = this.#config.sni): Socket {
     const generation = this.#generation;
     if (generation === undefined) return this.#refused();
     const { context } = generation;

@@ -1,6 +1,7 @@
 import type { AddressConfig } from './address.js';
 import type { EndpointsConfig } from './endpoints-config.js';
 import type { HealthCheckConfig } from './health-check-config.js';
+import type { Http2Config } from './http2-config.js';
 import type { OutlierDetectionConfig } from './outlier-detection-config.js';
 import type { UpstreamTlsConfig } from './tls-config.js';
 import type { RawBufferConfig, TransportSocketMatchConfig } from './transport-socket-config.js';
@@ -104,7 +105,7 @@ export interface UpstreamProtocolConfig {
   readonly maxHeadersCount: number;
   readonly maxResponseHeadersBytes: number;
   readonly preserveHeaderCase: boolean;
-  readonly maxConcurrentStreams: number;
+  readonly http2: Http2Config;
 }
 
 /** Source: envoy.config.cluster.v3.CircuitBreakers.Thresholds; Envoy's defaults 1024/1024/1024/3. */

@@ -1,4 +1,5 @@
 import type { AccessLogConfig } from './access-log-config.js';
+import type { Http2Config } from './http2-config.js';
 import type { HttpFilterConfig } from './http-filter-config.js';
 import type { CidrConfig } from './listener-config.js';
 import type { RouteConfig } from './route-config.js';
@@ -57,6 +58,8 @@ export interface HttpConnectionManagerConfig {
   readonly allowChunkedLength: boolean;
   readonly enableTrailers: boolean;
   readonly preserveHeaderCase: boolean;
+
+  readonly http2: Http2Config;
 
   /** What is done with x-forwarded-client-cert. Left out: it is removed. */
   readonly clientCertificate?: ClientCertificateConfig | undefined;

@@ -7,6 +7,7 @@ import { typeNameOfUrl } from './any-config.js';
 import { translateConfigSource } from './config-source.js';
 import type { Findings } from './findings.js';
 import { preservesHeaderCase } from './header-key-format.js';
+import { translateHttp2Options } from './http2-options.js';
 import { translateHttpFilters } from './http-filter-chain.js';
 import { hasControls } from './matchers.js';
 import { durationMs, enumName, requiredText, wrappedNumber } from './proto-values.js';
@@ -50,6 +51,7 @@ export function translateHttpConnectionManager(
       `${path}.http_protocol_options.header_key_format`,
       findings,
     ),
+    http2: translateHttp2Options(manager.http2ProtocolOptions, `${path}.http2_protocol_options`, findings),
     clientCertificate: translateClientCertificate(manager, path, findings),
     upgradeTypes: translateUpgrades(manager, `${path}.upgrade_configs`, findings),
   };

@@ -3,6 +3,7 @@ import type { UpstreamProtocolConfig } from '../config/cluster-config.js';
 import { typeNameOfUrl, unpackAs } from './any-config.js';
 import type { Findings } from './findings.js';
 import { preservesHeaderCase } from './header-key-format.js';
+import { translateHttp2Options } from './http2-options.js';
 import { durationMs, wrappedNumber } from './proto-values.js';
 
 const { HttpProtocolOptions } = envoy.extensions.upstreams.http.v3;
@@ -11,7 +12,6 @@ const OPTIONS_KEY = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
 const HOUR_MS = 3_600_000;
 const MAX_HEADERS_COUNT = 100;
 const MAX_RESPONSE_HEADERS_BYTES = 60 * 1024;
-const MAX_CONCURRENT_STREAMS = 1024;
 
 type Common = envoy.config.core.v3.HttpProtocolOptions | null;
 type Http1 = envoy.config.core.v3.Http1ProtocolOptions | null;
@@ -88,14 +88,7 @@ export function translateUpstreamProtocol(
       at('http_protocol_options.header_key_format'),
       findings,
     ),
-    maxConcurrentStreams: wrappedNumber(
-      http2?.maxConcurrentStreams ?? null,
-      MAX_CONCURRENT_STREAMS,
-      at('http2_protocol_options.max_concurrent_streams'),
-      findings,
-      1,
-      2 ** 31 - 1,
-    ),
+    http2: translateHttp2Options(http2, at('http2_protocol_options'), findings),
   };
 }
 

@@ -106,7 +106,7 @@ export class ClientCodecHttp1 implements UpstreamConnection, ByteReceiver, Messa
   }
 
   /** Streams that it carried, with the current one. */
-  get streams(): number {
+  get begunStreams(): number {
     return this.#streams;
   }
 

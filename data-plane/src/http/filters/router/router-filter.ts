@@ -424,7 +424,8 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
     const isWhole = this.#requestEnded && (retry === undefined || retry.isBodiless);
     const upstream = new UpstreamRequest(this, cluster, host, head, isWhole, bufferLimitBytes);
     this.#upstream = upstream;
-    upstream.start(cluster.pool(host, 'http1', action.priority), fresh);
+    const protocol = cluster.poolProtocol(head.version === 'HTTP/2');
+    upstream.start(cluster.pool(host, protocol, action.priority), fresh);
     if (retry !== undefined && this.#bodySeen && this.#upstream === upstream) {
       retry.replay(upstream, this.#requestEnded);
     }
@@ -504,16 +505,15 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
 
   /**
    * A connection that was idle may be closed in the very moment it is used. Another one takes the request then, once: while
-   * nothing of it has left, or when its method is one of those that may be sent twice. Anything else would be a retry.
+   * nothing of it has left, or when its method is one of those that may be sent twice. So it does when the server says that it has not
+   * looked at the request (HTTP/2: it goes away, or has streams enough). Anything else would be a retry.
    */
   #mayTryAnotherConnection(request: UpstreamRequest, reason: AttemptFailure): boolean {
+    if (this.#moved || this.#interimSeen || this.#responseStarted || !this.#requestEnded) return false;
+    if (this.#bodySeen && this.#retry === undefined) return false;
+    if (reason === 'remote-refused') return true;
     return (
       reason === 'connection-termination' &&
-      !this.#moved &&
-      !this.#interimSeen &&
-      !this.#responseStarted &&
-      this.#requestEnded &&
-      (!this.#bodySeen || this.#retry !== undefined) &&
       request.connectionWasReused &&
       (!request.anythingSent || IDEMPOTENT.has((this.#head as RequestHead).method))
     );
