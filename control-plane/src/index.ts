@@ -2,6 +2,7 @@ export {
   ControlPlane,
   type ControlPlaneOptions,
   type IdentityOptions,
+  type InjectionOptions,
   type ListeningPorts,
 } from './server.js';
 export { HEDDLED_USAGE, parseHeddledArguments, type HeddledConfig } from './bootstrap.js';

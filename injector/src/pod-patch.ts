@@ -83,6 +83,7 @@ export function injectPod(
           owner,
           labels,
           interceptionMode: controls.interceptionMode,
+          dnsCapture: controls.interception.dnsCapture === true,
           appContainers: applicationContainers(pod).map(({ name }) => name),
         },
         config,

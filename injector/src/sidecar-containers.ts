@@ -3,15 +3,7 @@ import { formatInterceptionArguments } from './interception-rules/interception-a
 import { PROXY_ID } from './interception-rules/interception-config.js';
 import { type Container } from './kubernetes-pod.js';
 import { type PodControls } from './pod-controls.js';
-import {
-  INIT_CONTAINER,
-  PROXY_CONTAINER,
-  READINESS_PATH,
-  ROOT_CERTIFICATE_FILE,
-  SIDECAR_PORTS,
-  TOKEN_FILE,
-  VOLUMES,
-} from './sidecar-names.js';
+import { INIT_CONTAINER, PROXY_CONTAINER, READINESS_PATH, SIDECAR_PORTS, VOLUMES } from './sidecar-names.js';
 import { literalText, ownerPath } from './sidecar-bootstrap.js';
 import { type WorkloadOwner } from './workload-owner.js';
 
@@ -68,7 +60,7 @@ export function proxyContainer(parts: SidecarParts, config: InjectorConfig): Con
       '--state-dir',
       VOLUMES.state.mountPath,
     ],
-    env: environment(parts, config),
+    env: environment(parts),
     ports: [{ name: 'heddle-status', containerPort: SIDECAR_PORTS.status, protocol: 'TCP' }],
     ...(controls.nativeSidecar
       ? { startupProbe: { ...ready, periodSeconds: 1, timeoutSeconds: 3, failureThreshold: 600 } }
@@ -159,13 +151,12 @@ function proxySecurityContext(controls: PodControls): Readonly<Record<string, un
 }
 
 /** What the bootstrap refers to comes before it, for Kubernetes puts in earlier variables alone. */
-function environment(parts: SidecarParts, config: InjectorConfig): readonly unknown[] {
+function environment(parts: SidecarParts): readonly unknown[] {
   const field = (name: string, fieldPath: string): unknown => ({
     name,
     valueFrom: { fieldRef: { fieldPath } },
   });
   const text = (name: string, value: string): unknown => ({ name, value });
-  const { host, port } = config.controlPlane;
   return [
     field('POD_NAME', 'metadata.name'),
     field('POD_NAMESPACE', 'metadata.namespace'),
@@ -175,10 +166,6 @@ function environment(parts: SidecarParts, config: InjectorConfig): readonly unkn
     field('SERVICE_ACCOUNT', 'spec.serviceAccountName'),
     text('HEDDLE_WORKLOAD_NAME', literalText(parts.owner.name)),
     text('HEDDLE_OWNER', ownerPath(parts.owner)),
-    text('HEDDLE_TRUST_DOMAIN', config.trustDomain),
-    text('HEDDLE_CA_ADDRESS', `${host}:${port}`),
-    text('HEDDLE_TOKEN_FILE', TOKEN_FILE),
-    text('HEDDLE_ROOT_CERTIFICATE_FILE', ROOT_CERTIFICATE_FILE),
     text('HEDDLE_POD_INFO_DIR', VOLUMES.podInfo.mountPath),
     ...(parts.appProbes === undefined ? [] : [text('HEDDLE_APP_PROBES', literalText(parts.appProbes))]),
     ...(parts.appScrape === undefined ? [] : [text('HEDDLE_APP_SCRAPE', literalText(parts.appScrape))]),

@@ -2,7 +2,7 @@ import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger, systemClock, systemRandom, type Clock, type Logger } from '@heddle/common';
-import { ControlPlane, type IdentityOptions } from '@heddle/control-plane';
+import { ControlPlane, type IdentityOptions, type InjectionOptions } from '@heddle/control-plane';
 
 export const TOKEN = 'a-token-for-tests';
 
@@ -13,6 +13,8 @@ export interface RunningControlPlane {
   readonly apiPort: number;
   /** With `identity`. */
   readonly xdsTlsPort: number;
+  /** With `injection`. */
+  readonly webhookPort: number;
   /** PEM, with `identity`. */
   readonly rootsFile: string;
   write(file: string, yaml: string): Promise<void>;
@@ -26,6 +28,7 @@ export async function startControlPlane(
     readonly folder?: string;
     /** An authority with a root of its own, or the one in `caFolder`. */
     readonly identity?: Partial<IdentityOptions>;
+    readonly injection?: InjectionOptions;
     /** Whether keys may be fetched from this machine. Default true. */
     readonly keysFromLoopback?: boolean;
     readonly clock?: Clock;
@@ -54,6 +57,7 @@ export async function startControlPlane(
       folder: join(folder, '.jwks'),
       random: systemRandom,
     },
+    injection: options.injection,
     identity:
       options.identity === undefined
         ? undefined
@@ -73,6 +77,7 @@ export async function startControlPlane(
     folder,
     ...ports,
     xdsTlsPort: ports.xdsTlsPort ?? 0,
+    webhookPort: ports.webhookPort ?? 0,
     rootsFile: ports.rootsFile ?? '',
     write,
     close: async () => {
