@@ -10,7 +10,7 @@ describe('parseBenchCommand', () => {
     assert.equal(command.options.rounds, 5);
     assert.equal(command.options.save, true);
     assert.deepEqual(command.options.nodes, [process.execPath]);
-    assert.deepEqual(command.options.peers, ['envoy', 'nginx', 'haproxy', 'http-proxy']);
+    assert.deepEqual(command.options.peers, ['envoy', 'nginx', 'haproxy', 'http-proxy', 'node-tls']);
   });
 
   it('saves nothing of a quick run', () => {

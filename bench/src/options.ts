@@ -31,7 +31,7 @@ npm run bench -- micro [NAME]      micro-benchmarks of hot functions whose name 
   --seconds N       length of each measured window (4)
   --rate N          requests a second of the open loop that measures latency (2000)
   --only A,B        scenarios: ${SCENARIOS.map(({ name }) => name).join(', ')} (all)
-  --peers A,B       proxies beside heddle-proxy: ${PEER_NAMES.join(', ')} (all that are found; "none")
+  --peers A,B       subjects beside heddle-proxy: ${PEER_NAMES.join(', ')} (all that are found; "none")
   --node PATH       Node that runs heddle-proxy; may be given several times (the one that runs this)
   --quick           two rounds of one second, nothing saved: proves the harness, says nothing of speed
   --profile            prints in which functions heddle-proxy spends its time; nothing saved

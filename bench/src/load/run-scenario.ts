@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { freePorts } from '../machine/child-process.js';
 import { profileLines } from '../report/cpu-profile.js';
-import { HEDDLE } from '../subjects/index.js';
+import { HEDDLE, PROXIES } from '../subjects/index.js';
 import type { Subject } from '../subjects/subject.js';
 import { startBackend } from './backend.js';
 import { writeCertificates } from './bench-certificates.js';
@@ -146,7 +146,7 @@ function inTurn<T>(items: readonly T[], round: number): T[] {
 }
 
 function takesPart(variant: ScenarioVariant, name: string): boolean {
-  return variant.subjects === undefined || variant.subjects.includes(name.startsWith(HEDDLE) ? HEDDLE : name);
+  return (variant.subjects ?? PROXIES).includes(name.startsWith(HEDDLE) ? HEDDLE : name);
 }
 
 function progressLine(

@@ -5,7 +5,7 @@ import type { BodySize } from './body-size.js';
 export type ScenarioVariant = {
   readonly name: string;
   readonly shape: RoutingShape;
-  /** Subjects that take part; by default all. Names of heddle-proxy on further Nodes count as heddle-proxy. */
+  /** Subjects that take part; by default all proxies. Names of heddle-proxy on further Nodes count as heddle-proxy. */
   readonly subjects?: readonly string[];
   /** With what bears failure armed. */
   readonly armed?: boolean;
