@@ -22,7 +22,7 @@ export function controlPlaneDrills(): DrillGround {
       return await run(plane, proxy);
     } finally {
       await proxy.stop();
-      plane.close();
+      await plane.close();
     }
   };
   const killed = async (proxy: ProxyGround): Promise<void> => {
@@ -42,7 +42,7 @@ export function controlPlaneDrills(): DrillGround {
         run: () =>
           withPlane([], async (plane, proxy) => {
             await plane.untilKept(proxy);
-            plane.close();
+            plane.leave();
             await killed(proxy);
             proxy.restart();
             await proxy.untilReady();
@@ -54,7 +54,7 @@ export function controlPlaneDrills(): DrillGround {
         run: () =>
           withPlane([], async (plane, proxy) => {
             const file = await plane.untilKept(proxy);
-            plane.close();
+            plane.leave();
             await killed(proxy);
             await writeFile(file, 'HEDDLE-LAST-GOOD 1 and nothing that follows from it');
             proxy.restart();
@@ -79,6 +79,43 @@ export function controlPlaneDrills(): DrillGround {
               return [`the control plane was told: ${nack}`];
             }),
           ),
+      },
+      {
+        name: 'nothing gets through between the proxy and its control plane for 3 s',
+        run: () =>
+          withPlane([], (plane, proxy) =>
+            during(proxy.port, async (callers) => {
+              plane.wire.cut();
+              const pushed = plane.pushEndpoints(1);
+              await callers.more(300);
+              await new Promise((resolve) => setTimeout(resolve, 3000));
+              await callers.more(100);
+              plane.wire.mend();
+              await pushed;
+              return ['what was pushed meanwhile came when the wire was whole again'];
+            }),
+          ),
+      },
+      {
+        name: 'the proxy starts again while nothing gets through to its control plane',
+        run: () =>
+          withPlane([], async (plane, proxy) => {
+            await plane.untilKept(proxy);
+            plane.wire.cut();
+            await killed(proxy);
+            proxy.restart();
+            await proxy.untilReady();
+            return during(proxy.port, async () => {
+              plane.wire.mend();
+              await eventually(
+                async () => (await proxy.counter('control_plane.connected_state')) === 1,
+                () => 'it is not connected again',
+                60_000,
+              );
+              await plane.pushEndpoints(2);
+              return ['it serves its last good configuration, and takes the next one when it comes'];
+            });
+          }),
       },
       {
         name: 'the folder of the last good configuration cannot be written',

@@ -46,6 +46,10 @@ export class FaultyUpstream {
         const head = text.slice(0, end);
         text = text.slice(end + 4);
         this.requests++;
+        if (head.includes(' /takes-nothing ')) {
+          socket.pause();
+          return;
+        }
         const length = Number(/^content-length: (\d+)$/im.exec(head)?.[1] ?? 0);
         if (length > text.length) {
           bodyBytes = length - text.length;

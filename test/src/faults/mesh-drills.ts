@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import { eventually } from '../support/eventually.js';
 import { httpCall } from '../support/http-call.js';
+import { RunningProgram } from '../support/running-program.js';
 import type { Drill, DrillGround, DrillOutcome } from './drill.js';
 import { MeshGround } from './mesh-ground.js';
 import { together, type SteadyCallers } from './steady-callers.js';
@@ -304,6 +306,20 @@ export function meshDrills(): DrillGround {
             await pause(2000);
           });
           return [];
+        }),
+    },
+    {
+      name: 'the root of the mesh is exchanged',
+      run: () =>
+        underLoad(ground, async ({ gets }) => {
+          const rotation = new RunningProgram(process.execPath, [
+            fileURLToPath(new URL('./main.js', import.meta.resolve('@heddle/cli'))),
+            ...['ca', 'rotate-root', '--state-dir', ground.stateFolder],
+          ]);
+          const { code } = await rotation.ended();
+          if (code !== 0) throw new Error(`it ended with ${code}\n${rotation.output}`);
+          await gets.more(100);
+          return [rotation.output.trim().split('\n').at(-1) ?? ''];
         }),
     },
     {

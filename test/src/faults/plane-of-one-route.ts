@@ -5,10 +5,14 @@ import { meshOfOneRoute, sidecarBootstrap } from '../footprint/mesh-of-one-route
 import { eventually } from '../support/eventually.js';
 import { FakeControlPlane } from '../xds/fake-control-plane.js';
 import { ProxyGround } from './proxy-ground.js';
+import { StallingRelay } from './stalling-relay.js';
 
 /** A control plane that knows one route to one upstream, and can be away. */
 export class PlaneOfOneRoute {
   readonly #upstreamPort: number;
+  /** The wire between it and its proxy. */
+  readonly wire = new StallingRelay(() => this.#port);
+  #wirePort = 0;
   #plane = new FakeControlPlane('delta');
   #port = 0;
   #listenerPort = 0;
@@ -16,6 +20,7 @@ export class PlaneOfOneRoute {
   static async start(upstreamPort: number): Promise<PlaneOfOneRoute> {
     const plane = new PlaneOfOneRoute(upstreamPort);
     plane.#port = await plane.#plane.listen();
+    plane.#wirePort = await plane.wire.listen();
     return plane;
   }
 
@@ -32,7 +37,7 @@ export class PlaneOfOneRoute {
       bootstrap: (adminPort, port) => {
         this.#listenerPort = port;
         this.#fill();
-        return sidecarBootstrap(adminPort, this.#port);
+        return sidecarBootstrap(adminPort, this.#wirePort);
       },
     });
   }
@@ -52,8 +57,14 @@ export class PlaneOfOneRoute {
     return join(folder, file ?? '');
   }
 
-  close(): void {
+  /** It dies: its connections end, and nobody listens. */
+  leave(): void {
     this.#plane.close();
+  }
+
+  async close(): Promise<void> {
+    this.leave();
+    await this.wire.close();
   }
 
   /** Another one in the same place. */

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +8,8 @@ import { rawExchange } from '../support/raw-exchange.js';
 import type { Drill, DrillGround, DrillOutcome } from './drill.js';
 import { FaultyUpstream } from './faulty-upstream.js';
 import { ProxyGround, type ProxyOptions } from './proxy-ground.js';
-import { SLOWNESSES, SlowClients } from './slow-clients.js';
+import { LargeBodies, SLOWNESSES, SlowClients } from './slow-clients.js';
+import { StallingRelay } from './stalling-relay.js';
 import { during, GOOD_CALLERS, SteadyCallers } from './steady-callers.js';
 
 /** Makes names stop being resolved in the process that loads it, while a file is there. */
@@ -26,6 +27,43 @@ dns.lookup = (name, options, callback) => {
 };
 syncBuiltinESMExports();
 `;
+
+/** Units: bytes. What objects and buffers of the proxy may take before it sheds, and what it may take of memory at worst. */
+const MOST_HEAP_BYTES = 48 * 1024 * 1024;
+const MOST_RESIDENT_BYTES = 300 * 1024 * 1024;
+
+/**
+ * Sheds requests as a proxy does by default, but at a limit that a drill can reach. Connections, which it refuses by default from 98 %
+ * on, are not: everybody is to be told.
+ */
+function heapLimit(bytes: number): object {
+  const monitor = 'envoy.resource_monitors.fixed_heap';
+  const action = (name: string, value: number): object => ({
+    name: `envoy.overload_actions.${name}`,
+    triggers: [{ name: monitor, threshold: { value } }],
+  });
+  return {
+    overload_manager: {
+      refresh_interval: '0.05s',
+      resource_monitors: [
+        {
+          name: monitor,
+          typed_config: {
+            '@type': 'type.googleapis.com/envoy.extensions.resource_monitors.fixed_heap.v3.FixedHeapConfig',
+            max_heap_size_bytes: bytes,
+          },
+        },
+      ],
+      actions: [action('disable_http_keepalive', 0.92), action('stop_accepting_requests', 0.95)],
+    },
+  };
+}
+
+/** What a process takes of memory. Source: proc(5), VmRSS. */
+async function residentBytes(pid: number | undefined): Promise<number> {
+  const text = await readFile(`/proc/${pid}/status`, 'latin1').catch(() => '');
+  return Number(/^VmRSS:\s+(\d+)/m.exec(text)?.[1] ?? 0) * 1024;
+}
 
 /** Faults around one proxy. */
 export function proxyDrills(): DrillGround {
@@ -149,6 +187,107 @@ export function proxyDrills(): DrillGround {
             }
           }),
         ),
+    },
+    {
+      name: 'memory runs short: bodies of 100 MB that nobody takes, and clients that do not read theirs',
+      run: () =>
+        withProxy({ further: heapLimit(MOST_HEAP_BYTES) }, async (proxy) => {
+          await during(proxy.port, async () => []);
+          const harm = new LargeBodies(proxy.port, 200);
+          const meanwhile = new SteadyCallers({ port: proxy.port, callers: GOOD_CALLERS });
+          let mostRss = 0;
+          try {
+            await eventually(
+              async () => {
+                mostRss = Math.max(mostRss, await residentBytes(proxy.program.pid));
+                return meanwhile.failures.size > 0;
+              },
+              () => `nothing is shed; ${mostRss} bytes are in use`,
+              60_000,
+            );
+            await meanwhile.more(200);
+            mostRss = Math.max(mostRss, await residentBytes(proxy.program.pid));
+          } finally {
+            harm.close();
+            await meanwhile.stop();
+          }
+          const shed = [...meanwhile.failures];
+          await eventually(
+            async () => (await httpCall(proxy.port, '/')).status === 200,
+            () => `it does not recover\n${proxy.program.output}`,
+            60_000,
+          );
+          const after = await during(proxy.port, async () => []);
+          const told = shed.map(([reason, count]) => `${count} × ${reason}`).join(', ');
+          return {
+            ...after,
+            figures: [
+              `of ${meanwhile.requests} requests meanwhile were shed: ${told}`,
+              `at most ${Math.round(mostRss / 2 ** 20)} MB in use`,
+            ],
+            problems: [
+              ...shed
+                .filter(([reason]) => reason !== '503 envoy overloaded')
+                .map(([reason]) => `not told as it should be: ${reason}`),
+              ...(proxy.program.exit === undefined ? [] : [`it ended\n${proxy.program.output}`]),
+              ...(mostRss < MOST_RESIDENT_BYTES ? [] : [`${mostRss} bytes were in use`]),
+            ],
+          };
+        }),
+    },
+    {
+      name: 'one of two upstreams is cut off: nothing gets through, in either direction',
+      run: async () => {
+        const relay = new StallingRelay(() => upstreamPort);
+        const cutPort = await relay.listen();
+        const host = (port: number): object => ({
+          endpoint: { address: { socket_address: { address: '127.0.0.1', port_value: port } } },
+        });
+        const cluster = {
+          load_assignment: {
+            cluster_name: 'upstream',
+            endpoints: [{ lb_endpoints: [host(upstreamPort), host(cutPort)] }],
+          },
+          outlier_detection: {
+            consecutive_local_origin_failure: 3,
+            split_external_local_origin_errors: true,
+            enforcing_consecutive_local_origin_failure: 100,
+            interval: '0.5s',
+            base_ejection_time: '1s',
+            max_ejection_percent: 50,
+          },
+        };
+        try {
+          return await withProxy({ cluster }, (proxy) =>
+            during(
+              proxy.port,
+              async (good) => {
+                relay.cut();
+                const ejected = (): Promise<number> =>
+                  proxy.counter('cluster.upstream.outlier_detection.ejections_active');
+                await eventually(
+                  async () => (await ejected()) === 1,
+                  () => 'the one that is cut off was not ejected',
+                );
+                await good.more(200);
+                const timedOut = await proxy.counter('cluster.upstream.upstream_rq_per_try_timeout');
+                relay.mend();
+                await eventually(
+                  async () => (await ejected()) === 0,
+                  () => 'it did not come back',
+                );
+                await good.more(100);
+                return [
+                  `${timedOut} attempts were in vain and were made elsewhere; it was ejected, and is back`,
+                ];
+              },
+              '/tried',
+            ),
+          );
+        } finally {
+          await relay.close();
+        }
+      },
     },
     {
       name: 'SIGTERM with requests in flight on connections that are kept',

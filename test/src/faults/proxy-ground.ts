@@ -16,6 +16,8 @@ export interface ProxyOptions {
   readonly accessLog?: string;
   /** Adds to the cluster. */
   readonly cluster?: object;
+  /** Adds to the bootstrap. */
+  readonly further?: object;
   readonly args?: readonly string[];
   /** For Node itself. */
   readonly nodeArgs?: readonly string[];
@@ -93,6 +95,7 @@ function staticBootstrap(adminPort: number, port: number, folder: string, option
     socket_address: { address: '127.0.0.1', port_value: number },
   });
   return {
+    ...options.further,
     admin: { address: address(adminPort) },
     static_resources: {
       listeners: [
@@ -128,6 +131,26 @@ function staticBootstrap(adminPort: number, port: number, folder: string, option
                           domains: ['*'],
                           routes: [
                             { match: { prefix: '/stalls' }, route: { cluster: 'upstream', timeout: '0.3s' } },
+                            {
+                              match: { prefix: '/takes-nothing' },
+                              route: {
+                                cluster: 'upstream',
+                                timeout: '0s',
+                                retry_policy: { retry_on: 'reset', num_retries: 1 },
+                              },
+                            },
+                            {
+                              match: { prefix: '/tried' },
+                              route: {
+                                cluster: 'upstream',
+                                timeout: '0s',
+                                retry_policy: {
+                                  retry_on: '5xx,reset',
+                                  num_retries: 5,
+                                  per_try_timeout: '0.3s',
+                                },
+                              },
+                            },
                             {
                               match: { prefix: '/' },
                               route: {

@@ -62,3 +62,44 @@ const FIRST: Readonly<Record<Slowness, string>> = {
   'does-not-read': `GET /large?bytes=${LARGE} HTTP/1.1\r\nHost: slow\r\n\r\n`,
   'stalls-a-chunk': 'POST / HTTP/1.1\r\nHost: slow\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nabc',
 };
+
+/** Units: bytes. */
+const HUNDRED_MB = 100 * 1024 * 1024;
+const PIECE = Buffer.alloc(256 * 1024, 0x79);
+
+/** So many uploads of 100 MB to an upstream that takes nothing, and as many downloads that are not read. */
+export class LargeBodies {
+  readonly #sockets: Socket[] = [];
+
+  constructor(port: number, each: number) {
+    for (let i = 0; i < each; i++) {
+      const upload = this.#connect(port);
+      upload.write(`POST /takes-nothing HTTP/1.1\r\nHost: large\r\nContent-Length: ${HUNDRED_MB}\r\n\r\n`);
+      let left = HUNDRED_MB;
+      const more = (): void => {
+        while (left > 0 && !upload.destroyed) {
+          left -= PIECE.length;
+          if (!upload.write(PIECE)) {
+            upload.once('drain', more);
+            return;
+          }
+        }
+      };
+      more();
+      const download = this.#connect(port);
+      download.pause();
+      download.write(`GET /large?bytes=${HUNDRED_MB} HTTP/1.1\r\nHost: large\r\n\r\n`);
+    }
+  }
+
+  close(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  #connect(port: number): Socket {
+    const socket = connect({ port, host: '127.0.0.1' });
+    socket.on('error', () => {});
+    this.#sockets.push(socket);
+    return socket;
+  }
+}
