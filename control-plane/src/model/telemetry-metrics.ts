@@ -10,6 +10,8 @@ export const TELEMETRY_METRICS = {
   TCP_CLOSED_CONNECTIONS: 'tcp_connections_closed_total',
   TCP_SENT_BYTES: 'tcp_sent_bytes_total',
   TCP_RECEIVED_BYTES: 'tcp_received_bytes_total',
+  GRPC_REQUEST_MESSAGES: 'request_messages_total',
+  GRPC_RESPONSE_MESSAGES: 'response_messages_total',
 } as const satisfies Readonly<Record<string, IstioMetricName>>;
 
 export type TelemetryMetric = keyof typeof TELEMETRY_METRICS;

@@ -71,7 +71,7 @@ describe('effectiveTelemetry', () => {
     });
     const { metrics } = at([mesh, shop]);
     assert.ok(metrics !== 'off');
-    assert.equal(metrics.length, 8);
+    assert.equal(metrics.length, 10);
     assert.deepEqual(
       metrics[0],
       override('REQUEST_COUNT', { removed: ['source_principal'], set: { team: "'b'" } }),

@@ -23,6 +23,7 @@ import type { RequestReceiver, ResetReason, ResponseSender } from '../codec/stre
 import type { ConnectionManagerRuntime } from './connection-manager-runtime.js';
 import { FilterChain, type FilterChainOwner } from './filter-chain.js';
 import { RouterFilter } from './filters/router/router-filter.js';
+import { GrpcMessages } from './grpc-messages.js';
 import { isShed } from '../overload/overload-state.js';
 import { StreamState, type ConnectionInfo } from './stream-state.js';
 import { StreamTimeout, type TimeoutOwner } from './stream-timeout.js';
@@ -113,6 +114,10 @@ export class ActiveStream extends StreamState implements RequestReceiver, Filter
     else stats.rqHttp1.inc();
     this.#headMethod = head.method === 'HEAD';
     this.isGrpc = isGrpcContentType(head.headers.get('content-type'));
+    if (this.isGrpc && runtime.observesEnds) {
+      this.requestMessages = new GrpcMessages();
+      this.responseMessages = new GrpcMessages();
+    }
     if (endStream) this.#endRequest();
     else if (config.requestTimeoutMs > 0) {
       this.#requestTimeout = new StreamTimeout(this, REQUEST);
@@ -157,6 +162,7 @@ export class ActiveStream extends StreamState implements RequestReceiver, Filter
   onRequestData(chunk: Buffer, endStream: boolean): void {
     if (this.#ended) return;
     this.bytesReceived += chunk.length;
+    if (this.requestMessages !== undefined) this.requestMessages.take(chunk);
     if (endStream) this.#endRequest();
     this.#touch();
     this.#chain.decodeData(chunk, endStream);
@@ -259,6 +265,7 @@ export class ActiveStream extends StreamState implements RequestReceiver, Filter
   sendData(chunk: Buffer, endStream: boolean): void {
     if (this.#ended) return;
     this.bytesSent += chunk.length;
+    if (this.responseMessages !== undefined) this.responseMessages.take(chunk);
     if (endStream) this.#responseEnded = true;
     this.#sender.sendResponseData(chunk, endStream);
     if (endStream) this.#onResponseEnd();

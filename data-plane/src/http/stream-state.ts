@@ -14,6 +14,7 @@ import {
 } from '@heddle/engine';
 import type { UpstreamConnection } from '../codec/stream.js';
 import type { WorkloadMetadata } from '../stats/istio/workload-metadata.js';
+import type { GrpcMessages } from './grpc-messages.js';
 
 /** What every request of one connection shares, formatted once. */
 export interface ConnectionInfo {
@@ -74,6 +75,9 @@ export abstract class StreamState implements StreamInfo {
   /** Whether the request is internal, so that its `x-envoy-*` fields may change how it is treated. */
   trustsEnvoyHeaders = false;
   isGrpc = false;
+  /** Of a call by gRPC whose end somebody counts. */
+  requestMessages: GrpcMessages | undefined = undefined;
+  responseMessages: GrpcMessages | undefined = undefined;
   /** What a peer told of itself, and proved. */
   downstreamPeer: WorkloadMetadata | undefined = undefined;
   upstreamPeer: WorkloadMetadata | undefined = undefined;

@@ -27,6 +27,8 @@ export const ISTIO_METRICS = [
   'tcp_connections_closed_total',
   'tcp_sent_bytes_total',
   'tcp_received_bytes_total',
+  'request_messages_total',
+  'response_messages_total',
 ] as const;
 
 export type IstioMetricName = (typeof ISTIO_METRICS)[number];

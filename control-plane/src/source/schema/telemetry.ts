@@ -19,12 +19,7 @@ const mode = oneOf('CLIENT_AND_SERVER', 'CLIENT', 'SERVER');
 /** Istio takes any name and passes over those that it does not know. */
 const providers = (name: string): Schema => list(object({ name: oneOf(name) }, ['name']), { maxItems: 16 });
 
-const metric = oneOf(
-  'ALL_METRICS',
-  ...Object.keys(TELEMETRY_METRICS),
-  'GRPC_REQUEST_MESSAGES',
-  'GRPC_RESPONSE_MESSAGES',
-);
+const metric = oneOf('ALL_METRICS', ...Object.keys(TELEMETRY_METRICS));
 
 const labelOverride = object({ operation: oneOf('UPSERT', 'REMOVE'), value: filled });
 

@@ -17,17 +17,29 @@ export class HttpSeries {
   readonly #duration: Histogram | undefined;
   readonly #requestBytes: Histogram | undefined;
   readonly #responseBytes: Histogram | undefined;
+  readonly #requestMessages: Counter | undefined;
+  readonly #responseMessages: Counter | undefined;
 
   constructor(
     requests: Series<Counter> | undefined,
     duration: Series<Histogram> | undefined,
     requestBytes: Series<Histogram> | undefined,
     responseBytes: Series<Histogram> | undefined,
+    requestMessages: Series<Counter> | undefined,
+    responseMessages: Series<Counter> | undefined,
   ) {
+    this.#requestMessages = requestMessages?.metric;
+    this.#responseMessages = responseMessages?.metric;
     this.#requests = requests?.metric;
     this.#duration = duration?.metric;
     this.#requestBytes = requestBytes?.metric;
     this.#responseBytes = responseBytes?.metric;
+  }
+
+  /** Of a call by gRPC, beside `record`. */
+  recordMessages(requests: number, responses: number): void {
+    this.#requestMessages?.add(requests);
+    this.#responseMessages?.add(responses);
   }
 
   record(durationMs: number, requestBytes: number, responseBytes: number): void {
@@ -120,6 +132,8 @@ export class HttpMetrics {
     const duration = plan.histogram('request_duration_milliseconds');
     const requestBytes = plan.histogram('request_bytes');
     const responseBytes = plan.histogram('response_bytes');
+    const requestMessages = plan.counter('request_messages_total');
+    const responseMessages = plan.counter('response_messages_total');
     this.#attributes = requestExpressionsOf(config);
     this.#table = new EdgeTable(metrics, reporter, local, (labels, outcome) => {
       const [number = '0', ...told] = String(outcome).split('\n');
@@ -140,6 +154,8 @@ export class HttpMetrics {
         seriesOf(duration, values),
         seriesOf(requestBytes, values),
         seriesOf(responseBytes, values),
+        grpc === NO_GRPC ? undefined : seriesOf(requestMessages, values),
+        grpc === NO_GRPC ? undefined : seriesOf(responseMessages, values),
       );
     });
   }

@@ -13,6 +13,8 @@ const HELP: Readonly<Record<IstioMetricName, string>> = {
   tcp_connections_closed_total: 'TCP connections that were closed.',
   tcp_sent_bytes_total: 'Bytes that were sent to the clients of TCP connections.',
   tcp_received_bytes_total: 'Bytes that were received from the clients of TCP connections.',
+  request_messages_total: 'Messages of calls by gRPC that clients sent.',
+  response_messages_total: 'Messages of calls by gRPC that servers sent.',
 };
 
 /** A metric as one configuration reports it; undefined when it drops it. */

@@ -39,13 +39,23 @@ export class IstioStatsObserver implements StreamObserver {
       serviceKey(clusterName, stream.routeName, this.#usesHost ? stream.request?.authority : undefined);
     const grpc = stream.isGrpc ? grpcOutcome(grpcStatusOf(stream)) : NO_GRPC;
     const outcome = httpOutcome(stream.responseCode, grpc, flagBits(stream.responseFlags));
-    this.#metrics
-      .find(peer, service, localPrincipal(tls), peerPrincipal(tls), outcome, stream.request)
-      .record(
-        stream.durationMs,
-        stream.requestHeadBytes + stream.bytesReceived,
-        stream.responseHeadBytes + stream.bytesSent,
-      );
+    const series = this.#metrics.find(
+      peer,
+      service,
+      localPrincipal(tls),
+      peerPrincipal(tls),
+      outcome,
+      stream.request,
+    );
+    series.record(
+      stream.durationMs,
+      stream.requestHeadBytes + stream.bytesReceived,
+      stream.responseHeadBytes + stream.bytesSent,
+    );
+    const { requestMessages, responseMessages } = stream;
+    if (requestMessages !== undefined && responseMessages !== undefined) {
+      series.recordMessages(requestMessages.count, responseMessages.count);
+    }
   }
 }
 

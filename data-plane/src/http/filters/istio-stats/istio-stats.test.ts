@@ -121,6 +121,18 @@ describe('metrics of requests through a whole proxy', () => {
     assert.deepEqual([labels['response_code'], labels['grpc_response_status']], ['200', '5']);
   });
 
+  it('count the messages of calls by gRPC', async () => {
+    const messages = '\0\0\0\0\x02ab\0\0\0\0\0';
+    await call(
+      'out',
+      'POST /grpc HTTP/1.1\r\ncontent-type: application/grpc\r\ncontent-length: 12',
+      messages,
+    );
+    const labels = { request_protocol: 'grpc' };
+    assert.equal(only(labels, 'istio_request_messages_total').value, 2);
+    assert.equal(only(labels, 'istio_response_messages_total').value, 0);
+  });
+
   it('count what the proxy answered itself, and bytes that were no request', async () => {
     await call('out', 'GET /nowhere HTTP/1.1');
     assert.equal(only({ response_flags: 'UH' }).labels['response_code'], '503');
@@ -130,9 +142,9 @@ describe('metrics of requests through a whole proxy', () => {
     assert.equal(only({ response_flags: 'DPE' }).labels['response_code'], '400');
   });
 
-  async function call(listener: string, head: string): Promise<string> {
+  async function call(listener: string, head: string, body = ''): Promise<string> {
     const client = new RawClient(proxy.port(listener));
-    const request = `${head}\r\nhost: a\r\nconnection: close\r\n\r\n`;
+    const request = `${head}\r\nhost: a\r\nconnection: close\r\n\r\n${body}`;
     client.write(request);
     const answer = await client.untilEnd();
     client.close();
@@ -141,8 +153,8 @@ describe('metrics of requests through a whole proxy', () => {
     return answer;
   }
 
-  function only(wanted: Readonly<Record<string, string>>): Sample {
-    const found = samplesOf(proxy.telemetry.metrics, 'istio_requests_total').filter(({ labels }) =>
+  function only(wanted: Readonly<Record<string, string>>, metric = 'istio_requests_total'): Sample {
+    const found = samplesOf(proxy.telemetry.metrics, metric).filter(({ labels }) =>
       Object.entries(wanted).every(([name, value]) => labels[name] === value),
     );
     assert.equal(found.length, 1, JSON.stringify(wanted));
