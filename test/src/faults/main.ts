@@ -1,5 +1,6 @@
 import { controlPlaneDrills } from './control-plane-drills.js';
 import { describeReport, runDrill, type DrillGround, type DrillReport } from './drill.js';
+import { identityDrills } from './identity-drills.js';
 import { meshDrills } from './mesh-drills.js';
 import { proxyDrills } from './proxy-drills.js';
 
@@ -13,7 +14,7 @@ import { proxyDrills } from './proxy-drills.js';
 const args = process.argv.slice(2);
 const isJson = args.join(' ').includes('-o json');
 const words = args.filter((arg) => arg !== '-o' && arg !== 'json');
-const grounds: readonly DrillGround[] = [proxyDrills(), controlPlaneDrills(), meshDrills()];
+const grounds: readonly DrillGround[] = [proxyDrills(), controlPlaneDrills(), identityDrills(), meshDrills()];
 
 const say = (text: string): void => void (isJson ? process.stderr : process.stdout).write(`${text}\n`);
 const reports: DrillReport[] = [];
