@@ -4,7 +4,8 @@ import { status, type Server, type ServerDuplexStream } from '@grpc/grpc-js';
 import type { Caller, CallerProblem } from '../ca/caller.js';
 import { RefusalLog } from '../ca/refusal-log.js';
 import type { SnapshotCache, SnapshotSubscription } from '../snapshot/snapshot-cache.js';
-import { AdsSession, DEFAULT_SESSION_LIMITS, type SessionLimits, type TypeStatus } from './ads-session.js';
+import { AdsSession, type TypeStatus } from './ads-session.js';
+import { DEFAULT_SESSION_LIMITS, type SessionLimits } from './session-limits.js';
 
 type DiscoveryRequest = envoy.service.discovery.v3.DiscoveryRequest;
 type DeltaDiscoveryRequest = envoy.service.discovery.v3.DeltaDiscoveryRequest;

@@ -2,7 +2,9 @@ import type { Clock, Timer } from '@heddle/common';
 import { typeUrls, type envoy } from '@heddle/xds-protos';
 import { diffResources, NO_RESOURCES, type ResourcesByName } from '../snapshot/diff-resources.js';
 import type { EncodedResource, ProxySnapshot } from '../snapshot/encoded-resource.js';
+import { HeldClusters } from './held-clusters.js';
 import { encodeDeltaResponse, encodeSotwResponse, versionOf, versionOfAll } from './response-encoder.js';
+import type { SessionLimits } from './session-limits.js';
 import { TypeSubscription } from './type-subscription.js';
 
 type DiscoveryRequest = envoy.service.discovery.v3.DiscoveryRequest;
@@ -24,28 +26,6 @@ export interface AdsSessionOptions {
   /** Told of every refusal by the client, once per answer. */
   readonly onNack: (typeUrl: string, version: string, message: string) => void;
 }
-
-/** Bounds of what one client may make us hold. */
-export interface SessionLimits {
-  readonly maxTypes: number;
-  readonly maxNamesPerType: number;
-  readonly maxNackBytes: number;
-  /** How long listeners and routes wait for new clusters to have their endpoints. */
-  readonly clusterGraceMs: number;
-  /** Endpoints do not wait for acknowledgements, up to this many; further changes are merged. */
-  readonly maxOutstandingEndpoints: number;
-  /** Removed clusters that are kept for a client that does not take its new routes; above it the oldest go. */
-  readonly maxRetainedClusters: number;
-}
-
-export const DEFAULT_SESSION_LIMITS: SessionLimits = {
-  maxTypes: 16,
-  maxNamesPerType: 100_000,
-  maxNackBytes: 16_384,
-  clusterGraceMs: 2_000,
-  maxOutstandingEndpoints: 16,
-  maxRetainedClusters: 10_000,
-};
 
 /** How far one type has come, for the API and `heddle proxy-status`. */
 export interface TypeStatus {
@@ -81,10 +61,7 @@ const ORDERED: ReadonlySet<string> = new Set([
 export class AdsSession {
   readonly #options: AdsSessionOptions;
   readonly #types = new Map<string, TypeSubscription>();
-  /** Clusters that are gone but may still be named by routes the client holds; undefined: known by name only. */
-  readonly #retained = new Map<string, EncodedResource | undefined>();
-  /** Clusters that the client was sent and that wait for endpoints which it has not acknowledged yet. */
-  readonly #warming = new Set<string>();
+  readonly #held: HeldClusters;
   #snapshot: ProxySnapshot = { resources: new Map() };
   #writable = true;
   #closed = false;
@@ -96,6 +73,7 @@ export class AdsSession {
 
   constructor(options: AdsSessionOptions) {
     this.#options = options;
+    this.#held = new HeldClusters(options.limits.maxRetainedClusters);
   }
 
   /** The view's resources changed (or are known for the first time). */
@@ -182,7 +160,7 @@ export class AdsSession {
     for (const name of request.resourceNamesUnsubscribe) {
       if (name !== '*') {
         type.unsubscribe(name);
-        if (!type.wants(name)) this.#forgetCluster(type, name);
+        if (type.typeUrl === typeUrls.cluster && !type.wants(name)) this.#held.forget(name);
       } else if (type.wildcard) {
         type.wildcard = false;
         this.#dropUnwanted(type);
@@ -229,7 +207,7 @@ export class AdsSession {
     for (const { names } of answers) {
       for (const name of names) {
         isMended = type.refused.delete(name) || isMended;
-        if (type.typeUrl === typeUrls.clusterLoadAssignment) this.#warming.delete(name);
+        if (type.typeUrl === typeUrls.clusterLoadAssignment) this.#held.warmed(name);
       }
     }
     if (error !== undefined) {
@@ -259,16 +237,7 @@ export class AdsSession {
 
   #dropUnwanted(type: TypeSubscription): void {
     type.forgetUnwanted();
-    if (type.typeUrl !== typeUrls.cluster) return;
-    for (const name of [...this.#retained.keys(), ...this.#warming]) {
-      if (!type.wants(name)) this.#forgetCluster(type, name);
-    }
-  }
-
-  #forgetCluster(type: TypeSubscription, name: string): void {
-    if (type.typeUrl !== typeUrls.cluster) return;
-    this.#retained.delete(name);
-    this.#warming.delete(name);
+    if (type.typeUrl === typeUrls.cluster) this.#held.forgetUnless((name) => type.wants(name));
   }
 
   /** The client kept its full set over a reconnect, and it is what we would send. */
@@ -294,7 +263,7 @@ export class AdsSession {
     for (const [name, version] of held) {
       if (!type.wants(name) || version === '') continue;
       // A cluster that was sent on this stream already waits for its endpoints, whatever the client holds of them.
-      if (type.typeUrl === typeUrls.clusterLoadAssignment && this.#warming.has(name)) continue;
+      if (type.typeUrl === typeUrls.clusterLoadAssignment && this.#held.isWarming(name)) continue;
       type.sent.set(name, version);
       if (type.typeUrl === typeUrls.cluster && !all.has(name)) this.#retain(type, name, undefined);
       else type.pending.add(name);
@@ -309,25 +278,21 @@ export class AdsSession {
     exists: boolean,
   ): void {
     if (exists) {
-      this.#retained.delete(name);
+      this.#held.letGo(name);
       return;
     }
-    this.#warming.delete(name);
-    if (clusters.sent.has(name) && !this.#retained.has(name)) this.#retain(clusters, name, old);
+    this.#held.warmed(name);
+    if (clusters.sent.has(name) && !this.#held.isRetained(name)) this.#retain(clusters, name, old);
   }
 
   #retain(clusters: TypeSubscription, name: string, old: EncodedResource | undefined): void {
     clusters.pending.delete(name);
-    this.#retained.set(name, old);
-    if (this.#retained.size <= this.#options.limits.maxRetainedClusters) return;
-    for (const oldest of this.#retained.keys()) {
-      this.#release(oldest);
-      break;
-    }
+    const oldest = this.#held.retain(name, old);
+    if (oldest !== undefined) this.#release(oldest);
   }
 
   #release(name: string): void {
-    this.#retained.delete(name);
+    this.#held.letGo(name);
     for (const typeUrl of [typeUrls.cluster, typeUrls.clusterLoadAssignment]) {
       const type = this.#types.get(typeUrl);
       if (type?.sent.has(name)) type.pending.add(name);
@@ -337,7 +302,7 @@ export class AdsSession {
   #isRetained(type: TypeSubscription, name: string): boolean {
     return (
       (type.typeUrl === typeUrls.cluster || type.typeUrl === typeUrls.clusterLoadAssignment) &&
-      this.#retained.has(name)
+      this.#held.isRetained(name)
     );
   }
 
@@ -350,8 +315,9 @@ export class AdsSession {
     if (this.#isWaitingForClusters()) return;
     this.#pushType(typeUrls.listener);
     this.#pushType(typeUrls.routeConfiguration);
-    if (this.#retained.size === 0 || !this.#hasNewRoutes()) return;
-    for (const name of [...this.#retained.keys()]) this.#release(name);
+    const retained = this.#held.retainedNames;
+    if (retained.length === 0 || !this.#hasNewRoutes()) return;
+    for (const name of retained) this.#release(name);
     this.#pushType(typeUrls.cluster);
     this.#pushType(typeUrls.clusterLoadAssignment);
   }
@@ -383,7 +349,7 @@ export class AdsSession {
   #isWaitingForClusters(): boolean {
     const clusters = this.#types.get(typeUrls.cluster);
     if (clusters === undefined || this.#graceOver) return false;
-    const waiting = clusters.awaitingAck || this.#isWarming();
+    const waiting = clusters.awaitingAck || this.#held.areWarming(this.#all(typeUrls.clusterLoadAssignment));
     if (waiting) {
       this.#grace ??= this.#options.clock.setTimer(this.#options.limits.clusterGraceMs, () => {
         this.#grace = undefined;
@@ -395,15 +361,6 @@ export class AdsSession {
       this.#grace = undefined;
     }
     return waiting;
-  }
-
-  #isWarming(): boolean {
-    const assignments = this.#all(typeUrls.clusterLoadAssignment);
-    for (const name of this.#warming) {
-      if (assignments.has(name)) return true;
-      this.#warming.delete(name);
-    }
-    return false;
   }
 
   /** What the client should hold under this name. */
@@ -468,7 +425,7 @@ export class AdsSession {
     const assignments = this.#all(typeUrls.clusterLoadAssignment);
     for (const { name } of changed) {
       if (!assignments.has(name)) continue;
-      this.#warming.add(name);
+      this.#held.warm(name);
       if (endpoints?.wants(name) === true) {
         endpoints.sent.delete(name);
         endpoints.pending.add(name);
@@ -486,7 +443,7 @@ export class AdsSession {
     }
     const full: EncodedResource[] = [];
     for (const resource of type.wildcard ? all.values() : this.#named(type)) full.push(resource);
-    const kept = typeUrl === typeUrls.cluster ? this.#kept() : [];
+    const kept = typeUrl === typeUrls.cluster ? this.#held.retainedResources : [];
     type.sentVersion = type.wildcard && kept.length === 0 ? versionOfAll(all) : versionOf([...full, ...kept]);
     const resources = FULL_SET.has(typeUrl) ? [...full, ...kept] : changed;
     return encodeSotwResponse(typeUrl, type.sentVersion, nonce, resources);
@@ -497,10 +454,6 @@ export class AdsSession {
       const resource = this.#desired(type, name);
       if (resource !== undefined) yield resource;
     }
-  }
-
-  #kept(): EncodedResource[] {
-    return [...this.#retained.values()].filter((resource) => resource !== undefined);
   }
 }
 

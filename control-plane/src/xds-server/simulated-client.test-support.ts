@@ -3,7 +3,8 @@ import { FakeClock } from '@heddle/common';
 import { envoy, typeUrls } from '@heddle/xds-protos';
 import type { EncodedResource, ProxySnapshot } from '../snapshot/encoded-resource.js';
 import { ResourceStore } from '../snapshot/resource-store.js';
-import { AdsSession, DEFAULT_SESSION_LIMITS } from './ads-session.js';
+import { AdsSession } from './ads-session.js';
+import { DEFAULT_SESSION_LIMITS } from './session-limits.js';
 
 const { cluster: CDS, clusterLoadAssignment: EDS, listener: LDS, routeConfiguration: RDS } = typeUrls;
 const { Cluster } = envoy.config.cluster.v3;
