@@ -11,7 +11,9 @@ import { registerBootstrap } from './commands/register-bootstrap.js';
 import { runDashboard } from './commands/dashboard.js';
 import { registerExplain } from './commands/explain/register-explain.js';
 import { runDemo } from './commands/demo.js';
+import { registerProxyConfig } from './commands/proxy-config/register-proxy-config.js';
 import { runProxyStatus } from './commands/proxy-status.js';
+import { registerWait } from './commands/wait/register-wait.js';
 import { runUp } from './commands/up.js';
 import type { XdsAuth } from './launcher/control-plane-process.js';
 import type { Interception } from './launcher/launcher.js';
@@ -57,6 +59,7 @@ program
       .default('required'),
   )
   .addOption(interceptionOption('auto'))
+  .addHelpText('after', examples('heddle up -f mesh', 'heddle up -f mesh --interception explicit'))
   .action(async (options: UpArguments) => {
     process.exitCode = await runUp({
       folders: options.filename,
@@ -78,18 +81,31 @@ program
     'the namespace whose policies hold for the whole mesh',
     defaultMeshSettings.rootNamespace,
   )
-  .addOption(outputOption(['text', 'json']))
-  .action(async (options: { filename: string[]; rootNamespace: string; output: 'text' | 'json' }) => {
-    process.exitCode = await runAnalyze({ ...options, folders: options.filename, terminal });
-  });
+  .addOption(outputOption(['text', 'json', 'yaml']))
+  .addHelpText('after', examples('heddle analyze -f mesh', 'heddle analyze -f mesh -f more -o json'))
+  .action(
+    async (options: { filename: string[]; rootNamespace: string; output: 'text' | 'json' | 'yaml' }) => {
+      process.exitCode = await runAnalyze({ ...options, folders: options.filename, terminal });
+    },
+  );
 
 program
   .command('proxy-status')
+  .alias('ps')
   .description('show which proxies are connected to a running heddled, and how far each is')
-  .option('--api-port <port>', "the port of heddled's API", parsePort, DEFAULT_API_PORT)
+  .option('--state-dir <folder>', 'of the "heddle up" whose heddled is meant', '.heddle')
+  .option('--api-port <port>', "the port of another heddled's API", parsePort)
   .addOption(outputOption(['text', 'json', 'yaml']))
-  .action(async (options: { apiPort: number; output: 'text' | 'json' | 'yaml' }) => {
-    process.exitCode = await runProxyStatus({ ...options, terminal });
+  .addHelpText('after', examples('heddle proxy-status', 'heddle proxy-status --api-port 8080 -o json'))
+  .action(async (options: { stateDir: string; apiPort?: number; output: 'text' | 'json' | 'yaml' }) => {
+    process.exitCode = await runProxyStatus({
+      stateFolder: fromWhereTyped(options.stateDir),
+      apiPort: options.apiPort,
+      tokenFile: undefined,
+      environment: process.env,
+      output: options.output,
+      terminal,
+    });
   });
 
 program
@@ -97,6 +113,7 @@ program
   .description('run the sample application in a mesh and tell its story')
   .option('--check', 'without a person: assert every step, print one line each, end with 0 or 1', false)
   .addOption(interceptionOption('explicit'))
+  .addHelpText('after', examples('heddle demo', 'heddle demo --check --interception transparent'))
   .action(async (options: { check: boolean; interception: Interception }) => {
     const code = await runDemo({ ...options, terminal, environment: process.env });
     // An interrupted story still waits for answers that nobody needs any more.
@@ -110,6 +127,7 @@ program
   .option('--api-port <port>', "the port of another heddled's API", parsePort)
   .option('--token-file <file>', 'the token for writes of that heddled (or the environment: HEDDLE_TOKEN)')
   .option('--no-open', 'only print the address')
+  .addHelpText('after', examples('heddle dashboard', 'heddle dashboard --no-open --api-port 8080'))
   .action(async (options: { stateDir: string; apiPort?: number; tokenFile?: string; open: boolean }) => {
     process.exitCode = await runDashboard({
       stateFolder: fromWhereTyped(options.stateDir),
@@ -122,6 +140,20 @@ program
   });
 
 registerExplain(program, {
+  terminal,
+  environment: process.env,
+  parsePort,
+  resolvePath: fromWhereTyped,
+});
+
+registerProxyConfig(program, {
+  terminal,
+  environment: process.env,
+  parsePort,
+  resolvePath: fromWhereTyped,
+});
+
+registerWait(program, {
   terminal,
   environment: process.env,
   parsePort,
@@ -154,6 +186,10 @@ registerAgent(program, { terminal, resolvePath: absolute });
 registerBootstrap(program, { terminal, parsePort, resolvePath: absolute });
 
 await program.parseAsync();
+
+function examples(...lines: readonly string[]): string {
+  return ['', 'Examples:', ...lines.map((line) => `  ${line}`)].join('\n');
+}
 
 function collect(value: string, before: readonly string[] | undefined): string[] {
   return [...(before ?? []), fromWhereTyped(value)];

@@ -1,5 +1,6 @@
 import { describeError } from '@heddle/common';
 import { buildModel, defaultMeshSettings, formatProblem, type SourceProblem } from '@heddle/control-plane';
+import { stringify } from 'yaml';
 import type { Terminal } from '../terminal.js';
 import { checkFolders } from './check-folders.js';
 import { readFolders, type FolderContent } from './read-folders.js';
@@ -8,7 +9,7 @@ export interface AnalyzeOptions {
   readonly folders: readonly string[];
   /** The namespace whose policies hold for the whole mesh, as heddled will be told. */
   readonly rootNamespace: string;
-  readonly output: 'text' | 'json';
+  readonly output: 'text' | 'json' | 'yaml';
   readonly terminal: Terminal;
 }
 
@@ -32,11 +33,11 @@ export async function runAnalyze(options: AnalyzeOptions): Promise<number> {
   ];
   const errors = found.filter(({ severity }) => severity === 'error').length;
   const warnings = found.length - errors;
-  if (options.output === 'json') {
-    terminal.say(
-      JSON.stringify({ valid: errors === 0, resources, errors, warnings, problems: found }, null, 2),
-    );
-  } else {
+  const report = { valid: errors === 0, resources, errors, warnings, problems: found };
+  if (options.output === 'json') terminal.say(JSON.stringify(report, null, 2));
+  else if (options.output === 'yaml')
+    terminal.say(stringify(report, { aliasDuplicateObjects: false }).trimEnd());
+  else {
     for (const problem of found) terminal.say(`${formatProblem(problem, { color: terminal.color })}\n`);
     terminal.say(
       `${count(resources, 'resource')} in force, ${count(errors, 'error')}, ${count(warnings, 'warning')}`,

@@ -1,10 +1,10 @@
 import { describeError } from '@heddle/common';
 import { stringify } from 'yaml';
-import { HeddledClient, type ReportedProxy } from '../launcher/heddled-client.js';
+import type { ReportedProxy } from '../launcher/heddled-client.js';
 import { table, type Terminal } from '../terminal.js';
+import { heddledClient, type HeddledAccessOptions } from './heddled-access.js';
 
-export interface ProxyStatusOptions {
-  readonly apiPort: number;
+export interface ProxyStatusOptions extends HeddledAccessOptions {
   readonly output: 'text' | 'json' | 'yaml';
   readonly terminal: Terminal;
 }
@@ -19,14 +19,12 @@ const COLUMNS = [
 
 /** Shows which proxies are connected to heddled, and how far each is. Resolves with 1 when heddled does not answer. */
 export async function runProxyStatus(options: ProxyStatusOptions): Promise<number> {
-  const { terminal, apiPort } = options;
+  const { terminal } = options;
   let proxies: readonly ReportedProxy[];
   try {
-    proxies = await new HeddledClient(apiPort).proxies();
+    proxies = await heddledClient(options).client.proxies();
   } catch (cause) {
-    terminal.error(
-      `heddled does not answer on 127.0.0.1:${apiPort}: ${describeError(cause)}; is a mesh running? --api-port names another port`,
-    );
+    terminal.error(`${describeError(cause)}; is a mesh running? --state-dir or --api-port names another`);
     return 1;
   }
   if (options.output === 'json') terminal.say(JSON.stringify(proxies, null, 2));

@@ -1,4 +1,4 @@
-import { adminCall } from './admin-call.js';
+import { adminCall } from '../launcher/admin-call.js';
 
 /** Requests by cluster name, as one sidecar counted them. */
 export type RequestsByCluster = ReadonlyMap<string, number>;

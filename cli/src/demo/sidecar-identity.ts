@@ -1,4 +1,4 @@
-import { adminCall } from './admin-call.js';
+import { adminCall } from '../launcher/admin-call.js';
 
 /** What a proxy shows of its certificate and of the roots that it trusts, in hex. */
 export interface ShownIdentity {

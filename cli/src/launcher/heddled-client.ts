@@ -19,6 +19,8 @@ export interface ReportedProxy {
   readonly workload: string;
   readonly version: string;
   readonly protocol: string;
+  /** `host:port` of its admin pages; left out where heddled does not know it. */
+  readonly admin?: string;
   readonly types: readonly {
     readonly typeUrl: string;
     readonly state: string;

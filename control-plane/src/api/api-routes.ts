@@ -18,6 +18,7 @@ import { createTrafficRoutes } from './dashboard-routes.js';
 import { problemView, type DashboardSources } from './dashboard-views.js';
 import type { LiveStream } from './live-stream.js';
 import { readableYaml } from './readable-resource.js';
+import { createDistributionRoute } from './distribution-route.js';
 import { createExplainRoute } from './explain-route.js';
 import { openApiDocument } from './open-api.js';
 
@@ -222,6 +223,7 @@ export function createApiRoutes(sources: ApiSources): readonly ApiRoute[] {
         });
       },
     },
+    createDistributionRoute(sources),
     createExplainRoute({ ...sources, nowMs: sources.dashboard.nowMs }),
     ...createCaRoutes(sources.ca),
     ...createTrafficRoutes(sources.dashboard, sources.live),
@@ -305,6 +307,9 @@ function describeProxy(proxy: ProxyStatus<ProxyView>): unknown {
     version: proxy.userAgent,
     protocol: proxy.variant,
     peer: proxy.peer,
+    ...(proxy.adminAddress === undefined
+      ? {}
+      : { admin: `${proxy.adminAddress.host}:${proxy.adminAddress.port}` }),
     ...(proxy.caller === undefined
       ? {}
       : {

@@ -32,6 +32,10 @@ export function registerCa(program: Command, options: RegisterCaOptions): void {
     .command('ca')
     .description(
       'look at the certificate authority of a running mesh, give out join tokens, exchange its root',
+    )
+    .addHelpText(
+      'after',
+      '\nExamples:\n  heddle ca status\n  heddle ca token -s reviews --ttl 1h --out reviews.token\n  heddle ca rotate-root',
     );
   const access = (given: Common): CaCommandOptions => ({
     stateFolder: resolvePath(given.stateDir),

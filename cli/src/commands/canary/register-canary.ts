@@ -30,7 +30,11 @@ export function registerCanary(program: Command, options: RegisterCanaryOptions)
   const { terminal, environment, resolvePath } = options;
   const canary = program
     .command('canary')
-    .description('look at releases that get their traffic step by step, and lead them by hand');
+    .description('look at releases that get their traffic step by step, and lead them by hand')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  heddle canary status\n  heddle canary pause reviews\n  heddle canary promote reviews -n shop',
+    );
   const subcommand = (name: string, description: string): Command =>
     canary
       .command(name)

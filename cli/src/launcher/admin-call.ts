@@ -1,9 +1,14 @@
 import { request } from 'node:http';
 
 /** What a proxy's admin server answers. Errors: it does not within 5 s, or not with 200. */
-export function adminCall(method: 'GET' | 'POST', port: number, path: string): Promise<string> {
+export function adminCall(
+  method: 'GET' | 'POST',
+  port: number,
+  path: string,
+  host = '127.0.0.1',
+): Promise<string> {
   return new Promise((resolve, reject) => {
-    const options = { host: '127.0.0.1', port, path, method, agent: false, timeout: 5_000 };
+    const options = { host, port, path, method, agent: false, timeout: 5_000 };
     const sent = request(options, (response) => {
       let body = '';
       response.setEncoding('utf8');
