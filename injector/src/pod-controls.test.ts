@@ -7,9 +7,9 @@ import { CONTROL_NAMES, readPodControls, type PodControls } from './pod-controls
 const config = createInjectorConfig({ image: 'x' });
 
 describe('readPodControls', () => {
-  it('takes what its README names, ours and Istio’s in one row', () => {
-    const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
-    const rows = readme.split('\n').filter((line) => line.startsWith('|'));
+  it('takes what the documents name, ours and Istio’s in one row', () => {
+    const page = readFileSync(new URL('../../docs/injection.md', import.meta.url), 'utf8');
+    const rows = page.split('\n').filter((line) => line.startsWith('|'));
     for (const names of CONTROL_NAMES) {
       assert.ok(
         rows.some((row) => names.every((name) => row.includes(`\`${name}\``))),
