@@ -1,4 +1,4 @@
-import { createServer } from 'node:net';
+import { createServer, type Server } from 'node:net';
 import type { Random } from '@heddle/common';
 
 /**
@@ -12,11 +12,13 @@ const LAST_PORT = 32_700;
  * Hands out loopback ports that nobody listens on, each once.
  *
  * Another program that starts to listen could still take one between the choice and the use: whoever uses a port must
- * report that it is taken.
+ * report that it is taken. Launchers that start at the same moment leave each other the ports that all of them prefer.
  */
 export class FreePorts {
   readonly #host: string;
   readonly #given = new Set<number>();
+  /** By port: what tells other launchers that it is ours, until `close` or the end of this process. */
+  readonly #marks = new Map<number, Server>();
   #next: number;
 
   /** Starts to look at a random place, so that two launchers on one machine seldom meet. */
@@ -37,7 +39,10 @@ export class FreePorts {
 
   /** `wanted` when it is free, else some other port. */
   async prefer(wanted: number): Promise<number> {
-    return (await this.claim(wanted)) ? wanted : this.take();
+    if (!(await this.claim(wanted))) return this.take();
+    if (await this.#mark(wanted)) return wanted;
+    this.release(wanted);
+    return this.take();
   }
 
   /** Whether `wanted` was free; it is given away then. */
@@ -52,6 +57,30 @@ export class FreePorts {
 
   release(port: number): void {
     this.#given.delete(port);
+    this.#marks.get(port)?.close();
+    this.#marks.delete(port);
+  }
+
+  /** Leaves other launchers the ports that were preferred. */
+  close(): void {
+    for (const mark of this.#marks.values()) mark.close();
+    this.#marks.clear();
+  }
+
+  /**
+   * False when another launcher has it. On Linux the mark is a socket of an abstract name, which the kernel takes back with the
+   * process; elsewhere there is none.
+   */
+  async #mark(port: number): Promise<boolean> {
+    if (process.platform !== 'linux') return true;
+    const mark = createServer();
+    mark.unref();
+    const isOurs = await new Promise<boolean>((resolve) => {
+      mark.once('error', ({ code }: NodeJS.ErrnoException) => resolve(code !== 'EADDRINUSE'));
+      mark.listen(`\0heddle-port-${this.#host}-${port}`, () => resolve(true));
+    });
+    if (isOurs) this.#marks.set(port, mark);
+    return isOurs;
   }
 
   #isFree(port: number): Promise<boolean> {

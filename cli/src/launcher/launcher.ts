@@ -263,6 +263,7 @@ export class Launcher {
     await Promise.all([...this.#gateways.values()].map(({ sidecar }) => sidecar.stop()));
     this.#pods?.close();
     await this.#controlPlane.stop();
+    this.#ports.close();
   }
 
   /** Ends everything at once, whatever is lost. */
@@ -273,6 +274,7 @@ export class Launcher {
     for (const { sidecar } of this.#gateways.values()) sidecar.kill();
     this.#pods?.close();
     this.#controlPlane.kill();
+    this.#ports.close();
   }
 
   /** Works towards the newest model; changes that come meanwhile are taken up after. */
