@@ -83,8 +83,12 @@ export class HeldWriter implements Flushable {
     } else {
       socket.cork();
       if (head !== '') socket.write(head, 'latin1');
-      socket.write(chunk, this.#onWritten);
-      if (after !== '') socket.write(after, 'latin1');
+      // Whichever is last tells that all is written: before that, nothing is given back.
+      if (after === '') socket.write(chunk, this.#onWritten);
+      else {
+        socket.write(chunk);
+        socket.write(after, 'latin1', this.#onWritten);
+      }
       socket.uncork();
     }
     // Nothing waits: the kernel has all of it.
