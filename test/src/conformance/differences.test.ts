@@ -4,8 +4,12 @@ import { describe, it } from 'node:test';
 import { ALL_SUITES } from './all-suites.js';
 import { DIFFERENCES } from './differences.js';
 
-/** Shown elsewhere: by the way addresses are read, and by tests of connections, which rows of requests do not see. */
-const OF_EVERY_ROW = new Set(['loopback-in-x-forwarded-for', 'connections-are-judged-when-they-are-made']);
+/** Shown elsewhere: by the way addresses are read, and by tests of connections and of HTTP/2, which rows of requests do not see. */
+const OF_EVERY_ROW = new Set([
+  'loopback-in-x-forwarded-for',
+  'connections-are-judged-when-they-are-made',
+  'one-stream-of-http2-at-a-time',
+]);
 
 describe('docs/differences.md', () => {
   const text = readFileSync(new URL('../../../docs/differences.md', import.meta.url), 'utf8');

@@ -132,17 +132,19 @@ export function fieldName(name: string): FieldName {
 }
 
 function describe(name: string): FieldName {
-  const isKept = names.size < MOST_FIELD_NAMES && name.length <= LONGEST_KEPT_NAME;
+  const role = ROLES.get(name) ?? (isLowerToken(name) ? FieldRole.Ordinary : FieldRole.Malformed);
+  const isWellFormed = role !== FieldRole.Malformed;
+  const isKept = isWellFormed && names.size < MOST_FIELD_NAMES && name.length <= LONGEST_KEPT_NAME;
   const described: FieldName = {
     // The same string that HTTP/1.1 uses, so that look-ups by name compare pointers.
-    name: name.charCodeAt(0) === COLON ? name : headerName(name).name,
-    role: ROLES.get(name) ?? (isLowerToken(name) ? FieldRole.Ordinary : FieldRole.Malformed),
+    name: isWellFormed && name.charCodeAt(0) !== COLON ? headerName(name).name : name,
+    role,
     indexing: INDEXING.get(name) ?? Indexing.Repeated,
     staticIndex: staticIndexes.get(name) ?? 0,
     id: isKept ? names.size : -1,
     hasUnderscore: name.includes('_'),
   };
-  if (isKept) names.set(described.name, described);
+  if (isKept) names.set(name, described);
   return described;
 }
 

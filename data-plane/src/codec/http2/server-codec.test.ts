@@ -175,6 +175,13 @@ describe('an HTTP/2 server connection', () => {
     });
   }
 
+  it('takes a name that somebody else has sent in upper case', () => {
+    const test = new Http2ServerUnderTest().start();
+    test.receive(test.request(1, END, [['X-Seen-First-In-Upper-Case', 'a']]));
+    test.receive(test.request(3, END, [['x-seen-first-in-upper-case', 'b']]));
+    assert.equal(test.server.requests.at(-1)?.head?.headers.get('x-seen-first-in-upper-case'), 'b');
+  });
+
   it('counts cookies and hosts that cost a byte each as what they decode to', () => {
     const test = new Http2ServerUnderTest({ maxRequestHeadersBytes: 8000 }).start();
     test.written();
