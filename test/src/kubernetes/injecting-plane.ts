@@ -16,6 +16,7 @@ interface Ports {
   readonly webhookPort: number;
   readonly apiPort: number;
   readonly rootsFile: string;
+  readonly token: string;
 }
 
 /** heddled as a process, with its webhook on an address that the API server reaches. */
@@ -63,6 +64,16 @@ export class InjectingPlane {
     const args = ['--ca-file', rootsFile, '--url', `https://${this.#host}:${webhookPort}`, '-o', 'json'];
     const { stdout } = await run(process.execPath, [heddle, 'webhook', 'manifest', ...args, ...more]);
     return JSON.parse(stdout) as KubeObject;
+  }
+
+  /** A step in the exchange of the root of the mesh. */
+  async rotateRoot(step: 'begin' | 'switch' | 'finish'): Promise<void> {
+    const { apiPort, token } = this.#ports;
+    const answer = await fetch(`http://127.0.0.1:${apiPort}/api/v1/ca/rotation/${step}?force=true`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}` },
+    });
+    if (!answer.ok) throw new Error(`${step}: ${answer.status} ${await answer.text()}`);
   }
 
   async changeInjectorConfig(text: string): Promise<void> {

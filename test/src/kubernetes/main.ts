@@ -215,6 +215,23 @@ function testInjection({ kubeconfig, hostAddress, down }: RunningRig): void {
       assert.equal(valueOf('heddled_injection_handshake_failures_total'), 0);
     });
 
+    it('pods are injected all through an exchange of the root, when the manifest is applied after each step', async () => {
+      const bundles = new Set<string>();
+      for (const step of ['begin', 'switch', 'finish'] as const) {
+        await plane.rotateRoot(step);
+        const manifest = await plane.manifest();
+        bundles.add(webhooksOf(manifest)[0]?.clientConfig.caBundle ?? '');
+        // Other roots are another client to the API server, which then makes connections anew.
+        await useWebhook(manifest);
+        for (let i = 0; i < 20; i++) {
+          const { status, body } = await inject(podIn(shop));
+          assert.equal(status, 201, `${step}: ${body.message}`);
+          assert.ok(isInjected(body), step);
+        }
+      }
+      assert.equal(bundles.size, 3);
+    });
+
     it('without trust in heddled pods are refused, or made without a sidecar, as the failurePolicy says', async () => {
       const stranger = (await InjectingPlane.start(hostAddress, CONFIG)) satisfies InjectingPlane;
       try {
