@@ -50,7 +50,7 @@ export function injectYaml(
   const results: InjectedYaml['results'][number][] = [];
   const warnings: string[] = [];
   const problems: string[] = [];
-  let output = '';
+  const written: string[] = [];
   let start = 0;
   for (const document of documents) {
     const end = document.range[2];
@@ -67,9 +67,10 @@ export function injectYaml(
         warnings,
       );
       results.push(...ofDocument.map((result) => ({ ...result, line })));
-      const written = changed === undefined ? source : changed;
+      const next = changed === undefined ? source : changed;
       // A document that is written anew brings no line break along from the one before.
-      output += output === '' || output.endsWith('\n') || written.startsWith('\n') ? written : `\n${written}`;
+      const joins = (written.at(-1) ?? '\n').endsWith('\n') || next.startsWith('\n');
+      if (next !== '') written.push(joins ? next : `\n${next}`);
     } catch (error) {
       if (error instanceof InjectInputError) throw new InjectInputError(`line ${line}: ${error.message}`);
       if (!(error instanceof PodInjectionError)) throw error;
@@ -77,7 +78,7 @@ export function injectYaml(
     }
   }
   if (problems.length > 0) throw new PodInjectionError(problems);
-  return { text: output + text.slice(start), results, warnings };
+  return { text: written.join('') + text.slice(start), results, warnings };
 }
 
 function injectJson(
