@@ -42,8 +42,8 @@ export interface Http2ConnectionOptions {
 /** A body of which so much came at once is worth memory of its own. */
 const MUCH_BYTES = 16 * 1024;
 const READ_BYTES = 64 * 1024;
-/** Streams that we have reset: what the peer had sent before it knew is ignored. */
-const MOST_REMEMBERED = 128;
+/** Streams that we have reset: what the peer had sent before it knew is ignored. As many as clients mostly have open at once. */
+const MOST_REMEMBERED = 1024;
 const KEEPALIVE = 1;
 const DRAIN = 2;
 
@@ -85,7 +85,9 @@ export abstract class Http2Connection implements ByteReceiver, FrameSink, Waterm
   /** A header block that goes on in CONTINUATION frames. */
   #blockId = 0;
   #blockIsEnd = false;
+  /** Room for it, of which so many bytes are in use. */
   #block: Buffer = NOTHING;
+  #blockBytes = 0;
   readonly #keepalive = createDeadline(() => this.#onKeepalive());
   readonly #silence = createDeadline(() => this.#onSilence());
 
@@ -402,7 +404,7 @@ export abstract class Http2Connection implements ByteReceiver, FrameSink, Waterm
     if ((flags & Flag.EndHeaders) === 0) {
       this.#blockId = streamId;
       this.#blockIsEnd = isEnd;
-      this.#block = Buffer.from(bytes.subarray(from, to));
+      this.#keepBlock(bytes, from, to);
       return;
     }
     this.#onBlock(streamId, isEnd, bytes, from, to, dependsOn === streamId);
@@ -421,19 +423,31 @@ export abstract class Http2Connection implements ByteReceiver, FrameSink, Waterm
       return;
     }
     // What is decoded is never shorter, so that this is too large for certain (CVE-2024-27919 and its kind).
-    if (this.#block.length + end - start > this.options.limits.maxHeadersBytes) {
+    if (this.#blockBytes + end - start > this.options.limits.maxHeadersBytes) {
       this.options.stats.headerOverflow.inc();
       this.fail(ErrorCode.EnhanceYourCalm, 'a header block is too long');
       return;
     }
-    const block = Buffer.concat([this.#block, bytes.subarray(start, end)]);
-    if (!isLast) {
-      this.#block = block;
-      return;
-    }
+    this.#keepBlock(bytes, start, end);
+    if (!isLast) return;
+    const block = this.#block;
+    const blockBytes = this.#blockBytes;
     this.#blockId = 0;
     this.#block = NOTHING;
-    this.#onBlock(streamId, this.#blockIsEnd, block, 0, block.length, false);
+    this.#blockBytes = 0;
+    this.#onBlock(streamId, this.#blockIsEnd, block, 0, blockBytes, false);
+  }
+
+  /** Room is doubled, so that a block of very many small parts is not copied once for each. */
+  #keepBlock(bytes: Buffer, start: number, end: number): void {
+    const wanted = this.#blockBytes + end - start;
+    if (wanted > this.#block.length) {
+      const larger = Buffer.allocUnsafe(2 * wanted);
+      this.#block.copy(larger, 0, 0, this.#blockBytes);
+      this.#block = larger;
+    }
+    bytes.copy(this.#block, this.#blockBytes, start, end);
+    this.#blockBytes = wanted;
   }
 
   #onBlock(

@@ -332,6 +332,50 @@ describe('an HTTP/2 server connection', () => {
     assert.equal(test.socket.hasEnded, true);
   });
 
+  it('refuses streams that come after the second step, whatever comes of them, and answers the others', () => {
+    const test = new Http2ServerUnderTest({ drainTimeoutMs: 5000 }).start();
+    test.receive(test.request(1, 0));
+    test.codec.drain();
+    test.clock.advance(6000);
+    test.written();
+    test.receive(
+      test.request(3, 0),
+      frame(FrameType.Data, 0, 3, 'on its way'),
+      window(3, 1),
+      test.headers(3, END, [['x-trailer', 't']]),
+      frame(FrameType.Data, END, 1),
+    );
+    const frames = test.written();
+    assert.equal(test.goAway(frames), undefined);
+    const resets = frames.filter(({ type }) => type === FrameType.RstStream);
+    assert.deepEqual(
+      resets.map(({ streamId, payload }) => [streamId, readUint32(payload, 0)]),
+      [[3, ErrorCode.RefusedStream]],
+    );
+    assert.equal(frames.find(({ type }) => type === FrameType.Headers)?.streamId, 1);
+  });
+
+  it('bears what was on its way of a thousand requests that were answered before their bodies', () => {
+    const test = new Http2ServerUnderTest().start();
+    const ids = Array.from({ length: 1000 }, (_, i) => 1 + 2 * i);
+    test.receive(...ids.map((id) => test.request(id, 0)));
+    for (const { sender } of test.server.requests) sender.sendResponseHeaders(responseHead(403), true);
+    test.written();
+    test.receive(...ids.map((id) => frame(FrameType.Data, 0, id, 'x')));
+    assert.deepEqual(test.written(), []);
+  });
+
+  it('ends a connection that asks and asks and reads no answer', () => {
+    const test = new Http2ServerUnderTest({ http2: { maxOutboundFrames: 100 } }).start();
+    test.socket.isStalled = true;
+    for (let i = 0; i < 200; i++) {
+      test.receive(test.request(1 + 2 * i, END));
+      test.codec.output.flush();
+    }
+    assert.ok(test.server.requests.length <= 110, `${test.server.requests.length} were answered`);
+    assert.equal(test.counter('outbound_flood'), 1);
+  });
+
   it('closes when nothing was asked for long enough, and not while a stream is open', () => {
     const test = new Http2ServerUnderTest({ idleTimeoutMs: 10_000 }, () => undefined).start();
     test.receive(test.request(1, END));
@@ -373,6 +417,16 @@ describe('an HTTP/2 server connection', () => {
     test.receive(frame(FrameType.Continuation, 0, 1, Buffer.alloc(9000, 0x82)));
     assert.equal(test.goAway(), ErrorCode.EnhanceYourCalm);
     assert.equal(test.counter('header_overflow'), 1);
+  });
+
+  it('puts a header block of very many small parts together', () => {
+    const test = new Http2ServerUnderTest().start();
+    const whole = test.request(1, 0, [['x-long', 'v'.repeat(5000)]]).subarray(9);
+    const parts = [...whole.subarray(1)].map((byte, i) =>
+      frame(FrameType.Continuation, i === whole.length - 2 ? Flag.EndHeaders : 0, 1, Buffer.from([byte])),
+    );
+    test.receive(frame(FrameType.Headers, END, 1, whole.subarray(0, 1)), ...parts);
+    assert.equal(test.server.requests[0]?.head?.headers.get('x-long'), 'v'.repeat(5000));
   });
 
   it('ends a connection that resets what it asks for over and over', () => {

@@ -57,6 +57,8 @@ export class ServerCodecHttp2 extends Http2Connection implements DownstreamConne
   #isDraining = false;
   /** Streams above it are not taken any more. */
   #lastTaken = MAX_STREAM_ID;
+  /** The last of those. */
+  #lastRefused = 0;
   #wasGraceful = false;
   readonly #idle = createDeadline(() => this.#onIdleTimeout());
   readonly #headDeadline = createDeadline(() => this.#onHeadTimeout());
@@ -122,7 +124,16 @@ export class ServerCodecHttp2 extends Http2Connection implements DownstreamConne
       this.fail(ErrorCode.StreamClosed, 'HEADERS of a stream that has ended');
       return;
     }
-    if (streamId > this.#lastTaken) return;
+    if (this.guard.isOutputFlood()) {
+      this.fail(ErrorCode.EnhanceYourCalm, 'too many answers wait for a client that does not read');
+      return;
+    }
+    if (streamId > this.#lastTaken) {
+      // The client may try it elsewhere, and what it has sent of it breaks no rule.
+      this.#lastRefused = streamId;
+      this.sendReset(streamId, ErrorCode.RefusedStream);
+      return;
+    }
     this.lastPeerId = streamId;
     const { http2, maxRequestsPerConnection } = this.config;
     if (this.streams.size >= http2.maxConcurrentStreams) {
@@ -167,7 +178,7 @@ export class ServerCodecHttp2 extends Http2Connection implements DownstreamConne
   }
 
   protected isIdleStream(streamId: number): boolean {
-    return streamId % 2 === 0 || streamId > this.lastPeerId;
+    return streamId % 2 === 0 || streamId > Math.max(this.lastPeerId, this.#lastRefused);
   }
 
   protected override onDrainAcknowledged(): void {

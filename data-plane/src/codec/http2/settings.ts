@@ -14,6 +14,8 @@ export interface SettingsProblem {
 /** What the peer's SETTINGS say. Source: RFC 9113 section 6.5.2. */
 export class PeerSettings {
   readonly #encoder: HpackEncoder;
+  /** Whether SETTINGS have come. */
+  #isKnown = false;
   initialWindow = DEFAULT_WINDOW;
   maxConcurrentStreams = STREAMS_BEFORE_SETTINGS;
   allowsConnect = false;
@@ -24,8 +26,8 @@ export class PeerSettings {
 
   /** Takes the payload of a SETTINGS frame, whose length is right. */
   read(bytes: Buffer, start: number, end: number): SettingsProblem | undefined {
-    let streams =
-      this.maxConcurrentStreams === STREAMS_BEFORE_SETTINGS ? Infinity : this.maxConcurrentStreams;
+    let streams = this.#isKnown ? this.maxConcurrentStreams : Infinity;
+    this.#isKnown = true;
     for (let at = start; at < end; at += 6) {
       const id = ((bytes[at] as number) << 8) | (bytes[at + 1] as number);
       const value = readUint32(bytes, at + 2);
