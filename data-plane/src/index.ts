@@ -1,6 +1,10 @@
 export { ClientCodecHttp1, type ClientCodecOptions } from './codec/http1/client-codec.js';
 export { Deadlines } from './codec/http1/deadline-queue.js';
 export { ServerCodecHttp1, type ServerCodecOptions } from './codec/http1/server-codec.js';
+export { ClientCodecHttp2, type Http2ClientOptions } from './codec/http2/client-codec.js';
+export { Http2Stats } from './codec/http2/http2-stats.js';
+export { ServerCodecHttp2, type Http2ServerOptions } from './codec/http2/server-codec.js';
+export type { RequestReceiver, ResponseSender } from './codec/stream.js';
 
 export { BootstrapError, formatBootstrapProblem, loadBootstrap, type BootstrapConfig } from './bootstrap.js';
 export { parseCommandLine, type CommandLine } from './bootstrap/command-line.js';

@@ -2,11 +2,18 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type RunningProcess, freePorts, startProcess, waitUntilServing } from '../machine/child-process.js';
+import {
+  type RunningProcess,
+  freePorts,
+  startProcess,
+  waitUntilListening,
+  waitUntilServing,
+} from '../machine/child-process.js';
 import { findExecutable } from '../subjects/find-executable.js';
 import { BODY_SIZES } from './body-size.js';
 
 const SERVER_FILE = fileURLToPath(new URL('./backend-server.js', import.meta.url));
+const HTTP2_SERVER_FILE = fileURLToPath(new URL('./http2-backend-server.js', import.meta.url));
 const START_TIMEOUT_MS = 10_000;
 
 /** The server behind the proxies. */
@@ -27,6 +34,16 @@ export async function startBackend(folder: string, core: number | undefined): Pr
   const probe = Buffer.from('GET /1k HTTP/1.1\r\nhost: backend\r\n\r\n', 'latin1');
   await waitUntilServing(started, port, probe, START_TIMEOUT_MS);
   return { port, description: works ? 'nginx' : 'node:net', process: started };
+}
+
+/** Starts our own server of HTTP/2. What it answers says so: it needs no question to be told to be serving. */
+export async function startHttp2Backend(folder: string, core: number | undefined): Promise<Backend> {
+  const [port] = await freePorts(1);
+  if (port === undefined) throw new Error('no free port');
+  const command = [process.execPath, HTTP2_SERVER_FILE, String(port)];
+  const started = await startProcess({ command, core, logFile: path.join(folder, 'backend.log') });
+  await waitUntilListening(started, port, START_TIMEOUT_MS);
+  return { port, description: 'HTTP/2 over node:net', process: started };
 }
 
 function nginxCommand(nginx: string, folder: string, port: number): string[] {

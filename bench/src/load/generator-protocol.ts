@@ -12,6 +12,7 @@ export type GeneratorCommand =
       readonly connections: number;
       readonly targets: readonly RequestTarget[];
       readonly bodyBytes: number;
+      readonly http2?: { readonly streams: number; readonly grpc: boolean } | undefined;
     }
   /** Each connection sends its next request when the last one is answered. */
   | { readonly kind: 'closed-loop' }

@@ -1,14 +1,22 @@
-// The load generator's own process: HTTP/1.1 over node:net, no pipelining, every answer checked.
+// The load generator's own process: HTTP/1.1 over node:net without pipelining, or HTTP/2; every answer checked.
 import net from 'node:net';
 import { quantile } from '../report/statistics.js';
 import { answerCommands } from './answer-commands.js';
 import type { GeneratorCommand, GeneratorReport, RequestTarget } from './generator-protocol.js';
+import { openHttp2, type Http2Slot } from './http2-load.js';
 import { ResponseScanner } from './response-scanner.js';
 
 const MAX_LATENCY_SAMPLES = 2_000_000;
 const READ_BUFFER_BYTES = 64 * 1024;
 
-class Connection {
+/** What carries one request at a time. */
+interface Carrier {
+  busy: boolean;
+  sentAtMs: number;
+  close(): void;
+}
+
+class Connection implements Carrier {
   readonly socket: net.Socket;
   busy = false;
   sentAtMs = 0;
@@ -16,11 +24,16 @@ class Connection {
   constructor(socket: net.Socket) {
     this.socket = socket;
   }
+
+  close(): void {
+    this.socket.destroy();
+  }
 }
 
 class LoadGenerator {
-  readonly #connections: Connection[] = [];
-  readonly #idle: Connection[] = [];
+  readonly #connections: Carrier[] = [];
+  readonly #idle: Carrier[] = [];
+  #targets: readonly RequestTarget[] = [];
   #requests: Buffer[] = [];
   #nextRequest = 0;
   #mode: 'closed' | 'open' | 'paused' = 'paused';
@@ -42,7 +55,9 @@ class LoadGenerator {
   async handle(command: GeneratorCommand): Promise<GeneratorReport> {
     switch (command.kind) {
       case 'connect':
-        await this.#connect(command.port, command.connections, command.targets, command.bodyBytes);
+        if (command.http2 === undefined)
+          await this.#connect(command.port, command.connections, command.targets, command.bodyBytes);
+        else await this.#connectHttp2(command, command.http2);
         this.#mark();
         break;
       case 'closed-loop':
@@ -65,7 +80,7 @@ class LoadGenerator {
         await this.#openLoop(command.ratePerSecond, command.seconds);
         break;
       case 'disconnect':
-        for (const { socket } of this.#connections.splice(0)) socket.destroy();
+        for (const connection of this.#connections.splice(0)) connection.close();
         this.#idle.length = 0;
         break;
     }
@@ -92,6 +107,26 @@ class LoadGenerator {
     const buffer = Buffer.allocUnsafe(READ_BUFFER_BYTES);
     await Promise.all(Array.from({ length: count }, () => this.#open(port, buffer, bodyBytes)));
     this.#connecting = false;
+  }
+
+  async #connectHttp2(
+    { port, connections, targets, bodyBytes }: Extract<GeneratorCommand, { kind: 'connect' }>,
+    { streams, grpc }: { readonly streams: number; readonly grpc: boolean },
+  ): Promise<void> {
+    this.#targets = targets;
+    this.#nextRequest = 0;
+    this.#mode = 'paused';
+    for (let i = 0; i < connections; i++) {
+      const slots = await openHttp2(streams, {
+        port,
+        bodyBytes,
+        grpc,
+        onAnswer: (slot, problem) => this.#answered(slot, problem),
+        onLost: (slot, reason) => this.#lost(slot, reason),
+      });
+      this.#connections.push(...slots);
+      this.#idle.push(...slots);
+    }
   }
 
   #open(port: number, buffer: Buffer, bodyBytes: number): Promise<void> {
@@ -123,15 +158,17 @@ class LoadGenerator {
     });
   }
 
-  #send(connection: Connection, dueAtMs: number): void {
+  #send(connection: Carrier, dueAtMs: number): void {
     connection.busy = true;
     connection.sentAtMs = dueAtMs;
-    const request = this.#requests[this.#nextRequest] as Buffer;
-    this.#nextRequest = this.#nextRequest + 1 === this.#requests.length ? 0 : this.#nextRequest + 1;
-    connection.socket.write(request);
+    const index = this.#nextRequest;
+    const count = connection instanceof Connection ? this.#requests.length : this.#targets.length;
+    this.#nextRequest = index + 1 === count ? 0 : index + 1;
+    if (connection instanceof Connection) connection.socket.write(this.#requests[index] as Buffer);
+    else (connection as Http2Slot).send(this.#targets[index] as RequestTarget);
   }
 
-  #answered(connection: Connection, problem: string | undefined): void {
+  #answered(connection: Carrier, problem: string | undefined): void {
     if (!connection.busy) return this.#fail('a response to no request');
     connection.busy = false;
     if (problem === undefined) {
@@ -154,7 +191,7 @@ class LoadGenerator {
     this.#firstFailure ??= problem;
   }
 
-  #lost(connection: Connection, reason: string): void {
+  #lost(connection: Carrier, reason: string): void {
     const index = this.#connections.indexOf(connection);
     if (index === -1) return; // Already taken out, or closed by us.
     this.#connections.splice(index, 1);

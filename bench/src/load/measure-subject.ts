@@ -8,6 +8,7 @@ import { processTreeCpuNs, processTreeMemory } from '../machine/process-usage.js
 import { allTargets, lastTarget } from '../subjects/routing-shape.js';
 import type { Subject, SubjectSetup } from '../subjects/subject.js';
 import { BODY_SIZES } from './body-size.js';
+import { GRPC_MESSAGE } from './http2-load.js';
 import type { GeneratorCommand, GeneratorReport } from './generator-protocol.js';
 import { measureHandshakes } from './measure-handshakes.js';
 import type { Measurement, ScenarioVariant } from './scenario.js';
@@ -234,7 +235,8 @@ async function connect(generator: Generator, port: number, variant: LoadVariant)
     port,
     connections: variant.connections,
     targets: targetsOf(variant, variant.bodySize),
-    bodyBytes: BODY_SIZES[variant.bodySize],
+    bodyBytes: variant.http2?.grpc === true ? GRPC_MESSAGE.length : BODY_SIZES[variant.bodySize],
+    http2: variant.http2,
   });
 }
 

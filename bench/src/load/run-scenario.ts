@@ -5,7 +5,7 @@ import { freePorts } from '../machine/child-process.js';
 import { profileLines } from '../report/cpu-profile.js';
 import { HEDDLE, PROXIES } from '../subjects/index.js';
 import type { Subject } from '../subjects/subject.js';
-import { startBackend } from './backend.js';
+import { startBackend, startHttp2Backend } from './backend.js';
 import { writeCertificates } from './bench-certificates.js';
 import {
   type Latency,
@@ -85,10 +85,12 @@ async function runVariant(
   writeCertificates(certificates);
   const setupFolder = path.join(folder, 'subject');
   mkdirSync(setupFolder);
-  const backend = await startBackend(folder, options.cores.loadCore);
+  const isHttp2 = variant.kind === 'load' && variant.http2 !== undefined;
+  const backend = await (isHttp2 ? startHttp2Backend : startBackend)(folder, options.cores.loadCore);
   const setup: RoundSetup = {
     shape: variant.shape,
     armed: variant.armed === true,
+    http2: isHttp2,
     listenPort,
     adminPort,
     backendPort: backend.port,

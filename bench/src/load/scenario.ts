@@ -18,6 +18,8 @@ export type ScenarioVariant = {
       readonly connections: number;
       /** Whether latency is measured too, in an open loop at the fixed rate. */
       readonly latency: boolean;
+      /** Spoken on both sides of the subject, so many streams at once on each connection; `grpc`: calls instead of GETs. */
+      readonly http2?: { readonly streams: number; readonly grpc: boolean };
       /** Two of the subject with mutual TLS between them; the one on this side is measured. */
       readonly mtls?: 'client' | 'server';
     }

@@ -132,6 +132,30 @@ export async function waitUntilServing(
   }
 }
 
+/** Waits until somebody takes connections on a port. */
+export async function waitUntilListening(
+  subject: RunningProcess,
+  port: number,
+  timeoutMs: number,
+): Promise<void> {
+  const deadlineMs = performance.now() + timeoutMs;
+  while (!(await takesConnections(port))) {
+    if (subject.hasExited) throw new Error(`it ended while starting: ${subject.logTail()}`);
+    if (performance.now() > deadlineMs) throw new Error(`not listening after ${timeoutMs} ms`);
+    await delay(50);
+  }
+}
+
+function takesConnections(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = net.connect(port, '127.0.0.1', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}
+
 function statusOf(port: number, request: Buffer): Promise<string> {
   return new Promise((resolve) => {
     const socket = net.connect(port, '127.0.0.1');

@@ -29,6 +29,15 @@ export const ACCESS_LOG_FIELDS = {
   route_name: '%ROUTE_NAME%',
 };
 
+const HTTP2_OPTIONS = {
+  typed_extension_protocol_options: {
+    'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+      '@type': `${TYPE_PREFIX}.upstreams.http.v3.HttpProtocolOptions`,
+      explicit_http_config: { http2_protocol_options: {} },
+    },
+  },
+};
+
 /** The one bootstrap file that starts both Envoy and heddle-proxy. */
 export function envoyBootstrap(setup: SubjectSetup, accessLogFile: string): string {
   if (setup.handshakes !== undefined) return handshakeBootstrap(setup, setup.handshakes);
@@ -106,7 +115,7 @@ function virtualHost(host: number, { shape, armed }: SubjectSetup): object {
   };
 }
 
-function cluster(host: number, { backendPort, mtls, armed }: SubjectSetup): object {
+function cluster(host: number, { backendPort, mtls, armed, http2 }: SubjectSetup): object {
   const name = `cluster-${host}`;
   const endpoint = { endpoint: { address: loopback(backendPort) } };
   return {
@@ -115,6 +124,7 @@ function cluster(host: number, { backendPort, mtls, armed }: SubjectSetup): obje
     connect_timeout: '1s',
     load_assignment: { cluster_name: name, endpoints: [{ lb_endpoints: [endpoint] }] },
     ...(armed === true ? ARMED_CLUSTER : {}),
+    ...(http2 === true ? HTTP2_OPTIONS : {}),
     ...(mtls?.side === 'client' ? { transport_socket: upstreamTls(mtls.certificates) } : {}),
   };
 }

@@ -18,6 +18,8 @@ export interface SubjectSetup {
   };
   /** Retries, outlier detection, breakers and a rate limit are in force, and never needed. */
   readonly armed?: boolean;
+  /** HTTP/2 is spoken to the backend. */
+  readonly http2?: boolean;
   /** Arguments for the Node that runs a subject, if one does. */
   readonly nodeArguments: readonly string[];
 }

@@ -3,6 +3,7 @@ import { armed } from './armed.js';
 import { bodies } from './bodies.js';
 import { handshakes, storm } from './handshakes.js';
 import { http1 } from './http1.js';
+import { http2 } from './http2.js';
 import { idleMemory } from './idle-memory.js';
 import { mtls } from './mtls.js';
 import { routes } from './routes.js';
@@ -12,6 +13,7 @@ export const SCENARIOS: readonly Scenario[] = [
   http1,
   armed,
   bodies,
+  http2,
   routes,
   mtls,
   handshakes,

@@ -1,0 +1,24 @@
+import type { Scenario, ScenarioVariant } from '../scenario.js';
+
+const shape = { virtualHosts: 50, routesPerHost: 20 };
+
+function variant(connections: number, streams: number, grpc = false): ScenarioVariant {
+  return {
+    name: `${grpc ? 'gRPC unary, 200 B' : '1 KB'}, ${connections} × ${streams} streams`,
+    kind: 'load',
+    shape,
+    bodySize: '1k',
+    targets: 'all',
+    connections,
+    latency: false,
+    http2: { streams, grpc },
+    subjects: ['heddle-proxy', 'envoy'],
+  };
+}
+
+/** Small messages over few connections, and one stream at a time, where nothing can be written together. */
+export const http2: Scenario = {
+  name: 'http2',
+  title: 'HTTP/2 on both sides, 50 virtual hosts × 20 routes, statistics, JSON access log',
+  variants: [variant(8, 16), variant(8, 1), variant(64, 1), variant(8, 16, true)],
+};
