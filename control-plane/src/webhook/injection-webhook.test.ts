@@ -111,6 +111,12 @@ describe('the injection webhook', () => {
     assert.ok((webhook.counts.failures.get('400') ?? 0) >= 5);
   });
 
+  it('leaves it to the API server to close connections that are idle', async () => {
+    const { headers } = await call({ method: 'GET', path: '/ready' });
+    const [, seconds] = /^timeout=(\d+)/.exec(headers['keep-alive'] ?? '') ?? [];
+    assert.ok(Number(seconds) > 90, headers['keep-alive']);
+  });
+
   it('is ready, for whoever asks', async () => {
     assert.equal((await call({ method: 'GET', path: '/ready' })).status, 200);
     assert.equal((await call({ method: 'HEAD', path: '/ready?x' })).text, '');
@@ -226,6 +232,7 @@ interface CallOptions {
 
 interface Answered {
   readonly status: number;
+  readonly headers: Readonly<Record<string, string | undefined>>;
   readonly text: string;
   /** Where it is a review. */
   readonly json: {
@@ -272,7 +279,8 @@ function callWebhook(
         response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
         response.on('end', () => {
           const json = (text === '' ? {} : JSON.parse(text)) as Answered['json'];
-          resolve({ status: response.statusCode ?? 0, text, json });
+          const headers = response.headers as Answered['headers'];
+          resolve({ status: response.statusCode ?? 0, headers, text, json });
         });
       },
     );

@@ -23,7 +23,7 @@ export interface InjectionWebhookOptions {
   readonly maxReviewBytes?: number;
   /** Of all reviews that are being received; above it they are answered 503. Default 64 MiB. */
   readonly maxHeldBytes?: number;
-  /** Default 256. */
+  /** Default 1000. */
   readonly maxConnections?: number;
 }
 
@@ -49,6 +49,8 @@ interface Answer {
 /** The API server waits for 30 s at most. */
 const REQUEST_TIMEOUT_MS = 30_000;
 const HANDSHAKE_TIMEOUT_MS = 5_000;
+/** Longer than the 90 s of the API server: whoever closes an idle connection first never loses a question by it. */
+const KEEP_ALIVE_MS = 120_000;
 const READY_PATH = '/ready';
 
 /**
@@ -81,10 +83,11 @@ export class InjectionWebhook {
         handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
         requestTimeout: REQUEST_TIMEOUT_MS,
         headersTimeout: 10_000,
+        keepAliveTimeout: KEEP_ALIVE_MS,
       },
       (request, response) => void this.#serve(request, response),
     );
-    this.#server.maxConnections = options.maxConnections ?? 256;
+    this.#server.maxConnections = options.maxConnections ?? 1_000;
     this.#server.on('tlsClientError', (error, socket) => {
       this.#handshakeFailures++;
       options.log.debug('handshake failed', { error: error.message });
