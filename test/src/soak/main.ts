@@ -166,7 +166,7 @@ try {
   throw thrown;
 } finally {
   await proxy.stop();
-  plane.close();
+  await plane.close();
   await upstream.close();
 }
 process.exitCode = isFlat ? 0 : 1;
