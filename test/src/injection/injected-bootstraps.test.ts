@@ -4,15 +4,18 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { loadBootstrap, parseCommandLine, type BootstrapConfig } from '@heddle/data-plane';
+import { interceptionPlan, parseInterceptionArguments, parseInterceptionOptions } from '@heddle/injector';
 import { parseAllDocuments } from 'yaml';
 
 const shapes = fileURLToPath(new URL('../testdata/pods/', import.meta.resolve('@heddle/injector')));
 
-describe('the sidecar of an injected pod', () => {
-  it('takes the arguments and the bootstrap of every golden, without a warning', async () => {
+const goldens = readdirSync(shapes).filter((name) => name.endsWith('.golden.yaml'));
+
+describe('an injected pod', () => {
+  it('has a sidecar that takes the arguments and the bootstrap of every golden, without a warning', async () => {
     let started = 0;
-    for (const file of readdirSync(shapes).filter((name) => name.endsWith('.golden.yaml'))) {
-      for (const container of sidecarsIn(readFileSync(join(shapes, file), 'utf8'))) {
+    for (const file of goldens) {
+      for (const container of containersIn(file, 'heddle-proxy')) {
         const { warnings, identity } = await configOf(container);
         assert.deepEqual(warnings, [], file);
         assert.equal(identity?.spiffeId.uri, 'spiffe://cluster.local/ns/shop/sa/web', file);
@@ -22,6 +25,22 @@ describe('the sidecar of an injected pod', () => {
       }
     }
     assert.ok(started >= 25, `${started} sidecars`);
+  });
+
+  it('has an init container whose arguments heddle-iptables takes, for every golden', () => {
+    let planned = 0;
+    for (const file of goldens) {
+      for (const { args, env } of containersIn(file, 'heddle-init')) {
+        const [command, ...options] = args.map((arg) => expanded(arg, kubeletsEnvironment(env)));
+        assert.equal(command, 'apply', file);
+        const config = parseInterceptionOptions(parseInterceptionArguments(options));
+        for (const backend of ['iptables', 'nftables'] as const) {
+          assert.ok(interceptionPlan(config, backend).length > 0, file);
+        }
+        planned++;
+      }
+    }
+    assert.ok(planned >= 25, `${planned} init containers`);
   });
 });
 
@@ -67,11 +86,12 @@ function expanded(text: string, environment: ReadonlyMap<string, string>): strin
   );
 }
 
-function sidecarsIn(text: string): readonly Container[] {
+function containersIn(file: string, container: string): readonly Container[] {
+  const text = readFileSync(join(shapes, file), 'utf8');
   const found: Container[] = [];
   const look = (value: unknown): void => {
     if (typeof value !== 'object' || value === null) return;
-    if ((value as { name?: unknown }).name === 'heddle-proxy' && 'args' in value)
+    if ((value as { name?: unknown }).name === container && 'args' in value)
       found.push(value as unknown as Container);
     for (const part of Object.values(value)) look(part);
   };
