@@ -3,7 +3,7 @@ import { createLogger, describeError, isMeshError, type Logger } from '@heddle/c
 import { parseCommandLine, USAGE } from './bootstrap/command-line.js';
 import { loadBootstrap, type BootstrapConfig } from './bootstrap.js';
 import { tuneCompiler } from './compiler-flags.js';
-import { collectAfterLoading } from './heap-size.js';
+import { boundHeapGrowth, collectAfterLoading } from './heap-size.js';
 import { Server } from './server.js';
 import { PRODUCT_NAME, VERSION } from './version.js';
 
@@ -52,6 +52,7 @@ export async function runProxy(
 
 async function serve(config: BootstrapConfig, supervisor: SupervisorLink | undefined): Promise<void> {
   tuneCompiler();
+  boundHeapGrowth();
   const log = createLogger({ component: 'proxy', level: config.logLevel });
   crashOnBrokenInvariants(log);
   let ending = false;

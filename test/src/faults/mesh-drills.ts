@@ -5,11 +5,13 @@ import { eventually } from '../support/eventually.js';
 import { httpCall } from '../support/http-call.js';
 import { RunningProgram } from '../support/running-program.js';
 import type { Drill, DrillGround, DrillOutcome } from './drill.js';
-import { MeshGround } from './mesh-ground.js';
+import { GET_CALLERS, MeshGround, POST_CALLERS } from './mesh-ground.js';
 import { together, type SteadyCallers } from './steady-callers.js';
 
 const POST_LOST =
   'a POST that was in the hands of what was killed may have been processed, so it is not sent again';
+/** Most are answered when the hang is over; those whose connection is given up meanwhile are not. */
+const POST_HANGS = 'a POST that hangs may be processed yet, so it is not sent again';
 const HELD_BY_GATEWAY =
   'whoever was connected to the gateway lost the connection with it; nobody else can tell them';
 
@@ -89,7 +91,8 @@ export function meshDrills(): DrillGround {
   const drills: Drill[] = [
     {
       name: 'kill -9 of one of two instances, three times',
-      allows: { atMost: 12, because: POST_LOST },
+      // One of each caller at each kill: in flight, or refused by the sidecar whose program is not back yet.
+      allows: { atMost: 3 * POST_CALLERS, because: POST_LOST },
       run: () =>
         getsUnharmed(ground, async ({ gets }) => {
           for (let turn = 0; turn < 3; turn++) {
@@ -103,7 +106,7 @@ export function meshDrills(): DrillGround {
     },
     {
       name: 'kill -9 of the sidecar of one of two instances',
-      allows: { atMost: 4, because: POST_LOST },
+      allows: { atMost: POST_CALLERS, because: POST_LOST },
       run: () =>
         getsUnharmed(ground, async ({ gets }) => {
           const victim = ground.instance(0);
@@ -117,7 +120,7 @@ export function meshDrills(): DrillGround {
     {
       name: 'kill -9 of the gateway',
       // One for each of the callers' connections.
-      allows: { atMost: 12, because: HELD_BY_GATEWAY },
+      allows: { atMost: GET_CALLERS + POST_CALLERS, because: HELD_BY_GATEWAY },
       run: () =>
         underLoad(ground, async ({ gets }) => {
           const [pid] = launcher().gatewayPids;
@@ -162,7 +165,7 @@ export function meshDrills(): DrillGround {
     },
     {
       name: 'a sidecar is killed while heddled hangs, and nobody can give it a certificate',
-      allows: { atMost: 4, because: POST_LOST },
+      allows: { atMost: POST_CALLERS, because: POST_LOST },
       run: () =>
         getsUnharmed(ground, async ({ gets }) => {
           const tookMs = await frozen(pidOf(launcher().controlPlanePid, 'heddled'), () =>
@@ -174,8 +177,7 @@ export function meshDrills(): DrillGround {
     },
     {
       name: 'every sidecar is killed, one after the other, while heddled is dead',
-      // Each of the callers has one POST in flight at most.
-      allows: { atMost: 8, because: POST_LOST },
+      allows: { atMost: 2 * POST_CALLERS, because: POST_LOST },
       run: () =>
         getsUnharmed(ground, async ({ gets }) => {
           const figures: string[] = [];
@@ -192,7 +194,7 @@ export function meshDrills(): DrillGround {
     },
     {
       name: 'the last good configuration of a sidecar is damaged, and it is killed',
-      allows: { atMost: 4, because: POST_LOST },
+      allows: { atMost: POST_CALLERS, because: POST_LOST },
       run: () =>
         getsUnharmed(ground, async ({ gets }) => {
           for (const file of await ground.lastGoodFiles())
@@ -206,10 +208,7 @@ export function meshDrills(): DrillGround {
     },
     {
       name: 'an instance hangs for 4 s',
-      allows: {
-        atMost: 40,
-        because: 'a POST that hangs is not sent again, and fails when its timeout is over',
-      },
+      allows: { atMost: POST_CALLERS, because: POST_HANGS },
       run: () =>
         getsUnharmed(ground, async ({ gets }) => {
           const victim = ground.instance(0);
@@ -222,10 +221,7 @@ export function meshDrills(): DrillGround {
     },
     {
       name: 'a sidecar hangs for 4 s',
-      allows: {
-        atMost: 40,
-        because: 'a POST that hangs is not sent again, and fails when its timeout is over',
-      },
+      allows: { atMost: POST_CALLERS, because: POST_HANGS },
       run: () =>
         getsUnharmed(ground, async ({ gets }) => {
           const victim = ground.instance(0);

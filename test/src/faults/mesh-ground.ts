@@ -8,6 +8,10 @@ import { freePort } from '../support/free-port.js';
 import { httpCall } from '../support/http-call.js';
 import { SteadyCallers } from './steady-callers.js';
 
+/** Each asks one thing after the other, so that no more than this can be in the hands of what is harmed. */
+export const GET_CALLERS = 8;
+export const POST_CALLERS = 4;
+
 /** Notes the id of every POST that it sees, so that one which came twice is found. */
 const PROGRAM = `
 import { appendFileSync } from 'node:fs';
@@ -191,8 +195,8 @@ export class MeshGround {
   /** GETs and POSTs through the gateway. */
   callers(): { readonly gets: SteadyCallers; readonly posts: SteadyCallers } {
     return {
-      gets: new SteadyCallers({ port: this.#gatewayPort, callers: 8 }),
-      posts: new SteadyCallers({ port: this.#gatewayPort, callers: 4, method: 'POST' }),
+      gets: new SteadyCallers({ port: this.#gatewayPort, callers: GET_CALLERS }),
+      posts: new SteadyCallers({ port: this.#gatewayPort, callers: POST_CALLERS, method: 'POST' }),
     };
   }
 
