@@ -81,6 +81,7 @@ function run(options: Partial<BootstrapOptions>): { code: number; out: string; e
     labels: [],
     socket: '/run/agent',
     certDir: '/run/certs',
+    xdsAddress: undefined,
     variant: 'delta',
     adminPort: 15_000,
     accessLog: '/dev/stdout',

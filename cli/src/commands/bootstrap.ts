@@ -16,6 +16,8 @@ export interface BootstrapOptions {
   readonly labels: readonly string[];
   readonly socket: string;
   readonly certDir: string;
+  /** Set: heddled's xDS in plain text, instead of an agent. */
+  readonly xdsAddress: string | undefined;
   readonly variant: 'delta' | 'sotw';
   readonly adminPort: number;
   readonly accessLog: string;
@@ -79,7 +81,7 @@ function grpcBootstrap(options: BootstrapOptions): unknown {
   return {
     xds_servers: [
       {
-        server_uri: `unix://${options.socket}`,
+        server_uri: options.xdsAddress ?? `unix://${options.socket}`,
         channel_creds: [{ type: 'insecure' }],
         server_features: ['xds_v3'],
       },
@@ -87,6 +89,8 @@ function grpcBootstrap(options: BootstrapOptions): unknown {
     node: {
       id: `sidecar~127.0.0.1~${name}.${namespace}~${namespace}.svc.cluster.local`,
       cluster: `${workload}.${namespace}`,
+      // Not every gRPC starts without one.
+      locality: {},
       ...nodeLocality(options.locality),
       metadata: {
         GENERATOR: 'grpc',
@@ -97,18 +101,23 @@ function grpcBootstrap(options: BootstrapOptions): unknown {
         INTERCEPTION_MODE: 'NONE',
       },
     },
-    certificate_providers: {
-      default: {
-        plugin_name: 'file_watcher',
-        config: {
-          certificate_file: `${certDir}/cert-chain.pem`,
-          private_key_file: `${certDir}/key.pem`,
-          ca_certificate_file: `${certDir}/root-cert.pem`,
-          refresh_interval: '60s',
-        },
+    // Certificates come from an agent alone.
+    ...(options.xdsAddress === undefined ? { certificate_providers: certificateProviders(certDir) } : {}),
+    server_listener_resource_name_template: 'xds.istio.io/grpc/lds/inbound/%s',
+  };
+}
+
+function certificateProviders(certDir: string): unknown {
+  return {
+    default: {
+      plugin_name: 'file_watcher',
+      config: {
+        certificate_file: `${certDir}/cert-chain.pem`,
+        private_key_file: `${certDir}/key.pem`,
+        ca_certificate_file: `${certDir}/root-cert.pem`,
+        refresh_interval: '60s',
       },
     },
-    server_listener_resource_name_template: 'xds.istio.io/grpc/lds/inbound/%s',
   };
 }
 

@@ -14,6 +14,7 @@ interface BootstrapArguments {
   readonly label?: string[];
   readonly socket: string;
   readonly certDir: string;
+  readonly xdsAddress?: string;
   readonly variant: 'delta' | 'sotw';
   readonly adminPort: number;
   readonly accessLog: string;
@@ -55,6 +56,7 @@ export function registerBootstrap(
     .option('--locality <region/zone/subzone>', 'where it runs')
     .option('--socket <path>', "the agent's", '.heddle-agent/socket')
     .option('--cert-dir <folder>', "the agent's, for gRPC", '.heddle-agent/certs')
+    .option('--xds-address <host:port>', "for gRPC without an agent: heddled's xDS in plain text")
     .addOption(new Option('--variant <variant>', 'of xDS').choices(['delta', 'sotw']).default('delta'))
     .option('--admin-port <port>', "of Envoy's admin pages", parsePort, 15_000)
     .option('--access-log <path>', 'where Envoy writes it; none: nowhere', '/dev/stdout')
@@ -71,6 +73,7 @@ export function registerBootstrap(
         labels: given.label ?? [],
         socket: resolvePath(given.socket),
         certDir: resolvePath(given.certDir),
+        xdsAddress: given.xdsAddress,
         inbound: given.inbound ?? [],
         outbound: given.outbound ?? [],
         httpProxy: given.httpProxy ?? 0,

@@ -21,6 +21,8 @@ export interface ProxyView {
   readonly interception: 'NONE' | 'REDIRECT' | 'TPROXY';
   /** Only with interception NONE. */
   readonly explicit: ExplicitPorts | undefined;
+  /** A gRPC program that is its own proxy. Source: Istio's node metadata `GENERATOR` `grpc`. */
+  readonly isProxyless?: true;
   /** Only of sidecars with another interception than NONE. */
   readonly captured?: CapturedApplication | undefined;
   /** Where access logs go, a path at the proxy. Source: node metadata `HEDDLE_ACCESS_LOG`; default `/dev/stdout`; `none`: off. */
@@ -133,6 +135,7 @@ export function proxyViewOf(node: envoy.config.core.v3.INode, identity?: SpiffeI
     serviceAccount: proven?.serviceAccount ?? (said.serviceAccount || 'default'),
     workloadName: metadata.text('WORKLOAD_NAME') || (dot < 0 ? name : name.slice(0, dot)),
     ...localityOf(node.locality),
+    ...(metadata.text('GENERATOR') === 'grpc' ? { isProxyless: true } : {}),
     interception,
     explicit: interception === 'NONE' ? readExplicitPorts(metadata, problems) : undefined,
     ...(interception === 'NONE' || role === 'gateway' ? {} : { captured: readCaptured(metadata) }),

@@ -9,6 +9,7 @@ import { clustersOf } from './translate-cluster.js';
 import { localityLabels } from './locality-preference.js';
 import { translateEndpoints } from './translate-endpoints.js';
 import { addGateway } from './translate-gateway.js';
+import { addProxyless, assignmentForGrpc, clusterForGrpc } from './translate-proxyless.js';
 import { addCapturedSidecar } from './translate-captured-sidecar.js';
 import { addExplicitSidecar } from './translate-sidecar.js';
 import { scopeOf, type EffectivePolicy, type NamespaceScope } from './visibility.js';
@@ -26,11 +27,16 @@ export function translateProxy(model: MeshModel, view: ProxyView): ProxyResource
   const set = new ResourceSet();
   for (const service of scope.services.values()) {
     const { clusters, loadAssignments } = serviceResources(model, view, scope, service);
-    for (const cluster of clusters) set.addCluster(cluster);
-    for (const assignment of loadAssignments) set.addLoadAssignment(assignment);
+    for (const made of clusters) {
+      const cluster = view.isProxyless === true ? clusterForGrpc(made) : made;
+      if (cluster !== undefined) set.addCluster(cluster);
+    }
+    for (const assignment of loadAssignments)
+      set.addLoadAssignment(view.isProxyless === true ? assignmentForGrpc(assignment) : assignment);
   }
   const own = ownResources(model, view, scope);
   for (const cluster of own.clusters.values()) set.addCluster(cluster);
+  for (const assignment of own.loadAssignments.values()) set.addLoadAssignment(assignment);
   for (const listener of own.listeners.values()) set.addListener(listener);
   for (const routes of own.routeConfigurations.values()) set.addRouteConfiguration(routes);
   for (const secret of own.secrets.values()) set.addSecret(secret);
@@ -51,7 +57,10 @@ export function translateServiceEndpoints(
     // Another service of the same host may be what this namespace sees.
     if (service === undefined || scope.services.get(service.hostname) !== service) continue;
     for (const assignment of serviceResources(model, view, scope, service).loadAssignments)
-      found.set(assignment.clusterName ?? '', assignment);
+      found.set(
+        assignment.clusterName ?? '',
+        view.isProxyless === true ? assignmentForGrpc(assignment) : assignment,
+      );
   }
   return found;
 }
@@ -139,7 +148,8 @@ function ownResources(model: MeshModel, view: ProxyView, scope: NamespaceScope):
   const known = ofViews.get(view);
   if (known?.configHash === model.configHash) return known.resources;
   const set = new ResourceSet();
-  if (view.role === 'gateway') addGateway(set, model, view, scope);
+  if (view.isProxyless === true) addProxyless(set, view, scope);
+  else if (view.role === 'gateway') addGateway(set, model, view, scope);
   else if (view.captured !== undefined) addCapturedSidecar(set, model, view, view.captured, scope);
   else addExplicitSidecar(set, model, view, scope);
   addSecrets(set, model, view, scope);

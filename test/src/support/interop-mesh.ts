@@ -68,6 +68,11 @@ export class InteropMesh {
     );
   }
 
+  /** Of heddled, in plain text. */
+  get xdsPort(): number {
+    return this.#ports.xdsPort;
+  }
+
   /** Of heddled. */
   get apiPort(): number {
     return this.#ports.apiPort;
