@@ -1,10 +1,16 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { Agent, request as httpRequest } from 'node:http';
+import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
 import type { ServerHttp2Stream } from 'node:http2';
 import { createServer, type AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { after, afterEach, before, describe, it } from 'node:test';
-import type { ClusterConfig, ForwardAction, HttpConnectionManagerConfig } from '@heddle/engine';
+import {
+  DEFAULT_HTTP2_CONFIG,
+  type ClusterConfig,
+  type ForwardAction,
+  type HttpConnectionManagerConfig,
+} from '@heddle/engine';
 import { CLIENT_PREFACE, Flag, FrameType } from '../codec/http2/frame.js';
 import { frame, readFrames } from '../testing/http2-under-test.js';
 import { Http2Client, startHttp2Backend, type Http2Answer } from '../testing/http2-peers.js';
@@ -293,6 +299,59 @@ describe('a proxy that speaks HTTP/2', () => {
     });
     assert.equal((await client(listening).request(get())).body.toString(), 'by HTTP/2');
   });
+
+  for (const upstream of ['HTTP/1.1', 'HTTP/2'] as const) {
+    it(`tunnels WebSocket that is asked for by HTTP/2 to ${upstream}`, async () => {
+      let port: number;
+      let cluster: ClusterConfig;
+      if (upstream === 'HTTP/2') {
+        const options = { settings: { enableConnectProtocol: true } };
+        ({ port } = await backend((stream, headers) => {
+          stream.respond({ ':status': 200, 'x-protocol': String(headers[':protocol']) });
+          stream.pipe(stream);
+        }, options));
+        cluster = http2Cluster(port);
+      } else {
+        const started = await startBackend(() => undefined);
+        closing.push(started.close);
+        started.server.on('upgrade', (request: IncomingMessage, socket: Duplex) => {
+          const protocol = String(request.headers.upgrade);
+          socket.write(
+            `HTTP/1.1 101 x\r\nconnection: upgrade\r\nupgrade: ${protocol}\r\nx-protocol: ${protocol}\r\n\r\n`,
+          );
+          socket.pipe(socket);
+        });
+        cluster = clusterConfig('backend', [endpoint(started.port)]);
+      }
+      const http2 = { ...DEFAULT_HTTP2_CONFIG, allowConnect: true };
+      const listening = await serve(proxy, cluster, { http2, upgradeTypes: ['websocket'] });
+      const { session } = client(listening);
+      await new Promise<void>((resolve) => session.once('remoteSettings', () => resolve()));
+      const head = {
+        ':method': 'CONNECT',
+        ':protocol': 'websocket',
+        ':path': '/chat',
+        ':authority': 'shop',
+        ':scheme': 'http',
+      };
+      const stream = session.request(head, { endStream: false });
+      let status: unknown;
+      let protocol: unknown;
+      stream.on('response', (headers) => {
+        status = headers[':status'];
+        protocol = headers['x-protocol'];
+        stream.write('first');
+      });
+      let text = '';
+      stream.on('data', (chunk: Buffer) => {
+        text += chunk.toString();
+        if (text === 'first') stream.end(' and last');
+      });
+      await new Promise<void>((resolve) => stream.on('end', resolve));
+      assert.deepEqual([status, protocol, text], [200, 'websocket', 'first and last']);
+      await eventually(() => proxy.counter('http.downstream_rq_active') === 0);
+    });
+  }
 
   it('refuses streams above what it offers, within one connection', async () => {
     const waiting: ServerHttp2Stream[] = [];

@@ -40,7 +40,7 @@ describe('the frame reader', () => {
             from = at;
           }
           assert.deepEqual(cut.events, whole.events);
-          assert.equal(whole.events.filter((event) => event.startsWith('bad')).length, 0);
+          assert.equal(whole.events.filter((event) => event.startsWith('bad ')).length, 0);
         },
       ),
     );

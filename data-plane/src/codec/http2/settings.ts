@@ -18,7 +18,8 @@ export class PeerSettings {
   #isKnown = false;
   initialWindow = DEFAULT_WINDOW;
   maxConcurrentStreams = STREAMS_BEFORE_SETTINGS;
-  allowsConnect = false;
+  /** Whether tunnels may be asked for: also where nothing was said yet. */
+  allowsConnect = true;
 
   constructor(encoder: HpackEncoder) {
     this.#encoder = encoder;
@@ -26,8 +27,11 @@ export class PeerSettings {
 
   /** Takes the payload of a SETTINGS frame, whose length is right. */
   read(bytes: Buffer, start: number, end: number): SettingsProblem | undefined {
-    let streams = this.#isKnown ? this.maxConcurrentStreams : Infinity;
-    this.#isKnown = true;
+    if (!this.#isKnown) {
+      this.#isKnown = true;
+      this.maxConcurrentStreams = Infinity;
+      this.allowsConnect = false;
+    }
     for (let at = start; at < end; at += 6) {
       const id = ((bytes[at] as number) << 8) | (bytes[at + 1] as number);
       const value = readUint32(bytes, at + 2);
@@ -40,7 +44,7 @@ export class PeerSettings {
             return { code: ErrorCode.ProtocolError, reason: 'SETTINGS_ENABLE_PUSH is not 0 or 1' };
           break;
         case SettingId.MaxConcurrentStreams:
-          streams = value;
+          this.maxConcurrentStreams = value;
           break;
         case SettingId.InitialWindowSize:
           if (value > MAX_WINDOW)
@@ -60,7 +64,6 @@ export class PeerSettings {
         // Unknown settings are ignored.
       }
     }
-    this.maxConcurrentStreams = streams;
     return undefined;
   }
 }
