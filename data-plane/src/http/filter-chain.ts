@@ -6,6 +6,8 @@ import {
   type RequestHead,
   type ResponseHead,
 } from '@heddle/engine';
+import { ChunkJoiner } from '../codec/chunk-joiner.js';
+import { giveBack } from '../codec/lent-memory.js';
 import {
   FilterStatus,
   type FilterHandle,
@@ -47,6 +49,7 @@ class Passage {
   headHeld = false;
   endStream = false;
   chunks: Buffer[] | undefined = undefined;
+  joiner: ChunkJoiner | undefined = undefined;
   bytes = 0;
   trailers: HeaderMap | undefined = undefined;
   paused = false;
@@ -404,7 +407,11 @@ function holdHead(passage: Passage, status: FilterStatus, endStream: boolean): v
 
 function hold(passage: Passage, chunk: Buffer, endStream: boolean): void {
   if (passage.chunks === undefined) passage.chunks = [chunk];
-  else passage.chunks.push(chunk);
+  else {
+    passage.joiner ??= new ChunkJoiner();
+    passage.joiner.add(passage.chunks, chunk);
+    giveBack(chunk);
+  }
   passage.bytes += chunk.length;
   passage.endStream = endStream;
 }
@@ -414,6 +421,7 @@ function release(passage: Passage): void {
   passage.headHeld = false;
   passage.endStream = false;
   passage.chunks = undefined;
+  passage.joiner = undefined;
   passage.bytes = 0;
   passage.trailers = undefined;
   passage.paused = false;

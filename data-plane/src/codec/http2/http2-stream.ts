@@ -1,5 +1,6 @@
 import type { HeaderMap } from '@heddle/engine';
-import { giveBack, lastingBytes } from '../lent-memory.js';
+import { ChunkJoiner } from '../chunk-joiner.js';
+import { giveBack } from '../lent-memory.js';
 import type { ResetReason, WatermarkCallbacks } from '../stream.js';
 import type { FieldSection } from './field-section.js';
 import { ErrorCode, Flag, MAX_FRAME_BYTES, MAX_WINDOW } from './frame.js';
@@ -31,6 +32,7 @@ export abstract class Http2Stream {
   /** Data that waits for a window. */
   #waiting: Buffer[] | undefined = undefined;
   #waitingBytes = 0;
+  #joiner: ChunkJoiner | undefined = undefined;
   #waitingTrailers: HeaderMap | undefined = undefined;
   #isAbove = false;
   /** What the head promised and has not come; negative: nothing was promised. */
@@ -124,7 +126,7 @@ export abstract class Http2Stream {
   protected writeData(chunk: Buffer, endStream: boolean): void {
     if (endStream) this.localEnded = true;
     if (this.#waiting !== undefined) {
-      if (chunk.length > 0) this.#keep(lastingBytes(chunk));
+      if (chunk.length > 0) this.#keep(chunk);
       giveBack(chunk);
       return;
     }
@@ -132,7 +134,7 @@ export abstract class Http2Stream {
     if (sent < chunk.length) {
       this.#waiting = [];
       // Copied where its memory would otherwise be kept by a reader that is slow.
-      this.#keep(lastingBytes(sent === 0 ? chunk : chunk.subarray(sent)));
+      this.#keep(sent === 0 ? chunk : chunk.subarray(sent));
       if (this.#sendWindow > 0) this.http2.onBlocked(this);
     }
     giveBack(chunk);
@@ -167,8 +169,10 @@ export abstract class Http2Stream {
       }
       done++;
     }
-    if (done === waiting.length) this.#waiting = undefined;
-    else if (done > 0) waiting.splice(0, done);
+    if (done === waiting.length) {
+      this.#waiting = undefined;
+      this.#joiner = undefined;
+    } else if (done > 0) waiting.splice(0, done);
     this.checkWatermarks();
     if (this.#waiting !== undefined) {
       if (this.#sendWindow > 0) this.http2.onBlocked(this);
@@ -198,13 +202,14 @@ export abstract class Http2Stream {
   protected forget(): void {
     this.isClosed = true;
     this.#waiting = undefined;
+    this.#joiner = undefined;
     this.#waitingTrailers = undefined;
     this.#waitingBytes = 0;
   }
 
   #keep(chunk: Buffer): void {
-    const waiting = this.#waiting as Buffer[];
-    waiting.push(chunk);
+    this.#joiner ??= new ChunkJoiner();
+    this.#joiner.add(this.#waiting as Buffer[], chunk);
     this.#waitingBytes += chunk.length;
     this.checkWatermarks();
   }

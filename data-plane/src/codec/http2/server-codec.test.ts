@@ -264,6 +264,21 @@ describe('an HTTP/2 server connection', () => {
     assert.equal(test.codec.streams.size, 0);
   });
 
+  it('puts many small pieces of a body that wait for a window together', () => {
+    const test = new Http2ServerUnderTest({}, ({ sender }) => {
+      sender.sendResponseHeaders(responseHead(200), false);
+      for (let i = 0; i < 5000; i++) sender.sendResponseData(Buffer.from([i & 0xff]), i === 4999);
+    });
+    test.start();
+    test.receive(frame(FrameType.Settings, 0, 0, Buffer.from([0, 4, 0, 0, 0, 0])), test.request(1, END));
+    test.written();
+    test.receive(window(1, 5000));
+    const frames = test.written();
+    assert.ok(frames.length <= 2, `${frames.length} frames`);
+    assert.equal(Buffer.concat(frames.map(({ payload }) => payload)).length, 5000);
+    assert.equal(frames.at(-1)?.flags, END);
+  });
+
   it('tells of what waits for a slow client, and when it waits no more', () => {
     const test = new Http2ServerUnderTest(
       {},

@@ -2,6 +2,8 @@ import type { AttemptFailure, HeaderMap, RequestHead, ResponseHead } from '@hedd
 import type { Cluster } from '../../../cluster/cluster.js';
 import type { Host } from '../../../cluster/host.js';
 import { HOST_COUNTER } from '../../../cluster/host-counters.js';
+import { ChunkJoiner } from '../../../codec/chunk-joiner.js';
+import { giveBack } from '../../../codec/lent-memory.js';
 import type {
   Cancellable,
   ConnectionPool,
@@ -37,6 +39,7 @@ export class UpstreamRequest implements PoolCallbacks, ResponseReceiver {
   #waiting: Cancellable | undefined = undefined;
   #sender: RequestSender | undefined = undefined;
   #chunks: Buffer[] | undefined = undefined;
+  #joiner: ChunkJoiner | undefined = undefined;
   #chunkBytes = 0;
   #trailers: HeaderMap | undefined = undefined;
   #endStream: boolean;
@@ -91,7 +94,11 @@ export class UpstreamRequest implements PoolCallbacks, ResponseReceiver {
     }
     this.#endStream = endStream;
     if (this.#chunks === undefined) this.#chunks = [chunk];
-    else this.#chunks.push(chunk);
+    else {
+      this.#joiner ??= new ChunkJoiner();
+      this.#joiner.add(this.#chunks, chunk);
+      giveBack(chunk);
+    }
     this.#chunkBytes += chunk.length;
     if (this.#chunkBytes > this.#bufferLimitBytes && this.#pauses === 0) this.#pause();
   }
