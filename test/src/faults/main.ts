@@ -3,6 +3,7 @@ import { describeReport, runDrill, type DrillGround, type DrillReport } from './
 import { identityDrills } from './identity-drills.js';
 import { meshDrills } from './mesh-drills.js';
 import { proxyDrills } from './proxy-drills.js';
+import { stormDrills } from './storm-drills.js';
 
 /**
  * Drills for what breaks: each harms something under load and counts the requests that fail.
@@ -14,7 +15,13 @@ import { proxyDrills } from './proxy-drills.js';
 const args = process.argv.slice(2);
 const isJson = args.join(' ').includes('-o json');
 const words = args.filter((arg) => arg !== '-o' && arg !== 'json');
-const grounds: readonly DrillGround[] = [proxyDrills(), controlPlaneDrills(), identityDrills(), meshDrills()];
+const grounds: readonly DrillGround[] = [
+  proxyDrills(),
+  controlPlaneDrills(),
+  identityDrills(),
+  stormDrills(),
+  meshDrills(),
+];
 
 const say = (text: string): void => void (isJson ? process.stderr : process.stdout).write(`${text}\n`);
 const reports: DrillReport[] = [];
