@@ -35,6 +35,7 @@ export type {
   FilterChainMatchConfig,
   ListenerConfig,
   ListenerFilterConfig,
+  ProxyProtocolConfig,
   NetworkFilterConfig,
   TrafficDirection,
 } from './config/listener-config.js';

@@ -22,6 +22,8 @@ export interface ConnectionInfo {
   /** `host:port`. */
   readonly remoteAddress: string;
   readonly remoteIp: string;
+  /** Who really connected, where the PROXY protocol tells of another client. */
+  readonly direct?: { readonly address: string; readonly ip: string };
   readonly localAddress: string;
   /** The two halves of `localAddress`: where an intercepted connection was going. */
   readonly localIp: string;
@@ -179,7 +181,7 @@ export abstract class StreamState implements StreamInfo {
   }
 
   get downstreamDirectRemoteAddress(): string {
-    return this.connectionInfo.remoteAddress;
+    return this.connectionInfo.direct?.address ?? this.connectionInfo.remoteAddress;
   }
 
   get downstreamLocalAddress(): string {

@@ -14,6 +14,7 @@ import type { ActiveFilterChain } from './active-filter-chain.js';
 import { isShed } from '../overload/overload-state.js';
 import { bindServer } from './bind-server.js';
 import { ConnectionRecord } from './connection-record.js';
+import { awaitProxyHeader, type ProxiedConnection } from './await-proxy-header.js';
 import { inspectSocket, type Inspection } from './inspect-socket.js';
 import type { ListenerContext } from './listener-context.js';
 import { ListenerStats } from './listener-stats.js';
@@ -235,10 +236,47 @@ export class ActiveListener {
 
   #dispatch(socket: Socket, handedDestination: AddressConfig | undefined): void {
     const version = this.#version as ListenerVersion;
-    let destination = handedDestination;
+    const { proxyProtocol } = version;
+    if (proxyProtocol === undefined) {
+      this.#find(socket, version, handedDestination, undefined);
+      return;
+    }
+    socket.on('error', ignore);
+    const { clock } = this.#context.options;
+    const timeoutMs = version.config.listenerFiltersTimeoutMs;
+    awaitProxyHeader(socket, { clock, ...proxyProtocol, timeoutMs }, (awaited) => {
+      if (awaited.kind === 'proxied') {
+        this.#find(socket, this.#version ?? version, handedDestination, awaited.connection);
+        return;
+      }
+      if (awaited.kind === 'timeout') this.stats.preCxTimeout.inc();
+      else {
+        const client = addressText(plainIp(socket.remoteAddress), socket.remotePort ?? 0);
+        this.#context.failures.info('a connection without a good PROXY header', () => ({
+          listener: this.name,
+          client,
+          reason: awaited.problem,
+        }));
+      }
+      socket.destroy();
+    });
+  }
+
+  /** Finds out where a connection was going and what it speaks. */
+  #find(
+    socket: Socket,
+    version: ListenerVersion,
+    handedDestination: AddressConfig | undefined,
+    proxied: ProxiedConnection | undefined,
+  ): void {
+    const told = proxied?.header?.addresses?.destination;
+    let destination =
+      told === undefined
+        ? handedDestination
+        : ({ kind: 'socket', host: plainIp(told.host), port: told.port, protocol: 'tcp' } as const);
     if (destination === undefined && version.findsOriginalDestination) {
       destination = this.#context.options.originalDestination?.(socket) ?? arrivedAt(socket, version.config);
-      if (destination !== undefined && version.config.useOriginalDst) {
+      if (destination !== undefined && version.config.useOriginalDst && proxied === undefined) {
         const owner = this.#context.listenerFor(destination, this);
         if (owner !== undefined) {
           this.#giveAway(socket, owner, destination);
@@ -247,7 +285,7 @@ export class ActiveListener {
       }
     }
     if (!version.looksForTls && !version.looksForHttp) {
-      this.#serve(socket, version, destination, NOTHING_SEEN);
+      this.#serve(socket, version, destination, NOTHING_SEEN, proxied);
       return;
     }
     socket.on('error', ignore);
@@ -256,6 +294,7 @@ export class ActiveListener {
       looksForTls: version.looksForTls,
       looksForHttp: version.looksForHttp,
       timeoutMs: version.config.listenerFiltersTimeoutMs,
+      early: proxied?.early,
     };
     inspectSocket(socket, options, (inspection, timedOut) => {
       if (timedOut) this.stats.preCxTimeout.inc();
@@ -264,7 +303,7 @@ export class ActiveListener {
         return;
       }
       // The version may have been replaced meanwhile; a connection belongs to the newest one.
-      this.#serve(socket, this.#version ?? version, destination, inspection);
+      this.#serve(socket, this.#version ?? version, destination, inspection, proxied);
     });
   }
 
@@ -280,22 +319,25 @@ export class ActiveListener {
     version: ListenerVersion,
     destination: AddressConfig | undefined,
     inspection: Inspection,
+    proxied: ProxiedConnection | undefined,
   ): void {
     if (socket.destroyed || this.#closed) {
       socket.destroy();
       return;
     }
-    const remoteIp = plainIp(socket.remoteAddress);
+    const directIp = plainIp(socket.remoteAddress);
+    const source = proxied?.header?.addresses?.source;
+    const remoteIp = source === undefined ? directIp : plainIp(source.host);
     const localIp = destination?.kind === 'socket' ? destination.host : plainIp(socket.localAddress);
     const localPort = destination?.kind === 'socket' ? destination.port : (socket.localPort ?? 0);
-    const remotePort = socket.remotePort ?? 0;
+    const remotePort = source?.port ?? socket.remotePort ?? 0;
     const facts: ConnectionFacts = {
       destinationIp: localIp,
       destinationPort: localPort,
       serverName: inspection.serverName,
       transportProtocol: inspection.transportProtocol,
       applicationProtocols: inspection.applicationProtocols,
-      directSourceIp: remoteIp,
+      directSourceIp: directIp,
       sourceIp: remoteIp,
       sourcePort: remotePort,
     };
@@ -303,6 +345,9 @@ export class ActiveListener {
       id: this.#context.nextConnectionId(),
       remoteAddress: addressText(remoteIp, remotePort),
       remoteIp,
+      ...(source === undefined
+        ? {}
+        : { direct: { address: addressText(directIp, socket.remotePort ?? 0), ip: directIp } }),
       localAddress: addressText(localIp, localPort),
       localIp,
       localPort,
@@ -317,9 +362,9 @@ export class ActiveListener {
       this.#record(version, info)?.noFilterChain(socket);
       socket.destroy();
     } else if (chain.transport === undefined) {
-      const served = this.#hand(socket, chain, info, inspection.early);
+      const served = this.#hand(socket, chain, info, inspection.early ?? proxied?.early);
       this.#record(version, info)?.logWhenClosed(served);
-    } else this.#secure(socket, version, chain, chain.transport, info, inspection);
+    } else this.#secure(socket, version, chain, chain.transport, info, inspection, proxied?.early);
   }
 
   /** For the access logs of the listener itself, if it has any. */
@@ -365,6 +410,7 @@ export class ActiveListener {
     transport: DownstreamTransport,
     info: ConnectionInfo,
     inspection: Inspection,
+    early: Buffer | undefined,
   ): void {
     if (inspection === NOTHING_SEEN) {
       socket.on('error', ignore);
@@ -372,11 +418,11 @@ export class ActiveListener {
       const timeoutMs = chain.config.transportSocketConnectTimeoutMs || HELLO_TIMEOUT_MS;
       inspectSocket(
         socket,
-        { clock, looksForTls: true, looksForHttp: false, timeoutMs },
+        { clock, looksForTls: true, looksForHttp: false, timeoutMs, early },
         (found, timedOut) => {
           if (found !== undefined && !timedOut) {
             const named = { ...info, requestedServerName: found.serverName };
-            this.#secure(socket, version, chain, transport, named, found);
+            this.#secure(socket, version, chain, transport, named, found, undefined);
             return;
           }
           if (timedOut) this.stats.transportSocketTimeout.inc();

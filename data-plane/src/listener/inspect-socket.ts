@@ -17,6 +17,8 @@ export interface InspectOptions {
   readonly looksForHttp: boolean;
   /** 0 disables. */
   readonly timeoutMs: number;
+  /** Read already, of what is to be looked at. */
+  readonly early?: Buffer | undefined;
 }
 
 /** A ClientHello may be this long; more is not looked at. */
@@ -38,7 +40,9 @@ export function inspectSocket(
   callback: (inspection: Inspection | undefined, timedOut: boolean) => void,
 ): void {
   const chunks: Buffer[] = [];
+  let isOver = false;
   const finish = (inspection: Inspection | undefined, timedOut: boolean): void => {
+    isOver = true;
     timer?.cancel();
     socket.pause();
     socket.removeListener('data', onData);
@@ -63,8 +67,9 @@ export function inspectSocket(
   socket.on('data', onData);
   socket.once('end', onEnd);
   socket.once('close', onEnd);
+  if (options.early !== undefined) onData(options.early);
   // It may have waited, paused.
-  socket.resume();
+  if (!isOver) socket.resume();
 }
 
 /** Undefined when more bytes are needed. */

@@ -4,6 +4,7 @@ import {
   type FilterChainConfig,
   type ListenerConfig,
   type NetworkFilterConfig,
+  type ProxyProtocolConfig,
 } from '@heddle/engine';
 import { createAccessLogs, type AccessLog } from '../access-log/access-log.js';
 import type { ConnectionManagerOptions } from '../http/connection-manager-runtime.js';
@@ -15,6 +16,7 @@ import {
   createNetworkFilter,
   whyNotNetworkFilter,
 } from './create-network-filter.js';
+import { ProxyProtocolStats } from './await-proxy-header.js';
 import { sameFilterChain } from './same-config.js';
 
 /** What keeps a listener's config from running, in every place where something does. */
@@ -64,6 +66,9 @@ export class ListenerVersion {
   readonly looksForTls: boolean;
   readonly looksForHttp: boolean;
   readonly findsOriginalDestination: boolean;
+  /** undefined: connections begin with what the client says. */
+  readonly proxyProtocol:
+    { readonly config: ProxyProtocolConfig; readonly stats: ProxyProtocolStats } | undefined;
   /** Of the listener itself: a line for each connection. */
   readonly accessLogs: readonly AccessLog[];
   /** Chains that this version made; the others it shares with the older one. */
@@ -118,6 +123,11 @@ export class ListenerVersion {
     );
     this.looksForTls = kinds.has('tls-inspector') || needsTlsFacts;
     this.looksForHttp = kinds.has('http-inspector');
+    const proxied = config.listenerFilters.find((filter) => filter.kind === 'proxy-protocol');
+    this.proxyProtocol = proxied && {
+      config: proxied.config,
+      stats: new ProxyProtocolStats(options.filter.stats, proxied.config.statPrefix),
+    };
     this.findsOriginalDestination = kinds.has('original-dst') || config.useOriginalDst;
   }
 

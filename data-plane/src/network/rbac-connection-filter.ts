@@ -73,7 +73,7 @@ function factsOf(info: ConnectionInfo): RbacFacts {
     tls: info.tls,
     serverName: info.requestedServerName,
     remoteIp: info.remoteIp,
-    directRemoteIp: info.remoteIp,
+    directRemoteIp: info.direct?.ip ?? info.remoteIp,
     destinationIp: info.localIp,
     destinationPort: info.localPort,
     get dynamicMetadata() {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { connect as connectPlain } from 'node:net';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { ConnectionOptions } from 'node:tls';
@@ -31,6 +32,9 @@ import {
   type ForgedCertificate,
   type ForgeOptions,
 } from '../testing/tls-under-test.js';
+
+/** The first byte of a record that belongs to a handshake. */
+const HANDSHAKE_RECORD = 22;
 
 const root = forgeRoot('root');
 const foreign = forgeRoot('foreign');
@@ -485,6 +489,39 @@ describe('TLS with clients', () => {
     await new Promise((resolve) => plain.on('close', resolve));
     assert.match(text, /hello$/);
   });
+
+  for (const inspects of [false, true]) {
+    it(`is spoken behind a PROXY header, ${inspects ? 'looked at by a filter' : 'with nobody who looks at it before'}`, async () => {
+      const port = await listen(serverTls(), {
+        listenerFilters: [
+          {
+            kind: 'proxy-protocol',
+            name: 'proxy',
+            config: { allowsWithout: false, versions: [1, 2], statPrefix: '' },
+          },
+          ...(inspects ? [{ kind: 'tls-inspector', name: 'tls' } as const] : []),
+        ],
+      });
+      const client = forgeWorkload('client', root);
+      const hello = await realClientHello();
+      for (const together of [false, true]) {
+        const socket = connectPlain(port, '127.0.0.1');
+        const header = 'PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n';
+        if (!together) {
+          socket.write(header);
+          assert.match((await ask(port, client, { socket })).text, /hello/);
+        } else {
+          // In one piece with the beginning of a handshake, which is answered.
+          socket.write(Buffer.concat([Buffer.from(header), hello]));
+          const [answer] = (await once(socket, 'data')) as [Buffer];
+          assert.equal(answer[0], HANDSHAKE_RECORD);
+          socket.destroy();
+        }
+      }
+      assert.equal((await ask(port, client)).text, '', 'a connection without the header');
+      assert.equal(proxy.counter('proxy_proto.versions.v1.found'), 2);
+    });
+  }
 
   it('is not made of a configuration that can never work', async () => {
     const base = listenerConfig(managerConfig(hello));

@@ -70,7 +70,17 @@ export interface FilterChainMatchConfig {
 export type ListenerFilterConfig =
   | { readonly kind: 'original-dst'; readonly name: string }
   | { readonly kind: 'tls-inspector'; readonly name: string }
-  | { readonly kind: 'http-inspector'; readonly name: string };
+  | { readonly kind: 'http-inspector'; readonly name: string }
+  | { readonly kind: 'proxy-protocol'; readonly name: string; readonly config: ProxyProtocolConfig };
+
+/** Source: envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol. */
+export interface ProxyProtocolConfig {
+  /** Whether connections may come without a header. */
+  readonly allowsWithout: boolean;
+  /** Those that are understood. */
+  readonly versions: readonly (1 | 2)[];
+  readonly statPrefix: string;
+}
 
 export type NetworkFilterConfig =
   | {

@@ -34,6 +34,7 @@ import { rbacTcp } from './suites/32-rbac-tcp.js';
 import { overload } from './suites/33-overload.js';
 import { grpcTimeouts } from './suites/34-grpc-timeouts.js';
 import { internalRequests } from './suites/35-internal-requests.js';
+import { proxyProtocol } from './suites/36-proxy-protocol.js';
 
 /** Every bootstrap file with its table, in the order of their numbers. */
 export const ALL_SUITES: readonly ConformanceSuite[] = [
@@ -72,4 +73,5 @@ export const ALL_SUITES: readonly ConformanceSuite[] = [
   overload,
   grpcTimeouts,
   internalRequests,
+  proxyProtocol,
 ];

@@ -47,7 +47,8 @@ export class RbacFilter implements DecoderFilter, RbacFacts {
   }
 
   get directRemoteIp(): string {
-    return this.#info.connectionInfo.remoteIp;
+    const { direct, remoteIp } = this.#info.connectionInfo;
+    return direct?.ip ?? remoteIp;
   }
 
   get destinationIp(): string {
