@@ -70,6 +70,20 @@ describe('FilterChain', () => {
     ]);
   });
 
+  it('keeps small pieces together', () => {
+    const chunks: Buffer[] = [];
+    const { chain, handles } = setup([recorder('a', { decodeHeaders: StopAllIterationAndBuffer })], {
+      decodeData: (chunk) => chunks.push(chunk),
+    });
+    chain.decodeHeaders(request(), false);
+    for (let i = 0; i < 90; i++) chain.decodeData(Buffer.from([i]), i === 89);
+    handles[0]?.continueDecoding();
+    assert.deepEqual(
+      chunks.map(({ length }) => length),
+      [90],
+    );
+  });
+
   it('shows data to a filter that holds the head, and lets the head go first when the data continue', () => {
     const { chain, events } = setup([recorder('a', { decodeHeaders: StopIteration })]);
     chain.decodeHeaders(request(), false);

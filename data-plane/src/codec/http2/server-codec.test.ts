@@ -391,6 +391,19 @@ describe('an HTTP/2 server connection', () => {
     assert.equal(test.counter('outbound_flood'), 1);
   });
 
+  it('is done with a tunnel that is refused, whether its client ends it or not', () => {
+    const test = new Http2ServerUnderTest({ http2: { allowConnect: true } }).start();
+    const connect = [
+      [':method', 'CONNECT'],
+      [':authority', 'a:1'],
+    ] as const;
+    const extended = [...connect, [':protocol', 'websocket'], [':scheme', 'http'], [':path', '/']] as const;
+    test.receive(test.request(1, 0, connect), test.request(3, 0, extended));
+    test.server.requests[0]?.sender.sendResponseHeaders(responseHead(404), true);
+    test.server.requests[1]?.sender.sendResponseHeaders(responseHead(200), true);
+    assert.equal(test.codec.streams.size, 0);
+  });
+
   it('closes when nothing was asked for long enough, and not while a stream is open', () => {
     const test = new Http2ServerUnderTest({ idleTimeoutMs: 10_000 }, () => undefined).start();
     test.receive(test.request(1, END));

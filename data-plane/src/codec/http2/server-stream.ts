@@ -25,6 +25,8 @@ export class Http2ServerStream extends Http2Stream implements ResponseSender {
   /** Asked for by an extended CONNECT. */
   readonly #isTunnel: boolean;
   readonly #isConnect: boolean;
+  /** What was asked for was granted. */
+  #isTunnelOpen = false;
   readonly #startedAtMs: number;
   #receiver: RequestReceiver | undefined = undefined;
   #responseBegun = false;
@@ -125,8 +127,8 @@ export class Http2ServerStream extends Http2Stream implements ResponseSender {
       }
       status = 200;
     }
-    if (status === 204 || head.status === 101 || (this.#isConnect && status < 300))
-      headers.remove('content-length');
+    this.#isTunnelOpen = head.status === 101 || (this.#isConnect && status < 300);
+    if (status === 204 || this.#isTunnelOpen) headers.remove('content-length');
     else if (endStream && !this.#isHead && status !== 304 && headers.get('content-length') !== '0') {
       headers.remove('content-length');
     }
@@ -166,7 +168,7 @@ export class Http2ServerStream extends Http2Stream implements ResponseSender {
     if (this.isClosed) return;
     if (this.#flush !== undefined) this.#codec.options.deadlines.clear(this.#flush);
     // A tunnel closes one way at a time.
-    if (!this.remoteEnded && (this.#isTunnel || this.#isConnect)) return;
+    if (!this.remoteEnded && this.#isTunnelOpen) return;
     // Source: RFC 9113 section 8.1: what the client still sends is not wanted.
     if (!this.remoteEnded) this.#codec.sendReset(this.id, ErrorCode.NoError);
     this.#end(false);
