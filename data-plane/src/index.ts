@@ -4,6 +4,8 @@ export { ServerCodecHttp1, type ServerCodecOptions } from './codec/http1/server-
 export { ClientCodecHttp2, type Http2ClientOptions } from './codec/http2/client-codec.js';
 export { Http2Stats } from './codec/http2/http2-stats.js';
 export { ServerCodecHttp2, type Http2ServerOptions } from './codec/http2/server-codec.js';
+export { TurnFlusher } from './codec/http2/turn-flusher.js';
+export type { Flushable } from './codec/http1/write-batch.js';
 export type { RequestReceiver, ResponseSender } from './codec/stream.js';
 
 export { BootstrapError, formatBootstrapProblem, loadBootstrap, type BootstrapConfig } from './bootstrap.js';

@@ -3,6 +3,7 @@ import { accessLog } from './access-log.js';
 import { calibration } from './calibration.js';
 import { certificateSigning } from './certificate-signing.js';
 import { codecHttp1 } from './codec-http1.js';
+import { codecHttp2 } from './codec-http2.js';
 import { filterChain } from './filter-chain.js';
 import { istioMetrics } from './istio-metrics.js';
 import { loadBalancer } from './load-balancer.js';
@@ -21,5 +22,6 @@ export const MICRO_CASES: readonly MicroCase[] = [
   ...rbac,
   ...rateLimit,
   ...codecHttp1,
+  ...codecHttp2,
   ...certificateSigning,
 ];
