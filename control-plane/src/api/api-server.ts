@@ -1,7 +1,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { describeError, type Logger } from '@heddle/common';
+import { listen } from '../grpc/listen.js';
 import { findRoute, type ApiResponse, type ApiRoute } from './api-route.js';
 
 export interface ApiServerOptions {
@@ -39,13 +39,7 @@ export class ApiServer {
 
   /** Resolves with the port. */
   listen(host: string, port: number): Promise<number> {
-    return new Promise((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen({ host, port }, () => {
-        this.#server.off('error', reject);
-        resolve((this.#server.address() as AddressInfo).port);
-      });
-    });
+    return listen(this.#server, host, port, this.#options.log);
   }
 
   close(): Promise<void> {

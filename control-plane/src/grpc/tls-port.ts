@@ -1,10 +1,5 @@
 import { constants } from 'node:crypto';
-import {
-  createServer as createTcpServer,
-  type AddressInfo,
-  type Server as TcpServer,
-  type Socket,
-} from 'node:net';
+import { createServer as createTcpServer, type Server as TcpServer, type Socket } from 'node:net';
 import {
   createServer as createTlsServer,
   type SecureContextOptions,
@@ -13,6 +8,7 @@ import {
 } from 'node:tls';
 import { ServerCredentials, type Server as GrpcServer } from '@grpc/grpc-js';
 import type { Logger } from '@heddle/common';
+import { listen } from './listen.js';
 
 export interface TlsPortOptions {
   /** What is served there. */
@@ -97,13 +93,7 @@ export class TlsPort {
 
   /** Resolves with the port. Errors: it is taken. */
   listen(host: string, port: number): Promise<number> {
-    return new Promise((resolve, reject) => {
-      this.#tcp.once('error', reject);
-      this.#tcp.listen({ host, port }, () => {
-        this.#tcp.off('error', reject);
-        resolve((this.#tcp.address() as AddressInfo).port);
-      });
-    });
+    return listen(this.#tcp, host, port, this.#options.log);
   }
 
   /** Every later handshake uses these; connections that stand go on. */

@@ -1,7 +1,6 @@
 import { constants } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import type { SecureContextOptions } from 'node:tls';
 import { describeError, isMeshError, type Clock, type Logger } from '@heddle/common';
 import {
@@ -13,6 +12,7 @@ import {
   type ReviewAnswer,
 } from '@heddle/injector';
 import { Histogram } from 'prom-client';
+import { listen } from '../grpc/listen.js';
 
 export interface InjectionWebhookOptions {
   /** How pods are injected, asked for every review. */
@@ -110,13 +110,7 @@ export class InjectionWebhook {
   /** Serves with heddled's key and certificate. Resolves with the port. Errors: it is taken. */
   listen(host: string, port: number, context: SecureContextOptions): Promise<number> {
     this.replaceContext(context);
-    return new Promise((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen({ host, port }, () => {
-        this.#server.off('error', reject);
-        resolve((this.#server.address() as AddressInfo).port);
-      });
-    });
+    return listen(this.#server, host, port, this.#options.log);
   }
 
   /** Every later handshake uses these; connections that stand go on. */
