@@ -208,8 +208,7 @@ function verify(provider: JwtProviderConfig, jwt: ParsedJwt): AcceptedJwt | JwtF
   return verifySignature(jwt, keys.map(createSignatureKey)) ?? acceptJwt(jwt, provider);
 }
 
-/** Changes of a limited request that is let through are none: it is explained as the first that comes. */
-export function percent(ratio: number | undefined): string {
+function percent(ratio: number | undefined): string {
   return ratio === undefined || ratio >= 1 ? 'every request' : `${roundTo(ratio * 100, 4)} % of requests`;
 }
 

@@ -17,7 +17,7 @@ export interface ConfigKind {
   /** The wanted parts as they are. */
   readonly select: (dump: ConfigDump, filter: ConfigFilter) => readonly JsonView[];
   /** With a head. */
-  readonly rows: (selected: readonly JsonView[], filter: ConfigFilter) => readonly (readonly string[])[];
+  readonly rows: (selected: readonly JsonView[]) => readonly (readonly string[])[];
 }
 
 /** What a proxy's admin pages say of its configuration. */

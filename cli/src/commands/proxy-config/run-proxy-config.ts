@@ -34,7 +34,7 @@ export async function runProxyConfig(options: ProxyConfigOptions): Promise<numbe
     if (output === 'text') {
       for (const { one, selected } of found) {
         if (kind === 'all') terminal.heading(one.title);
-        for (const line of table(one.rows(selected, filter))) terminal.say(line);
+        for (const line of table(one.rows(selected))) terminal.say(line);
       }
       return 0;
     }
