@@ -42,6 +42,12 @@ export interface Http2ConnectionOptions {
 /** A body of which so much came at once is worth memory of its own. */
 const MUCH_BYTES = 16 * 1024;
 const READ_BYTES = 64 * 1024;
+/**
+ * What the streams of a connection may hold together for readers that do not take it, where its window is not larger: then its window
+ * is left to run out.
+ */
+const MOST_HELD_BYTES = 16 * 1024 * 1024;
+
 /** Streams that we have reset: what the peer had sent before it knew is ignored. As many as clients mostly have open at once. */
 const MOST_REMEMBERED = 1024;
 const KEEPALIVE = 1;
@@ -79,6 +85,8 @@ export abstract class Http2Connection implements ByteReceiver, FrameSink, Waterm
   readonly #reset = new Set<number>();
   #receiveWindow: number;
   #uncredited = 0;
+  /** Of what was received, what streams hold that nobody reads. */
+  #heldBytes = 0;
   /** Of the DATA frame under way. */
   #dataStream: Http2Stream | undefined = undefined;
   #dataIsEnd = false;
@@ -282,6 +290,22 @@ export abstract class Http2Connection implements ByteReceiver, FrameSink, Waterm
     this.fail(ErrorCode.ProtocolError, 'the connection does not begin as HTTP/2 does');
   }
 
+  /** Streams hold so many bytes more, or less, for readers that do not take them. */
+  changeHeld(bytes: number): void {
+    this.#heldBytes += bytes;
+    if (bytes < 0) this.#credit();
+  }
+
+  /** One slow reader must not stop the others: only many of them, by all that they leave lying, do. */
+  #credit(): void {
+    const windowBytes = this.options.config.initialConnectionWindowBytes;
+    if (this.#uncredited * 2 < windowBytes || this.#heldBytes > Math.max(windowBytes, MOST_HELD_BYTES))
+      return;
+    this.#receiveWindow += this.#uncredited;
+    this.sendWindowUpdate(0, this.#uncredited);
+    this.#uncredited = 0;
+  }
+
   onDataBegin(streamId: number, length: number, dataBytes: number, isEnd: boolean): void {
     this.#dataStream = undefined;
     if (this.#blockId !== 0 || this.isIdleStream(streamId)) {
@@ -293,13 +317,8 @@ export abstract class Http2Connection implements ByteReceiver, FrameSink, Waterm
       this.fail(ErrorCode.FlowControlError, 'more data than the window of the connection');
       return;
     }
-    // At once, whoever takes it: one slow reader must not stop the others.
     this.#uncredited += length;
-    if (this.#uncredited * 2 >= this.options.config.initialConnectionWindowBytes) {
-      this.#receiveWindow += this.#uncredited;
-      this.sendWindowUpdate(0, this.#uncredited);
-      this.#uncredited = 0;
-    }
+    this.#credit();
     if (dataBytes > 0 || isEnd) this.guard.onFullFrame();
     else if (this.guard.isEmptyFlood()) {
       this.fail(ErrorCode.EnhanceYourCalm, 'too many empty frames');

@@ -29,6 +29,8 @@ export abstract class Http2Stream {
   /** Received, and not yet credited. */
   #uncredited = 0;
   #readDisableCount = 0;
+  /** Received while nobody reads. */
+  #heldBytes = 0;
   /** Data that waits for a window. */
   #waiting: Buffer[] | undefined = undefined;
   #waitingBytes = 0;
@@ -69,7 +71,9 @@ export abstract class Http2Stream {
   readDisable(disable: boolean): void {
     if (this.isClosed || (!disable && this.#readDisableCount === 0)) return;
     this.#readDisableCount += disable ? 1 : -1;
-    if (this.#readDisableCount === 0) this.#credit();
+    if (this.#readDisableCount > 0) return;
+    this.#letGo();
+    this.#credit();
   }
 
   /** What the body must amount to. */
@@ -104,7 +108,17 @@ export abstract class Http2Stream {
     if (endStream) this.remoteEnded = true;
     this.#uncredited += chunk.length;
     this.onBody(chunk, endStream);
-    if (!this.isClosed && this.#readDisableCount === 0) this.#credit();
+    if (this.isClosed) return;
+    if (this.#readDisableCount === 0) this.#credit();
+    else {
+      this.#heldBytes += chunk.length;
+      this.http2.changeHeld(chunk.length);
+    }
+  }
+
+  #letGo(): void {
+    if (this.#heldBytes > 0) this.http2.changeHeld(-this.#heldBytes);
+    this.#heldBytes = 0;
   }
 
   #credit(): void {
@@ -201,6 +215,7 @@ export abstract class Http2Stream {
   /** Nothing is kept any more. */
   protected forget(): void {
     this.isClosed = true;
+    this.#letGo();
     this.#waiting = undefined;
     this.#joiner = undefined;
     this.#waitingTrailers = undefined;

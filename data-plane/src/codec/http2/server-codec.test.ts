@@ -311,6 +311,33 @@ describe('an HTTP/2 server connection', () => {
     assert.deepEqual(updates(), [1]);
   });
 
+  it('lets the window of the connection run out when streams hold too much that nobody reads', () => {
+    const test = new Http2ServerUnderTest({}).start();
+    const chunk = Buffer.alloc(16_000);
+    let left = DEFAULT_WINDOW;
+    let sent = 0;
+    const credit = (): void => {
+      for (const { type, streamId, payload } of test.written()) {
+        if (type === FrameType.WindowUpdate && streamId === 0) left += readUint32(payload, 0);
+      }
+    };
+    credit();
+    for (let id = 1; left >= chunk.length && id < 400; id += 2) {
+      test.receive(test.request(id, 0));
+      test.server.requests.at(-1)?.sender.readDisable(true);
+      for (let i = 0; i < 16 && left >= chunk.length; i++) {
+        test.receive(frame(FrameType.Data, 0, id, chunk));
+        left -= chunk.length;
+        sent += chunk.length;
+        credit();
+      }
+    }
+    assert.ok(sent > 16 * 1024 * 1024 && sent < 18 * 1024 * 1024, `${sent} bytes were taken`);
+    for (const { sender } of test.server.requests.slice(0, 40)) sender.readDisable(false);
+    credit();
+    assert.ok(left >= 512 * 1024, `${left} bytes may be sent`);
+  });
+
   it('ends a connection that sends more than its windows', () => {
     const test = new Http2ServerUnderTest({ http2: { initialStreamWindowBytes: 65_535 } }).start();
     test.receive(test.request(1, 0));
