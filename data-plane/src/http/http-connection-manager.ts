@@ -70,6 +70,7 @@ class HttpConnection implements ServerConnectionCallbacks, ActiveStreamOwner {
   #codec: Codec;
   #active: Gauge | undefined = undefined;
   #isHttp2 = false;
+  #isDraining = false;
 
   constructor(
     runtime: ConnectionManagerRuntime,
@@ -91,11 +92,18 @@ class HttpConnection implements ServerConnectionCallbacks, ActiveStreamOwner {
         : new CodecChoice(socket, {
             deadlines,
             idleTimeoutMs: config.idleTimeoutMs,
-            onChosen: (chosen) => (this.#codec = this.#createCodec(chosen)),
+            onChosen: (chosen) => this.#choose(chosen),
             onClose: () => this.onClose(),
           });
     // From here on the codec alone says whether its socket is read.
     if (early !== undefined) this.#codec.receive(early);
+  }
+
+  #choose(isHttp2: boolean): Codec {
+    const codec = this.#createCodec(isHttp2);
+    this.#codec = codec;
+    if (this.#isDraining) codec.drain();
+    return codec;
   }
 
   #createCodec(isHttp2: boolean): Codec {
@@ -166,6 +174,7 @@ class HttpConnection implements ServerConnectionCallbacks, ActiveStreamOwner {
   }
 
   drain(): void {
+    this.#isDraining = true;
     this.#codec.drain();
   }
 

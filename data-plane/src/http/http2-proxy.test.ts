@@ -287,6 +287,21 @@ describe('a proxy that speaks HTTP/2', () => {
     await drained;
   });
 
+  it('tells a client whose first bytes come after the drain has begun, whatever it speaks', async () => {
+    const { port } = await backend((stream) => {
+      stream.respond({ ':status': 200 });
+      stream.end('late');
+    });
+    const listening = await serve(proxy, http2Cluster(port));
+    const plain = new RawClient(listening);
+    await eventually(() => proxy.counter('http.downstream_cx_active') === 1);
+    const drained = new Promise<void>((resolve) => proxy.listeners.drain({}, resolve));
+    plain.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n');
+    assert.match(await plain.untilEnd(), /\r\nconnection: close\r\n[^]*late/);
+    plain.close();
+    await drained;
+  });
+
   it('follows the client where a cluster is told to', async () => {
     const { port } = await backend((stream) => {
       stream.respond({ ':status': 200 });
