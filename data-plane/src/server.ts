@@ -20,6 +20,7 @@ import type { ProxyIdentity } from './identity/proxy-identity.js';
 import { createListenerManager, type ListenerManager } from './listener/listener-manager.js';
 import { IstioTelemetry } from './stats/istio/istio-telemetry.js';
 import { LabelledMetrics } from './stats/istio/labelled-metrics.js';
+import { createXdsClient } from './server/create-xds-client.js';
 import { originalDestinationFinder } from './server/original-destination-finder.js';
 import { ProxyTls } from './server/proxy-tls.js';
 import { ServerStats } from './stats/server-stats.js';
@@ -160,7 +161,13 @@ export class Server {
     this.#identity?.start();
     const tls = this.#createTls();
     this.#tls = tls;
-    this.#xds = await this.#createXds(tls);
+    this.#xds = await createXdsClient({
+      ...common,
+      config,
+      log: this.#log.child('xds'),
+      identity: this.#identity,
+      checkSecret: (secret) => tls.problemOf(secret),
+    });
     const clusters = createClusterManager({
       ...common,
       log: this.#log.child('cluster'),
@@ -353,51 +360,6 @@ export class Server {
         const cluster = clusters.find((one) => one.name === name);
         return cluster && staticTarget(cluster);
       },
-    });
-  }
-
-  async #createXds(tls: ProxyTls): Promise<XdsClient | undefined> {
-    const { ads, dns, node, stateDirectory } = this.#config;
-    if (ads === undefined) return undefined;
-    const [{ XdsClient }, { createGrpcTransport }, { LastGoodStore }] = await Promise.all([
-      import('./xds/xds-client.js'),
-      import('./xds/grpc-transport.js'),
-      import('./xds/last-good-store.js'),
-    ]);
-    const log = this.#log.child('xds');
-    const clock = this.#clock;
-    const stats = this.#stats;
-    const identity = this.#identity;
-    return new XdsClient({
-      clock,
-      random: this.#random,
-      log,
-      stats,
-      transport: await createGrpcTransport({
-        target: ads.target,
-        metadata: ads.metadata,
-        ...(identity === undefined || ads.target.security === 'none'
-          ? {}
-          : { security: () => identity.security(), onUnauthenticated: () => identity.noteRefusal() }),
-      }),
-      variant: ads.variant,
-      node,
-      listeners: ads.listeners,
-      clusters: ads.clusters,
-      names: dns !== undefined,
-      initialFetchTimeoutMs: ads.initialFetchTimeoutMs,
-      checkSecret: (secret) => tls.problemOf(secret),
-      lastGood:
-        stateDirectory === undefined
-          ? undefined
-          : new LastGoodStore({
-              directory: stateDirectory,
-              nodeId: node.id,
-              nodeCluster: node.cluster,
-              clock,
-              log,
-              stats,
-            }),
     });
   }
 
