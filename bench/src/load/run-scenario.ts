@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { freePorts } from '../machine/child-process.js';
 import { profileLines } from '../report/cpu-profile.js';
-import { HEDDLE, PROXIES } from '../subjects/index.js';
+import { HEDDLE, ONLY_WHERE_NAMED } from '../subjects/index.js';
 import type { Subject } from '../subjects/subject.js';
 import { startBackend, startHttp2Backend } from './backend.js';
 import { writeCertificates } from './bench-certificates.js';
@@ -148,7 +148,8 @@ function inTurn<T>(items: readonly T[], round: number): T[] {
 }
 
 function takesPart(variant: ScenarioVariant, name: string): boolean {
-  return (variant.subjects ?? PROXIES).includes(name.startsWith(HEDDLE) ? HEDDLE : name);
+  if (variant.subjects === undefined) return !ONLY_WHERE_NAMED.includes(name);
+  return variant.subjects.includes(name.startsWith(HEDDLE) ? HEDDLE : name);
 }
 
 function progressLine(

@@ -13,8 +13,8 @@ export const ANCHOR = 'envoy';
 export const HEDDLE = 'heddle-proxy';
 
 export const PEER_NAMES = ['envoy', 'nginx', 'haproxy', 'http-proxy', 'node-tls'] as const;
-/** Who takes part where a scenario does not say. */
-export const PROXIES: readonly string[] = [HEDDLE, 'envoy', 'nginx', 'haproxy', 'http-proxy'];
+/** No proxies: they take part where a scenario names them. */
+export const ONLY_WHERE_NAMED: readonly string[] = ['node-tls'];
 
 export type PeerName = (typeof PEER_NAMES)[number];
 
