@@ -323,7 +323,7 @@ describe('TLS with hosts', () => {
     assert.deepEqual(upstream.seen.resumed, [false, false]);
   });
 
-  it('offers HTTP/2 to nobody, as it does not speak it', async () => {
+  it('offers HTTP/2 to nobody where its cluster speaks HTTP/1.1', async () => {
     const upstream = await serve(server, { ALPNProtocols: ['h2', 'istio-h2', 'istio', 'http/1.1'] });
     await forwardTo(upstream.port, clientTls({ alpnProtocols: ['h2', 'istio-h2', 'http/1.1'] }));
     assert.match(await ask(), /200 OK/);
