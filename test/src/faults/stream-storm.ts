@@ -5,7 +5,9 @@ import { sidecarNode } from '../control-plane/ads-client.js';
 const { DeltaDiscoveryRequest } = envoy.service.discovery.v3;
 /** Of gRPC: no compression, then the length in four bytes. */
 const PREFIX_BYTES = 5;
-const GIVE_UP_MS = 90_000;
+const GIVE_UP_MS = 120_000;
+/** A connection that the server was too busy to accept is one for the client only: it hears nothing there. */
+const FIRST_WORD_MS = 10_000;
 const MOST_PAUSE_MS = 1_000;
 
 /** Many proxies as a control plane sees them: a connection with one discovery stream each, that asks for clusters. */
@@ -50,7 +52,10 @@ export class StreamStorm {
     return new Promise((resolve) => {
       const session = connect(`http://127.0.0.1:${this.#port}`);
       this.#sessions.add(session);
+      const silence = setTimeout(() => fail(`not a word within ${FIRST_WORD_MS} ms`), FIRST_WORD_MS);
+      session.once('remoteSettings', () => clearTimeout(silence));
       const fail = (reason: string): void => {
+        clearTimeout(silence);
         this.#sessions.delete(session);
         session.destroy();
         resolve(reason);
