@@ -323,7 +323,7 @@ export class Server {
     const keepsake = this.#supervisor?.keepsake;
     const [{ ProxyIdentity }, inherited] = await Promise.all([
       import('./identity/proxy-identity.js'),
-      keepsake?.inherit(),
+      keepsake?.inherit(this.#clock),
     ]);
     return new ProxyIdentity({
       config,

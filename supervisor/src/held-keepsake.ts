@@ -1,5 +1,9 @@
+import type { Clock } from '@heddle/common';
 import type { Inheritance } from './keepsake.js';
 import type { Channel } from './supervisor-link.js';
+
+/** A supervisor of an older version, which is exchanged last, keeps nothing and does not answer. */
+const ANSWER_WITHIN_MS = 1_000;
 
 /** The child's side of a `Keepsake`: what it leaves to the process that comes after it, and what the one before it left. */
 export class HeldKeepsake {
@@ -21,10 +25,14 @@ export class HeldKeepsake {
   }
 
   /** What the process before this one left; undefined where it left nothing, or nobody keeps anything. */
-  inherit(): Promise<string | undefined> {
+  inherit(clock: Clock): Promise<string | undefined> {
     if (!this.#channel.connected) return Promise.resolve(undefined);
     return new Promise((resolve) => {
-      this.#waiting.push(resolve);
+      const timer = clock.setTimer(ANSWER_WITHIN_MS, () => resolve(undefined));
+      this.#waiting.push((text) => {
+        timer.cancel();
+        resolve(text);
+      });
       this.#channel.send({ heddle: 'inherit' });
     });
   }

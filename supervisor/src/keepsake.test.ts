@@ -70,14 +70,23 @@ describe('a keepsake', () => {
     assert.equal(child.inherits(), undefined, 'what it was before is not true any more');
   });
 
+  it('is nothing where the supervisor is too old to answer', async () => {
+    const clock = new FakeClock();
+    const asked = new HeldKeepsake({ connected: true, send: () => undefined, on: () => undefined }).inherit(
+      clock,
+    );
+    clock.advance(1_000);
+    assert.equal(await asked, undefined);
+  });
+
   it('is nothing, at once, where the supervisor is gone', async () => {
     const channel = new FakeChannel();
     const held = new HeldKeepsake(channel);
-    const asked = held.inherit();
+    const asked = held.inherit(systemClock);
     channel.connected = false;
     channel.emit('disconnect');
     assert.equal(await asked, undefined);
-    assert.equal(await held.inherit(), undefined);
+    assert.equal(await held.inherit(systemClock), undefined);
     held.keep('unheard', 1);
     assert.deepEqual(channel.sent, [{ heddle: 'inherit' }]);
   });
@@ -122,10 +131,11 @@ describe('a keepsake', () => {
 /** Writes who it is and what it inherited, and leaves its own process id. */
 const PROGRAM = `
 import { appendFileSync } from 'node:fs';
+import { systemClock } from ${JSON.stringify(import.meta.resolve('@heddle/common'))};
 import { supervisorOf } from ${JSON.stringify(new URL('./supervisor-link.js', import.meta.url).href)};
 const supervisor = supervisorOf(process, process.env);
 const { keepsake } = supervisor;
-appendFileSync(process.argv[2], process.pid + ' ' + (await keepsake.inherit()) + '\\n');
+appendFileSync(process.argv[2], process.pid + ' ' + (await keepsake.inherit(systemClock)) + '\\n');
 keepsake.keep(String(process.pid), Date.now() + 60_000);
 supervisor.ready();
 `;
