@@ -85,6 +85,8 @@ export abstract class Http2Connection implements ByteReceiver, FrameSink, Waterm
   readonly #reset = new Set<number>();
   #receiveWindow: number;
   #uncredited = 0;
+  /** Frames and header blocks that were read to their end. */
+  #finished = 0;
   /** Of what was received, what streams hold that nobody reads. */
   #heldBytes = 0;
   /** Of the DATA frame under way. */
@@ -173,17 +175,18 @@ export abstract class Http2Connection implements ByteReceiver, FrameSink, Waterm
 
   #take(bytes: Buffer, start: number, end: number, lender: LentMemory | undefined): void {
     if (this.isClosing) return;
+    const before = this.#finished;
     this.#batch.enter();
     try {
       this.#reader.push(bytes, start, end, lender);
-      this.afterRead(this.#blockId !== 0 || this.#reader.isWithinFrame);
+      this.afterRead(this.#blockId !== 0 || this.#reader.isWithinFrame, this.#finished !== before);
     } finally {
       this.#batch.leave();
     }
   }
 
-  /** `isWithin`: a frame or a header block has begun and not ended. */
-  protected afterRead(_isWithin: boolean): void {
+  /** `isWithin`: a frame or a header block has begun and not ended. `hasFinished`: another one ended before it. */
+  protected afterRead(_isWithin: boolean, _hasFinished: boolean): void {
     // Of interest to servers.
   }
 
@@ -308,6 +311,7 @@ export abstract class Http2Connection implements ByteReceiver, FrameSink, Waterm
 
   onDataBegin(streamId: number, length: number, dataBytes: number, isEnd: boolean): void {
     this.#dataStream = undefined;
+    this.#finished++;
     if (this.#blockId !== 0 || this.isIdleStream(streamId)) {
       this.fail(ErrorCode.ProtocolError, 'DATA where none may be');
       return;
@@ -477,6 +481,7 @@ export abstract class Http2Connection implements ByteReceiver, FrameSink, Waterm
     end: number,
     dependsOnItself: boolean,
   ): void {
+    this.#finished++;
     section.begin(this.options.limits);
     if (!this.#decoder.decode(bytes, start, end, section)) {
       this.fail(ErrorCode.CompressionError, 'a header block cannot be decoded');

@@ -463,6 +463,20 @@ describe('an HTTP/2 server connection', () => {
     assert.equal(test.goAway(), ErrorCode.EnhanceYourCalm);
   });
 
+  it('gives each header block its time, of a client that always has one under way', () => {
+    const test = new Http2ServerUnderTest({ requestHeadersTimeoutMs: 1000 }).start();
+    const requests = Buffer.concat([1, 3, 5, 7, 9].map((id) => test.request(id, END)));
+    const each = requests.length / 5;
+    for (let i = 0; i < 5; i++) {
+      test.receive(requests.subarray(Math.max(0, i * each - 3), (i + 1) * each - 3));
+      test.clock.advance(700);
+    }
+    assert.equal(test.goAway(), undefined);
+    assert.equal(test.server.requests.length, 4);
+    test.clock.advance(700);
+    assert.equal(test.goAway(), ErrorCode.EnhanceYourCalm);
+  });
+
   it('ends a connection whose header block never ends', () => {
     const test = new Http2ServerUnderTest({ maxRequestHeadersBytes: 20_000 }).start();
     test.written();

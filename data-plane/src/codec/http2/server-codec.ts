@@ -202,11 +202,12 @@ export class ServerCodecHttp2 extends Http2Connection implements DownstreamConne
     this.#closeAfterWrites();
   }
 
-  protected override afterRead(isWithin: boolean): void {
+  protected override afterRead(isWithin: boolean, hasFinished: boolean): void {
     const { deadlines } = this.options;
     if (!isWithin) {
       if (this.#headDeadline.queue !== undefined) deadlines.clear(this.#headDeadline);
-    } else if (this.#headDeadline.queue === undefined) {
+    } else if (hasFinished || this.#headDeadline.queue === undefined) {
+      // A client that is never silent has always something under way: each has its own time.
       deadlines.set(this.#headDeadline, this.config.requestHeadersTimeoutMs);
     }
   }
