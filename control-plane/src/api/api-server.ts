@@ -1,7 +1,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { describeError, type Logger } from '@heddle/common';
-import { listen } from '../grpc/listen.js';
+import { listen } from '../listen.js';
 import { findRoute, type ApiResponse, type ApiRoute } from './api-route.js';
 
 export interface ApiServerOptions {

@@ -8,7 +8,7 @@ import {
 } from 'node:tls';
 import { ServerCredentials, type Server as GrpcServer } from '@grpc/grpc-js';
 import type { Logger } from '@heddle/common';
-import { listen } from './listen.js';
+import { listen } from '../listen.js';
 
 export interface TlsPortOptions {
   /** What is served there. */

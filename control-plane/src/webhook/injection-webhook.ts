@@ -12,7 +12,7 @@ import {
   type ReviewAnswer,
 } from '@heddle/injector';
 import { Histogram } from 'prom-client';
-import { listen } from '../grpc/listen.js';
+import { listen } from '../listen.js';
 
 export interface InjectionWebhookOptions {
   /** How pods are injected, asked for every review. */
