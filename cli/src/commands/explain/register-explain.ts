@@ -1,7 +1,7 @@
 import { defaultMeshSettings } from '@heddle/control-plane';
 import { systemClock } from '@heddle/common';
 import { Option, type Command } from 'commander';
-import type { Terminal } from '../../terminal.js';
+import type { CommandContext } from '../command-context.js';
 import { runExplain, type ExplainOptions } from './run-explain.js';
 
 interface Given {
@@ -19,15 +19,7 @@ interface Given {
 }
 
 /** Adds `heddle explain`. */
-export function registerExplain(
-  program: Command,
-  options: {
-    readonly terminal: Terminal;
-    readonly environment: Readonly<Record<string, string | undefined>>;
-    readonly parsePort: (text: string) => number;
-    readonly resolvePath: (path: string) => string;
-  },
-): void {
+export function registerExplain(program: Command, options: CommandContext): void {
   const { terminal, environment, parsePort, resolvePath } = options;
   const list = (value: string, before: readonly string[] | undefined): string[] => [...(before ?? []), value];
   program

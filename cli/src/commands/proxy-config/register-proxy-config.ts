@@ -1,5 +1,5 @@
 import { Option, type Command } from 'commander';
-import type { Terminal } from '../../terminal.js';
+import type { CommandContext } from '../command-context.js';
 import { configKinds, type ConfigKindName } from './config-tables.js';
 import { runProxyConfig, runProxyLog, type ProxyConfigOptions } from './run-proxy-config.js';
 import type { FindAdminOptions } from './find-admin.js';
@@ -37,15 +37,7 @@ const FILTERS: Readonly<Record<ConfigKindName | 'all', readonly (keyof Given)[]>
 };
 
 /** Adds `heddle proxy-config` and what is below it. */
-export function registerProxyConfig(
-  program: Command,
-  options: {
-    readonly terminal: Terminal;
-    readonly environment: Readonly<Record<string, string | undefined>>;
-    readonly parsePort: (text: string) => number;
-    readonly resolvePath: (path: string) => string;
-  },
-): void {
+export function registerProxyConfig(program: Command, options: CommandContext): void {
   const { terminal, environment, parsePort, resolvePath } = options;
   const group = program
     .command('proxy-config')

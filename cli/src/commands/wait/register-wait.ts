@@ -1,6 +1,6 @@
 import { systemClock } from '@heddle/common';
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import type { Terminal } from '../../terminal.js';
+import type { CommandContext } from '../command-context.js';
 import { runWait, type WaitOptions } from './run-wait.js';
 
 interface Given {
@@ -13,15 +13,7 @@ interface Given {
 }
 
 /** Adds `heddle wait`. */
-export function registerWait(
-  program: Command,
-  options: {
-    readonly terminal: Terminal;
-    readonly environment: Readonly<Record<string, string | undefined>>;
-    readonly parsePort: (text: string) => number;
-    readonly resolvePath: (path: string) => string;
-  },
-): void {
+export function registerWait(program: Command, options: CommandContext): void {
   const { terminal, environment, parsePort, resolvePath } = options;
   program
     .command('wait')
