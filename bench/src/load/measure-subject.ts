@@ -11,6 +11,7 @@ import { BODY_SIZES } from './body-size.js';
 import { GRPC_MESSAGE } from './http2-load.js';
 import type { GeneratorCommand, GeneratorReport } from './generator-protocol.js';
 import { measureHandshakes } from './measure-handshakes.js';
+import { measureTcp } from './measure-tcp.js';
 import type { Measurement, ScenarioVariant } from './scenario.js';
 import { WorkerClient } from './worker-client.js';
 
@@ -63,6 +64,7 @@ export function measureSubject(
   if (variant.kind === 'handshakes' || variant.kind === 'storm') {
     return measureHandshakes(subject, setup, setup.certificates, variant, options);
   }
+  if (variant.kind === 'tcp') return measureTcp(subject, setup, variant, options);
   if (variant.kind === 'load' && variant.mtls !== undefined) {
     return measurePair(subject, setup, { ...variant, mtls: variant.mtls }, direct, options);
   }

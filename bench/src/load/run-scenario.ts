@@ -161,12 +161,16 @@ function progressLine(
   measurement: Measurement,
   failed: boolean,
 ): string {
-  const { cpuUsPerRequest, cpuUsPerHandshake, rssMb } = measurement;
+  const { cpuUsPerRequest, cpuUsPerHandshake, cpuUsPerConnection, cpuMsPerGb, rssMb } = measurement;
   const figure =
     cpuUsPerRequest !== undefined
       ? `${cpuUsPerRequest.toFixed(1)} µs CPU/request`
       : cpuUsPerHandshake !== undefined
         ? `${cpuUsPerHandshake.toFixed(0)} µs CPU/handshake`
-        : `${rssMb?.toFixed(1) ?? '?'} MB`;
+        : cpuUsPerConnection !== undefined
+          ? `${cpuUsPerConnection.toFixed(0)} µs CPU/connection`
+          : cpuMsPerGb !== undefined
+            ? `${cpuMsPerGb.toFixed(0)} ms CPU/GB`
+            : `${rssMb?.toFixed(1) ?? '?'} MB`;
   return `${scenario.name}, ${variant.name}, round ${round + 1}/${rounds}: ${subject.name} ${failed ? 'FAILED' : figure}`;
 }

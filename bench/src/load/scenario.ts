@@ -35,6 +35,11 @@ export type ScenarioVariant = {
       readonly connections: number;
     }
   | {
+      readonly kind: 'tcp';
+      /** Short connections, or bulk one way. */
+      readonly does: 'connections' | 'download' | 'upload';
+    }
+  | {
       readonly kind: 'idle';
       /** How long a subject is left alone before its memory is read. */
       readonly settleMs: number;
@@ -57,6 +62,10 @@ export interface Measurement {
   cpuUsPerHandshake?: number;
   handshakesPerSecond?: number;
   resumedPercent?: number;
+  cpuUsPerConnection?: number;
+  connectionsPerSecond?: number;
+  cpuMsPerGb?: number;
+  megabytesPerSecond?: number;
   stallP99Ms?: number;
   stallMaxMs?: number;
   peakRssMb?: number;
@@ -81,6 +90,10 @@ export const METRICS: readonly {
   { name: 'cpuUsPerHandshake', title: 'CPU µs/handshake', decimals: 0 },
   { name: 'handshakesPerSecond', title: 'handshakes/s', decimals: 0 },
   { name: 'resumedPercent', title: 'resumed %', decimals: 1 },
+  { name: 'cpuUsPerConnection', title: 'CPU µs/connection', decimals: 0 },
+  { name: 'connectionsPerSecond', title: 'connections/s', decimals: 0 },
+  { name: 'cpuMsPerGb', title: 'CPU ms/GB', decimals: 0 },
+  { name: 'megabytesPerSecond', title: 'MB/s', decimals: 0 },
   { name: 'stallP99Ms', title: 'others wait, p99 ms', decimals: 1 },
   { name: 'stallMaxMs', title: 'others wait, max ms', decimals: 1 },
   { name: 'peakRssMb', title: 'peak RSS MB', decimals: 1 },

@@ -15,7 +15,7 @@ export interface ComparedVariant {
   readonly title: string;
   readonly variant: string;
   readonly backend: string;
-  /** The metric that ratios are taken of: CPU per request or handshake where there are any, else RSS. */
+  /** The metric that ratios are taken of: CPU per request, handshake, connection or GB where there is one, else RSS. */
   readonly leadingMetric: MetricName;
   readonly subjects: readonly ComparedSubject[];
 }
@@ -24,7 +24,7 @@ export interface ComparedVariant {
 export function compare(result: VariantResult, anchorName: string): ComparedVariant {
   const everyRound = result.subjects.flatMap(({ rounds }) => rounds);
   const leadingMetric =
-    (['cpuUsPerRequest', 'cpuUsPerHandshake'] as const).find((name) =>
+    (['cpuUsPerRequest', 'cpuUsPerHandshake', 'cpuUsPerConnection', 'cpuMsPerGb'] as const).find((name) =>
       everyRound.some((measurement) => measurement?.[name] !== undefined),
     ) ?? 'rssMb';
   const anchor = result.subjects.find(({ name }) => name === anchorName);

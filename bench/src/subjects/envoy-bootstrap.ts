@@ -3,6 +3,7 @@ import { ARMED_CLUSTER, ARMED_RATE_LIMIT, ARMED_RETRIES } from './armed-features
 import { hostName, routePrefix } from './routing-shape.js';
 import { handshakeBootstrap } from './handshake-bootstrap.js';
 import type { SubjectSetup } from './subject.js';
+import { tcpBootstrap } from './tcp-bootstrap.js';
 import { downstreamTls, upstreamTls } from './tls-contexts.js';
 
 const TYPE_PREFIX = 'type.googleapis.com/envoy.extensions';
@@ -41,6 +42,7 @@ const HTTP2_OPTIONS = {
 /** The one bootstrap file that starts both Envoy and heddle-proxy. */
 export function envoyBootstrap(setup: SubjectSetup, accessLogFile: string): string {
   if (setup.handshakes !== undefined) return handshakeBootstrap(setup, setup.handshakes);
+  if (setup.tcp === true) return tcpBootstrap(setup, accessLogFile);
   const { mtls } = setup;
   return stringify({
     node: { id: 'bench', cluster: 'bench' },

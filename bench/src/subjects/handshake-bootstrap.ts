@@ -13,7 +13,7 @@ export function handshakeBootstrap(
   const chain =
     side === 'server'
       ? { transport_socket: downstreamTls(certificates), filters: [echo()] }
-      : { filters: [relay()] };
+      : { filters: [handshakeRelay()] };
   return stringify({
     node: { id: 'bench', cluster: 'bench' },
     admin: { address: loopback(setup.adminPort) },
@@ -31,13 +31,15 @@ function echo(): object {
   };
 }
 
-function relay(): object {
+/** The filter that passes every connection on to the cluster `server`. */
+export function handshakeRelay(fields: object = {}): object {
   return {
     name: 'envoy.filters.network.tcp_proxy',
     typed_config: {
       '@type': `${FILTERS}.network.tcp_proxy.v3.TcpProxy`,
       stat_prefix: 'outbound',
       cluster: 'server',
+      ...fields,
     },
   };
 }
@@ -55,6 +57,6 @@ function tlsCluster(port: number, certificates: string, resumes: boolean): objec
   };
 }
 
-function loopback(port: number): object {
+export function loopback(port: number): object {
   return { socket_address: { address: '127.0.0.1', port_value: port } };
 }

@@ -22,7 +22,7 @@ export function findHaproxy(): FoundSubject {
       const config = path.join(setup.folder, 'haproxy.cfg');
       const routes = path.join(setup.folder, 'routes.map');
       writeFileSync(routes, routeMap(setup));
-      writeFileSync(config, haproxyConfig(setup, routes));
+      writeFileSync(config, setup.tcp === true ? haproxyTcpConfig(setup) : haproxyConfig(setup, routes));
       return { command: [file, '-db', '-f', config], stdoutFile: path.join(setup.folder, 'access.log') };
     },
   };
@@ -37,6 +37,42 @@ function routeMap(setup: SubjectSetup): string {
     }
   }
   return lines.join('\n') + '\n';
+}
+
+/** Fields as those of the others' logs of TCP. */
+function haproxyTcpConfig(setup: SubjectSetup): string {
+  const fields = [
+    ['start_time', '%[date,utime(%Y-%m-%dT%H:%M:%SZ)]'],
+    ['response_flags', '%ts'],
+    ['bytes_received', '%U'],
+    ['bytes_sent', '%B'],
+    ['duration', '%Tt'],
+    ['upstream_host', '%si:%sp'],
+    ['upstream_cluster', '%b'],
+    ['upstream_local_address', '%bi:%bp'],
+    ['downstream_remote_address', '%ci:%cp'],
+  ];
+  return `global
+  nbthread 1
+  maxconn 4096
+  log stdout format raw local0
+defaults
+  mode tcp
+  log global
+  timeout connect 5s
+  timeout client 1h
+  timeout server 1h
+frontend inbound
+  bind 127.0.0.1:${setup.listenPort} backlog 4096
+  log-format '${jsonFormat(fields)}'
+  default_backend server
+backend server
+  server one 127.0.0.1:${setup.backendPort}
+`;
+}
+
+function jsonFormat(fields: readonly (readonly string[])[]): string {
+  return `{${fields.map(([key, value]) => `"${key}":"${value}"`).join(',')}}`;
 }
 
 function haproxyConfig(setup: SubjectSetup, routes: string): string {
@@ -58,7 +94,6 @@ function haproxyConfig(setup: SubjectSetup, routes: string): string {
     ['upstream_cluster', '%b'],
     ['downstream_remote_address', '%ci:%cp'],
   ];
-  const format = `{${fields.map(([key, value]) => `"${key}":"${value}"`).join(',')}}`;
   const backends = Array.from(
     { length: setup.shape.virtualHosts },
     (_, host) => `backend cluster-${host}\n  server one 127.0.0.1:${setup.backendPort}`,
@@ -88,7 +123,7 @@ frontend inbound
   http-request capture req.hdr(host) id 0
   declare capture request len 64
   http-request capture req.hdr(user-agent) id 1
-  log-format '${format}'
+  log-format '${jsonFormat(fields)}'
   use_backend %[base,map_beg(${routes})]
 frontend statistics
   bind 127.0.0.1:${setup.adminPort}

@@ -16,6 +16,8 @@ export interface SubjectSetup {
     readonly resumes: boolean;
     readonly certificates: string;
   };
+  /** Bytes are relayed as they are, whatever they are; then nothing of the shape counts. */
+  readonly tcp?: boolean;
   /** Retries, outlier detection, breakers and a rate limit are in force, and never needed. */
   readonly armed?: boolean;
   /** HTTP/2 is spoken to the backend. */

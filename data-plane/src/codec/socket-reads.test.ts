@@ -7,6 +7,7 @@ import { forgeCertificate, forgeRoot } from '@heddle/certs/testing';
 import type { LentMemory } from './lent-memory.js';
 import {
   adoptSocket,
+  adoptUsedSocket,
   connectSocket,
   connectTlsSocket,
   receiveBytes,
@@ -81,6 +82,30 @@ describe('reading into memory of ours', () => {
     client.write('plain');
     await receiver.until(5);
     assert.equal(receiver.lentBytes, 0);
+  });
+
+  it('is done for accepted sockets in use, once all that was written has left; the old socket closes with the new one', async () => {
+    const { client, accepted } = await pair();
+    const arrived = new Promise((resolve) => accepted.once('data', resolve));
+    client.write('before');
+    await arrived;
+    accepted.cork();
+    accepted.write('corked');
+    assert.equal(adoptUsedSocket(accepted), undefined);
+    accepted.uncork();
+    const adopted = adoptUsedSocket(accepted);
+    assert.ok(adopted);
+    open.add(adopted);
+    const receiver = new Recorder();
+    receiveBytes(adopted, receiver);
+    client.write('after');
+    await receiver.until(5);
+    assert.deepEqual([receiver.text, receiver.lentBytes], ['after', 5]);
+    assert.equal(accepted.destroyed, false);
+    const closed = new Promise((resolve) => accepted.once('close', resolve));
+    client.destroy();
+    adopted.destroy();
+    await closed;
   });
 
   it('lets whoever listens for data have it until a receiver takes the bytes', async () => {

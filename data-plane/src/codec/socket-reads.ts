@@ -125,20 +125,39 @@ interface HandleHolder {
  * Shape: the server sets `allowHalfOpen` and `noDelay`, and so does this.
  */
 export function adoptSocket(accepted: Socket): Socket {
-  const holder = accepted as unknown as HandleHolder;
+  const adopted = moveHandle(accepted);
+  if (adopted === undefined) return accepted;
+  accepted.destroy();
+  return adopted;
+}
+
+/**
+ * As `adoptSocket`, for a socket that is in use: undefined where that cannot be done, or not just now, because something that was
+ * written has not left yet. Not to be called while the socket's own `data` event is under way.
+ *
+ * Shape: the old socket stays, without the connection, and closes when the new one does: whoever waits for that still hears of it.
+ */
+export function adoptUsedSocket(used: Socket): Socket | undefined {
+  if (used.writableLength > 0 || used.writableEnded) return undefined;
+  const adopted = moveHandle(used);
+  adopted?.once('close', () => used.destroy());
+  return adopted;
+}
+
+function moveHandle(from: Socket): Socket | undefined {
+  const holder = from as unknown as HandleHolder;
   const handle = holder._handle;
-  if (accepted.constructor !== Socket || typeof handle !== 'object' || handle === null) return accepted;
-  if (accepted.destroyed || accepted.readableEnded || accepted.readableLength > 0) return accepted;
+  if (from.constructor !== Socket || typeof handle !== 'object' || handle === null) return undefined;
+  if (from.destroyed || from.readableEnded || from.readableLength > 0) return undefined;
   const reads = new SocketReads(NEVER_JOINED);
   const options = { handle, allowHalfOpen: true, noDelay: true, onread: reads.option };
   holder._handle = null;
-  const adopted = new Socket(options);
-  if ((adopted as unknown as HandleHolder)._handle !== handle) {
+  const to = new Socket(options);
+  if ((to as unknown as HandleHolder)._handle !== handle) {
     holder._handle = handle;
-    return accepted;
+    return undefined;
   }
-  accepted.destroy();
-  return keep(reads, adopted);
+  return keep(reads, to);
 }
 
 function keep<T extends Socket>(reads: SocketReads, socket: T): T {

@@ -11,6 +11,10 @@ export class TcpProxyStats {
   readonly idleTimeout: Counter;
   readonly maxDurationReached: Counter;
   readonly maxConnectAttempts: Counter;
+  /** Ways of connections, one each direction, that have large memory. Ours. */
+  readonly bulkActive: Gauge;
+  /** How often one would have had it, had there been any left. Ours. */
+  readonly bulkOverflow: Counter;
 
   constructor(store: StatsStore, statPrefix: string) {
     const tags: Tags = [['envoy_tcp_prefix', statPrefix]];
@@ -23,5 +27,7 @@ export class TcpProxyStats {
     this.idleTimeout = store.counter('tcp.idle_timeout', tags);
     this.maxDurationReached = store.counter('tcp.max_downstream_connection_duration', tags);
     this.maxConnectAttempts = store.counter('tcp.max_connect_attempts_reached', tags);
+    this.bulkActive = store.gauge('tcp.bulk_active', tags);
+    this.bulkOverflow = store.counter('tcp.bulk_overflow', tags);
   }
 }

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { TcpProxyConfig } from '@heddle/engine';
 import {
   clusterConfig,
   endpoint,
+  eventually,
   listenerConfig,
   managerConfig,
   RawClient,
@@ -87,6 +89,51 @@ describe('TcpProxy', () => {
     onSocket = (socket) => socket.end(body);
     const client = await start();
     assert.equal((await client.untilEnd()).length, body.length);
+  });
+
+  it('carries bulk both ways at once, byte for byte, in memory that is used again', async () => {
+    const sent = randomBytes(12 * 1024 * 1024);
+    const answer = randomBytes(12 * 1024 * 1024);
+    const received = createHash('sha256');
+    onSocket = (socket) => {
+      socket.on('data', (chunk: Buffer) => received.update(chunk));
+      socket.on('end', () => socket.end());
+      socket.write(answer);
+    };
+    const client = await start();
+    let mostBulk = 0;
+    const came = createHash('sha256');
+    client.socket.removeAllListeners('data');
+    client.socket.on('data', (chunk: Buffer) => {
+      came.update(chunk);
+      mostBulk = Math.max(mostBulk, proxy.counter('tcp.bulk_active'));
+    });
+    client.socket.end(sent);
+    await client.untilEnd();
+    const hash = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
+    assert.equal(came.digest('hex'), hash(answer));
+    assert.equal(received.digest('hex'), hash(sent));
+    assert.ok(mostBulk >= 1, 'nothing was taken for bulk');
+    await eventually(() => proxy.counter('tcp.downstream_cx_active') === 0);
+    assert.equal(proxy.counter('tcp.bulk_active'), 0);
+    assert.equal(proxy.listeners.status()[0]?.connections, 0);
+  });
+
+  it('closes a connection that carries bulk when its listener does', async () => {
+    onSocket = (socket) => {
+      socket.on('data', () => undefined);
+      socket.on('close', () => socket.destroy());
+    };
+    const client = await start();
+    const more = (): void => {
+      while (client.socket.write(Buffer.alloc(64 * 1024)));
+    };
+    client.socket.on('drain', more);
+    more();
+    await eventually(() => proxy.counter('tcp.bulk_active') === 1);
+    await proxy.listeners.close();
+    await client.untilEnd();
+    assert.equal(proxy.counter('tcp.bulk_active'), 0);
   });
 
   it('closes the client with UF when the upstream cannot be reached', async () => {

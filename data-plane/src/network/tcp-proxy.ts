@@ -14,8 +14,9 @@ import type { Cluster } from '../cluster/cluster.js';
 import type { ClusterManager } from '../cluster/cluster-manager.js';
 import type { Host } from '../cluster/host.js';
 import { HOST_COUNTER } from '../cluster/host-counters.js';
-import { connectEventOf, openSocket } from '../cluster/open-socket.js';
+import { connectEventOf, openSocket, type SocketMakers } from '../cluster/open-socket.js';
 import { createDeadline, type Deadline, type Deadlines } from '../codec/http1/deadline-queue.js';
+import { adoptUsedSocket, connectSocket, receiveBytes } from '../codec/socket-reads.js';
 import { RefusedConnection, type ConnectionRefusal } from '../http/refused-connection.js';
 import { socketText, StreamState, type ConnectionInfo } from '../http/stream-state.js';
 import type { TcpSeries } from '../stats/istio/istio-metrics.js';
@@ -23,9 +24,13 @@ import type { IstioTelemetry } from '../stats/istio/istio-telemetry.js';
 import type { StatsStore } from '../stats/stats-store.js';
 import { tlsInfoOf } from '../tls/tls-socket-info.js';
 import type { NetworkConnection, NetworkFilter } from './network-connection.js';
+import { RelayWay } from './relay-way.js';
 import { TcpMetrics } from './tcp-metrics.js';
 import { TcpProxyStats } from './tcp-proxy-stats.js';
 import { TurnCork } from './turn-cork.js';
+
+/** TLS reads as Node does: what it gives is written on together, by TurnCork. */
+const SOCKETS: SocketMakers = { connect: connectSocket, connectTls: undefined };
 
 export interface TcpProxyOptions {
   readonly clock: Clock;
@@ -102,11 +107,13 @@ export class TcpProxy implements NetworkFilter {
 /** One TCP connection through the proxy, and its line in the access log. */
 class TcpRelay extends StreamState implements NetworkConnection {
   readonly #proxy: TcpProxy;
-  readonly #downstream: Socket;
+  #downstream: Socket;
   readonly #early: Buffer | undefined;
   readonly #idle: Deadline;
   readonly #connectDeadline: Deadline;
   #upstream: Socket | undefined = undefined;
+  #up: RelayWay | undefined = undefined;
+  #down: RelayWay | undefined = undefined;
   #connected = false;
   #cluster: Cluster | undefined = undefined;
   #host: Host | undefined = undefined;
@@ -213,7 +220,7 @@ class TcpRelay extends StreamState implements NetworkConnection {
     host.count(HOST_COUNTER.cxTotal);
     host.count(HOST_COUNTER.cxActive);
     host.count(HOST_COUNTER.rqActive);
-    const upstream = openSocket(cluster.config, host, 'any');
+    const upstream = openSocket(cluster.config, host, 'any', SOCKETS);
     this.#upstream = upstream;
     upstream.on('error', (error) => {
       this.#connectError = error.message;
@@ -249,35 +256,74 @@ class TcpRelay extends StreamState implements NetworkConnection {
     // What was encrypted on one side and is not on the other.
     const isDownstreamTls = this.downstreamTls !== undefined;
     const isUpstreamTls = this.#upstreamTls !== undefined;
-    const toUpstream = isDownstreamTls && !isUpstreamTls ? new TurnCork(upstream) : upstream;
-    const toDownstream = isUpstreamTls && !isDownstreamTls ? new TurnCork(downstream) : downstream;
-    downstream.on('data', (chunk: Buffer) => this.#onDownstreamData(chunk, toUpstream));
-    downstream.on('end', () => upstream.end());
-    downstream.on('drain', () => upstream.resume());
-    upstream.on('data', (chunk: Buffer) => this.#onUpstreamData(chunk, toDownstream));
-    upstream.on('end', () => downstream.end());
-    upstream.on('drain', () => downstream.resume());
+    this.#up = new RelayWay({
+      source: downstream,
+      target: upstream,
+      output: isDownstreamTls && !isUpstreamTls ? new TurnCork(upstream) : upstream,
+      stats,
+      onBytes: (count) => this.#onDownstreamBytes(count),
+      onPlainBulk: isDownstreamTls ? undefined : () => process.nextTick(this.#adoptDownstream),
+    });
+    this.#down = new RelayWay({
+      source: upstream,
+      target: downstream,
+      output: this.#outputTo(downstream),
+      stats,
+      onBytes: (count) => this.#onUpstreamBytes(count),
+      onPlainBulk: undefined,
+    });
+    this.#relayFrom(downstream, this.#up);
+    receiveBytes(upstream, this.#down);
+    upstream.on('end', () => this.#downstream.end());
+    upstream.on('drain', () => this.#downstream.resume());
     downstream.resume();
   }
 
-  #onDownstreamData(chunk: Buffer, upstream: Pick<Socket, 'write'>): void {
-    this.bytesReceived += chunk.length;
-    this.upstreamBytesSent += chunk.length;
-    this.#proxy.stats.rxBytes.add(chunk.length);
-    for (const series of this.#series) series.received(chunk.length);
-    this.#cluster?.stats.cxTxBytes.add(chunk.length);
-    this.#touch();
-    if (!upstream.write(chunk)) this.#downstream.pause();
+  #relayFrom(downstream: Socket, way: RelayWay): void {
+    receiveBytes(downstream, way);
+    downstream.on('end', () => this.#upstream?.end());
+    downstream.on('drain', () => this.#upstream?.resume());
   }
 
-  #onUpstreamData(chunk: Buffer, downstream: Pick<Socket, 'write'>): void {
-    this.bytesSent += chunk.length;
-    this.upstreamBytesReceived += chunk.length;
-    this.#proxy.stats.txBytes.add(chunk.length);
-    for (const series of this.#series) series.sent(chunk.length);
-    this.#cluster?.stats.cxRxBytes.add(chunk.length);
+  #outputTo(downstream: Socket): Pick<Socket, 'write'> {
+    const isPlainFromTls = this.#upstreamTls !== undefined && this.downstreamTls === undefined;
+    return isPlainFromTls ? new TurnCork(downstream) : downstream;
+  }
+
+  /** Bulk comes from the client, by a socket that allocates memory for each read: another one takes its connection over. */
+  readonly #adoptDownstream = (): void => {
+    const used = this.#downstream;
+    const up = this.#up;
+    const down = this.#down;
+    if (this.#ended || up?.source !== used || down === undefined) return;
+    const adopted = adoptUsedSocket(used);
+    if (adopted === undefined) return;
+    this.#downstream = adopted;
+    adopted.on('error', ignore);
+    adopted.on('close', () => this.#onDownstreamClose());
+    up.source = adopted;
+    down.target = adopted;
+    down.output = this.#outputTo(adopted);
+    this.#relayFrom(adopted, up);
+    if (used.isPaused()) adopted.pause();
+  };
+
+  #onDownstreamBytes(count: number): void {
+    this.bytesReceived += count;
+    this.upstreamBytesSent += count;
+    this.#proxy.stats.rxBytes.add(count);
+    for (const series of this.#series) series.received(count);
+    this.#cluster?.stats.cxTxBytes.add(count);
     this.#touch();
-    if (!downstream.write(chunk)) this.#upstream?.pause();
+  }
+
+  #onUpstreamBytes(count: number): void {
+    this.bytesSent += count;
+    this.upstreamBytesReceived += count;
+    this.#proxy.stats.txBytes.add(count);
+    for (const series of this.#series) series.sent(count);
+    this.#cluster?.stats.cxRxBytes.add(count);
+    this.#touch();
   }
 
   /** Flags that come later do not change what it is counted as: it was opened without them. */
@@ -361,6 +407,8 @@ class TcpRelay extends StreamState implements NetworkConnection {
     options.deadlines.clear(this.#idle);
     options.deadlines.clear(this.#connectDeadline);
     this.#maxDuration?.cancel();
+    this.#up?.end();
+    this.#down?.end();
     const upstream = this.#upstream;
     // A client that ended in good order has its last bytes delivered.
     if (upstream !== undefined) {

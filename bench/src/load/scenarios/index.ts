@@ -7,6 +7,7 @@ import { http2 } from './http2.js';
 import { idleMemory } from './idle-memory.js';
 import { mtls } from './mtls.js';
 import { routes } from './routes.js';
+import { tcp } from './tcp.js';
 
 /** Every scenario, in the order in which they run. */
 export const SCENARIOS: readonly Scenario[] = [
@@ -18,5 +19,6 @@ export const SCENARIOS: readonly Scenario[] = [
   mtls,
   handshakes,
   storm,
+  tcp,
   idleMemory,
 ];
