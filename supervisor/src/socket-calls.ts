@@ -1,8 +1,11 @@
 import { createRequire } from 'node:module';
 import type { Server, Socket } from 'node:net';
 
-/** `getsockopt(descriptor, level, name, value, length)` and `setsockopt`, which has the length as a number; 0 where they worked. */
+/** Calls of the system as its manual has them; `getsockopt` has the length in a buffer. -1 is a failure, of which nothing is told. */
 export interface SocketCalls {
+  readonly openSocket: (family: number, type: number, protocol: number) => number;
+  readonly bindSocket: (descriptor: number, address: Buffer, length: number) => number;
+  readonly closeSocket: (descriptor: number) => number;
   readonly getSocketOption: (
     descriptor: number,
     level: number,
@@ -45,8 +48,17 @@ function load(): SocketCalls | { readonly reason: string } {
       const { functions } = ffi.dlopen('libc.so.6', {
         getsockopt: { arguments: ['i32', 'i32', 'i32', 'buffer', 'buffer'], return: 'i32' },
         setsockopt: { arguments: ['i32', 'i32', 'i32', 'buffer', 'u32'], return: 'i32' },
+        socket: { arguments: ['i32', 'i32', 'i32'], return: 'i32' },
+        bind: { arguments: ['i32', 'buffer', 'u32'], return: 'i32' },
+        close: { arguments: ['i32'], return: 'i32' },
       });
-      return { getSocketOption: functions.getsockopt, setSocketOption: functions.setsockopt };
+      return {
+        getSocketOption: functions.getsockopt,
+        setSocketOption: functions.setsockopt,
+        openSocket: functions.socket,
+        bindSocket: functions.bind,
+        closeSocket: functions.close,
+      };
     }
   } catch {
     // Turned off, or not permitted: the package may still be.
@@ -56,6 +68,9 @@ function load(): SocketCalls | { readonly reason: string } {
     return {
       getSocketOption: libc.func('int getsockopt(int, int, int, void *, void *)'),
       setSocketOption: libc.func('int setsockopt(int, int, int, void *, unsigned int)'),
+      openSocket: libc.func('int socket(int, int, int)'),
+      bindSocket: libc.func('int bind(int, void *, unsigned int)'),
+      closeSocket: libc.func('int close(int)'),
     };
   } catch (cause) {
     const why = cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : String(cause);
@@ -71,11 +86,14 @@ interface Signature {
 interface BuiltinFfi {
   dlopen(
     library: string,
-    symbols: { readonly getsockopt: Signature; readonly setsockopt: Signature },
+    symbols: Readonly<Record<'getsockopt' | 'setsockopt' | 'socket' | 'bind' | 'close', Signature>>,
   ): {
     readonly functions: {
       readonly getsockopt: SocketCalls['getSocketOption'];
       readonly setsockopt: SocketCalls['setSocketOption'];
+      readonly socket: SocketCalls['openSocket'];
+      readonly bind: SocketCalls['bindSocket'];
+      readonly close: SocketCalls['closeSocket'];
     };
   };
 }
