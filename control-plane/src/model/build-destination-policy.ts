@@ -147,6 +147,7 @@ function poolOf(spec: TrafficPolicySpec['connectionPool']): ConnectionPoolPolicy
     httpIdleTimeoutMs: durationOf(http.idleTimeout),
     maxConcurrentStreams: http.maxConcurrentStreams,
     http2Upgrade: http.h2UpgradePolicy === undefined ? undefined : http.h2UpgradePolicy === 'UPGRADE',
+    useClientProtocol: http.useClientProtocol,
   });
 }
 

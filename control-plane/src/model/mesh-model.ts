@@ -318,6 +318,8 @@ export interface ConnectionPoolPolicy {
   readonly httpIdleTimeoutMs?: number;
   readonly maxConcurrentStreams?: number;
   readonly http2Upgrade?: boolean;
+  /** Whether hosts are spoken to as the client spoke, whatever the port says. */
+  readonly useClientProtocol?: boolean;
 }
 
 /** Retries under way, as a share of the requests that are. */

@@ -226,8 +226,9 @@ function protocolOf(
       : { maxRequestsPerConnection: { value: pool.maxRequestsPerConnection } }),
   };
   const isHttp = http2 || protocol === 'http';
+  const asClient = pool.useClientProtocol === true;
   const isPlain = Object.keys(common).length === 0 && upstreamHttpProtocolOptions === undefined;
-  if (!isHttp || (!http2 && isPlain)) return {};
+  if (!isHttp || (!http2 && !asClient && isPlain)) return {};
   const http2ProtocolOptions =
     pool.maxConcurrentStreams === undefined
       ? {}
@@ -235,10 +236,21 @@ function protocolOf(
   const options: google.protobuf.IAny = packAny(envoy.extensions.upstreams.http.v3.HttpProtocolOptions, {
     ...(Object.keys(common).length === 0 ? {} : { commonHttpProtocolOptions: common }),
     ...(upstreamHttpProtocolOptions === undefined ? {} : { upstreamHttpProtocolOptions }),
-    explicitHttpConfig: http2 ? { http2ProtocolOptions } : { httpProtocolOptions: {} },
+    ...(asClient
+      ? { useDownstreamProtocolConfig: { httpProtocolOptions: {}, http2ProtocolOptions } }
+      : { explicitHttpConfig: http2 ? { http2ProtocolOptions } : { httpProtocolOptions: {} } }),
   });
   return { typedExtensionProtocolOptions: { [httpOptionsName]: options } };
 }
+
+/** What goes where it was going anyway is spoken there as its client speaks. Source: Istio's passthrough clusters. */
+const protocolOfClient: Cluster = {
+  typedExtensionProtocolOptions: {
+    [httpOptionsName]: packAny(envoy.extensions.upstreams.http.v3.HttpProtocolOptions, {
+      useDownstreamProtocolConfig: { httpProtocolOptions: {}, http2ProtocolOptions: {} },
+    }),
+  },
+};
 
 function keepaliveOf(
   keepalive: NonNullable<ConnectionPoolPolicy['keepalive']>,
@@ -270,6 +282,7 @@ export const inboundPassthroughCluster = 'InboundPassthroughCluster';
 export function interceptionClusters({ ipv6 }: CapturedApplication): readonly Cluster[] {
   const passthrough: Cluster = {
     ...toOriginalDestination,
+    ...protocolOfClient,
     connectTimeout: duration(defaultConnectTimeoutMs),
     circuitBreakers: { thresholds: [thresholdsOf({}, undefined)] },
   };

@@ -40,6 +40,9 @@ const ORIGINAL_DST_CLEANUP_MS = 5000;
 /** Bound of the hosts of an ORIGINAL_DST cluster; beyond it a request is answered as if no host were healthy. */
 const MOST_ORIGINAL_DST_HOSTS = 10_000;
 
+/** Of a host's pools: each protocol has one for either priority. */
+const POOL_SLOT: Readonly<Record<PoolProtocol, number>> = { http1: 0, http2: 2, auto: 4 };
+
 const NO_LOCALITY: Locality = Object.freeze({ region: '', zone: '', subZone: '' });
 const ORIGINAL_DST_ENDPOINT = Object.freeze({
   hostname: '',
@@ -132,12 +135,13 @@ export class Cluster {
   /** What is spoken to the hosts for a request that came by HTTP/2, or by another version. */
   poolProtocol(isHttp2: boolean): PoolProtocol {
     const { codec } = this.config.protocol;
-    return codec === 'http2' || (codec === 'use-downstream' && isHttp2) ? 'http2' : 'http1';
+    if (codec === 'use-downstream') return isHttp2 ? 'http2' : 'http1';
+    return codec;
   }
 
   /** The pool for a host, made when first needed. */
   pool(host: Host, protocol: PoolProtocol, priority: 'default' | 'high'): ConnectionPool {
-    const slot = (protocol === 'http1' ? 0 : 2) + (priority === 'default' ? 0 : 1);
+    const slot = POOL_SLOT[protocol] + (priority === 'default' ? 0 : 1);
     let pool = host.pools[slot];
     if (pool === undefined) {
       pool = this.#context.createPool({ cluster: this, host, protocol, priority });

@@ -3,6 +3,7 @@ import { connectSocket, connectTlsSocket } from '../codec/socket-reads.js';
 import type { ConnectionPool } from '../codec/stream.js';
 import type { Cluster } from './cluster.js';
 import type { PoolOptions } from './conn-pool/base-pool.js';
+import { AutoPool } from './conn-pool/auto-pool.js';
 import { Http1Pool } from './conn-pool/http1-pool.js';
 import { Http2Pool } from './conn-pool/http2-pool.js';
 import type { PoolObserver } from './conn-pool/pool-observer.js';
@@ -27,6 +28,7 @@ export function createConnectionPool(request: PoolRequest, deadlines: Deadlines)
   const { config } = cluster;
   const { protocol } = config;
   const speaks = request.protocol;
+  const observer = new PoolStats(cluster, host, speaks);
   const options: PoolOptions = {
     connect: () => openSocket(config, host, speaks, SOCKETS),
     connectEvent: connectEventOf(host),
@@ -37,7 +39,7 @@ export function createConnectionPool(request: PoolRequest, deadlines: Deadlines)
     idleTimeoutMs: protocol.idleTimeoutMs,
     maxConnectionDurationMs: protocol.maxConnectionDurationMs,
     maxRequestsPerConnection: protocol.maxRequestsPerConnection,
-    observer: new PoolStats(cluster, host, speaks),
+    observer,
     nextConnectionId: nextUpstreamConnectionId,
   };
   const limits = {
@@ -45,16 +47,16 @@ export function createConnectionPool(request: PoolRequest, deadlines: Deadlines)
     maxResponseHeadersBytes: protocol.maxResponseHeadersBytes,
     maxHeadersCount: protocol.maxHeadersCount,
   };
-  if (speaks === 'http2') {
-    return new Http2Pool({
-      ...options,
-      codec: { ...limits, http2: protocol.http2, stats: cluster.stats.http2 },
-    });
+  const http1 = { ...limits, preserveHeaderCase: protocol.preserveHeaderCase, enableTrailers: true };
+  const http2 = { ...limits, http2: protocol.http2, stats: cluster.stats.http2 };
+  switch (speaks) {
+    case 'http1':
+      return new Http1Pool({ ...options, codec: http1 });
+    case 'http2':
+      return new Http2Pool({ ...options, codec: http2 });
+    case 'auto':
+      return new AutoPool({ ...options, http1, http2, onAgreed: (agreed) => observer.countProtocol(agreed) });
   }
-  return new Http1Pool({
-    ...options,
-    codec: { ...limits, preserveHeaderCase: protocol.preserveHeaderCase, enableTrailers: true },
-  });
 }
 
 /** Counts what a pool does, for its cluster and its host. */
@@ -72,10 +74,16 @@ class PoolStats implements PoolObserver {
   onConnection(): void {
     const { stats } = this.#cluster;
     stats.cxTotal.inc();
-    (this.#speaks === 'http2' ? stats.cxHttp2Total : stats.cxHttp1Total).inc();
+    if (this.#speaks !== 'auto') this.countProtocol(this.#speaks);
     stats.cxActive.inc();
     this.#host.count(HOST_COUNTER.cxTotal);
     this.#host.count(HOST_COUNTER.cxActive);
+  }
+
+  /** Where that is agreed on, once it is. */
+  countProtocol(protocol: 'http1' | 'http2'): void {
+    const { stats } = this.#cluster;
+    (protocol === 'http2' ? stats.cxHttp2Total : stats.cxHttp1Total).inc();
   }
 
   onConnected(durationMs: number): void {

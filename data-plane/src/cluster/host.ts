@@ -40,8 +40,15 @@ export class Host implements LbHost {
   /** undefined: plain text is spoken to it. */
   transport: UpstreamTransport | undefined = undefined;
   readonly counters: HostCounters;
-  /** By `poolSlot`: protocol and priority. */
-  readonly pools: (ConnectionPool | undefined)[] = [undefined, undefined, undefined, undefined];
+  /** By protocol and priority: see `Cluster.pool`. */
+  readonly pools: (ConnectionPool | undefined)[] = [
+    undefined,
+    undefined,
+    undefined,
+    undefined,
+    undefined,
+    undefined,
+  ];
   /** Pools that drain or close and still have connections. */
   #leavingPools = 0;
   #onUnused: (() => void) | undefined = undefined;

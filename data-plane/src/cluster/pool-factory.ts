@@ -2,7 +2,8 @@ import type { ConnectionPool } from '../codec/stream.js';
 import type { Cluster } from './cluster.js';
 import type { Host } from './host.js';
 
-export type PoolProtocol = 'http1' | 'http2';
+/** `auto`: whichever is agreed on with the host. */
+export type PoolProtocol = 'http1' | 'http2' | 'auto';
 
 /** Whose connections a pool keeps. */
 export interface PoolRequest {

@@ -10,6 +10,7 @@ import { ServerCodecHttp2 } from '../codec/http2/server-codec.js';
 import type { ByteReceiver } from '../codec/socket-reads.js';
 import type { RequestReceiver, ResponseSender, ServerConnectionCallbacks } from '../codec/stream.js';
 import type { Gauge } from '../stats/stats-store.js';
+import { isHttp2Protocol } from '../tls/transport.js';
 import { ActiveStream, type ActiveStreamOwner } from './active-stream.js';
 import { CodecChoice } from './codec-choice.js';
 import { ConnectionManagerRuntime, type ConnectionManagerOptions } from './connection-manager-runtime.js';
@@ -190,7 +191,7 @@ function speaksHttp2(
 ): boolean | undefined {
   if (codecType !== 'auto') return codecType === 'http2';
   const agreed = tls?.applicationProtocol ?? '';
-  return agreed === '' ? undefined : agreed === 'h2' || agreed === 'istio-h2';
+  return agreed === '' ? undefined : isHttp2Protocol(agreed);
 }
 
 /** Bytes that were no request: known only by their connection and the answer. */

@@ -3,6 +3,7 @@ import type { SecureContextOptions } from 'node:tls';
 import type { TlsParametersConfig } from '@heddle/engine';
 import type { TlsMaterial } from './context-secrets.js';
 import type { CertificateSecret, Secret } from './secret.js';
+import { isHttp2Protocol } from './transport.js';
 
 /** Of TLS 1.3, which no configuration chooses. AES first: ChaCha20 costs twice as much where the processor has AES. */
 const SUITES_13 = 'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256';
@@ -75,10 +76,7 @@ export function alpnBytes(protocols: readonly string[]): Uint8Array | undefined 
   );
 }
 
-/** HTTP/2, by its own name and by Istio's. */
-const HTTP2: ReadonlySet<string> = new Set(['h2', 'istio-h2']);
-
 /** Protocols as HTTP may agree on them: what is not spoken here is neither offered nor chosen. */
 export function withoutHttp2(protocols: readonly string[]): readonly string[] {
-  return protocols.filter((protocol) => !HTTP2.has(protocol));
+  return protocols.filter((protocol) => !isHttp2Protocol(protocol));
 }

@@ -46,8 +46,16 @@ export interface UpstreamTarget {
 /** Calls what it is given, with the option `onread` of the socket or without one, and returns what that returns. */
 export type MakeTlsSocket = <T extends Socket>(connect: (onread: OnReadOpts | undefined) => T) => T;
 
-/** What is spoken over a connection: of the configured protocols those are agreed on that fit. */
-export type SpokenProtocols = 'http1' | 'http2' | 'any';
+/** What is spoken over a connection: of the configured protocols those are agreed on that fit. `auto`: either version of HTTP. */
+export type SpokenProtocols = 'http1' | 'http2' | 'auto' | 'any';
+
+/** HTTP/2, by its own name and by Istio's. */
+const HTTP2: ReadonlySet<string> = new Set(['h2', 'istio-h2']);
+
+/** Whether whoever agreed on that protocol speaks HTTP/2. */
+export function isHttp2Protocol(protocol: string): boolean {
+  return HTTP2.has(protocol);
+}
 
 /** The transport socket of one cluster. */
 export interface UpstreamTransport {

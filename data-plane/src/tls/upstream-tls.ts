@@ -55,6 +55,7 @@ export class UpstreamTls implements UpstreamTransport {
       http1: alpnBytes(withoutHttp2(config.alpnProtocols)),
       // As Envoy, where nothing is configured.
       http2: alpnBytes(config.alpnProtocols.length === 0 ? ['h2'] : config.alpnProtocols),
+      auto: alpnBytes(config.alpnProtocols.length === 0 ? ['h2', 'http/1.1'] : config.alpnProtocols),
       any: alpnBytes(config.alpnProtocols),
     };
     this.#secrets = new ContextSecrets(config, shared, (material) => this.#use(material));

@@ -35,6 +35,7 @@ import { overload } from './suites/33-overload.js';
 import { grpcTimeouts } from './suites/34-grpc-timeouts.js';
 import { internalRequests } from './suites/35-internal-requests.js';
 import { proxyProtocol } from './suites/36-proxy-protocol.js';
+import { upstreamProtocols } from './suites/40-upstream-protocols.js';
 
 /** Every bootstrap file with its table, in the order of their numbers. */
 export const ALL_SUITES: readonly ConformanceSuite[] = [
@@ -74,4 +75,5 @@ export const ALL_SUITES: readonly ConformanceSuite[] = [
   grpcTimeouts,
   internalRequests,
   proxyProtocol,
+  upstreamProtocols,
 ];

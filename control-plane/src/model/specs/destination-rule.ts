@@ -54,6 +54,7 @@ export interface TrafficPolicySpec {
       readonly maxRetries?: number;
       readonly idleTimeout?: string;
       readonly h2UpgradePolicy?: string;
+      readonly useClientProtocol?: boolean;
       readonly maxConcurrentStreams?: number;
     };
   };

@@ -10,7 +10,6 @@ import {
   labels,
   list,
   map,
-  notYet,
   object,
   oneOf,
   percent,
@@ -96,7 +95,7 @@ const connectionPool = object({
     maxRetries: integer(0),
     idleTimeout: duration,
     h2UpgradePolicy: oneOf('DEFAULT', 'DO_NOT_UPGRADE', 'UPGRADE'),
-    useClientProtocol: notYet(bool),
+    useClientProtocol: bool,
     maxConcurrentStreams: integer(1),
   }),
 });

@@ -60,6 +60,42 @@ export interface PooledConnection<C extends PooledCodec> {
   errorText: string;
 }
 
+/** What a pool lets the keeper of its connections do. */
+export interface PoolAccess<C extends PooledCodec> {
+  readonly isDraining: boolean;
+  /** Gives the stream that has waited longest to a connection with room. `refused`: it may not begin. */
+  assignNext(connection: PooledConnection<C>): 'assigned' | 'refused' | 'nobody';
+  /** Nothing is under way on it, and it stays for the next. */
+  beginIdling(connection: PooledConnection<C>): void;
+  /** Some may wait for a connection that takes no more streams. */
+  replaceIfWanted(): void;
+  /** Streams that wait for one connection together need one each: it takes fewer than was thought. */
+  connectForAll(): void;
+  closeNow(connection: PooledConnection<C>): void;
+  onStreamDone(codec: C): void;
+  onClose(codec: C): void;
+}
+
+/** Which connection takes the next stream, and what becomes of one that has carried another: what follows from what is spoken. */
+export interface ConnectionKeeper<C extends PooledCodec> {
+  /** How many streams one that is being opened will probably take. */
+  readonly streamsPerConnection: number;
+  /** A connection that takes a stream now; it may be kept apart until `putBack` or a stream begins on it. */
+  take(fresh: boolean): PooledConnection<C> | undefined;
+  /** A connection that was taken is not used. */
+  putBack(connection: PooledConnection<C>): void;
+  /** A connection has room, for those who wait or for later. */
+  release(connection: PooledConnection<C>): void;
+  createCodec(connection: PooledConnection<C>, id: number, tls: TlsInfo | undefined): C;
+  /** A stream is over, on a connection that is there. */
+  onStreamOver(connection: PooledConnection<C>): void;
+  /** It carries no further stream. */
+  onRetired(connection: PooledConnection<C>): void;
+  /** The connection is gone. */
+  forget(connection: PooledConnection<C>): void;
+  drainAll(): void;
+}
+
 /** A stream that waits for a connection. */
 class PendingStream implements Cancellable {
   readonly #cancel: (pending: PendingStream) => void;
@@ -84,9 +120,10 @@ class PendingStream implements Cancellable {
  * Bounds: `maxConnections`, `maxPendingRequests`, `maxRequests` of the circuit breakers, shared with the cluster's other pools;
  * as in Envoy a pool without any connection may open one above `maxConnections`, so that no host is locked out.
  */
-export abstract class BasePool<C extends PooledCodec> implements ConnectionPool {
+export class BasePool<C extends PooledCodec> implements ConnectionPool, PoolAccess<C> {
   onIdle: (() => void) | undefined;
   readonly #options: PoolOptions;
+  readonly #keeper: ConnectionKeeper<C>;
   readonly #all = new Set<PooledConnection<C>>();
   readonly #byCodec = new Map<C, PooledConnection<C>>();
   readonly #pending = new Set<PendingStream>();
@@ -98,26 +135,10 @@ export abstract class BasePool<C extends PooledCodec> implements ConnectionPool 
   #isDraining = false;
   #toldIdle = false;
 
-  constructor(options: PoolOptions) {
+  constructor(options: PoolOptions, createKeeper: (pool: PoolAccess<C>) => ConnectionKeeper<C>) {
     this.#options = options;
+    this.#keeper = createKeeper(this);
   }
-
-  /** A connection that takes a stream now; it may be kept apart until `putBack` or a stream begins on it. */
-  protected abstract take(fresh: boolean): PooledConnection<C> | undefined;
-  /** A connection that was taken is not used. */
-  protected abstract putBack(connection: PooledConnection<C>): void;
-  /** A connection has room, for those who wait or for later. */
-  protected abstract release(connection: PooledConnection<C>): void;
-  protected abstract createCodec(connection: PooledConnection<C>, id: number, tls: TlsInfo | undefined): C;
-  /** A stream is over, on a connection that is there. */
-  protected abstract onStreamOver(connection: PooledConnection<C>): void;
-  /** It carries no further stream. */
-  protected abstract onRetired(connection: PooledConnection<C>): void;
-  /** The connection is gone. */
-  protected abstract forget(connection: PooledConnection<C>): void;
-  protected abstract drainAll(): void;
-  /** How many streams one that is being opened will probably take. */
-  protected abstract get streamsPerConnection(): number;
 
   get activeStreams(): number {
     return this.#active;
@@ -131,12 +152,8 @@ export abstract class BasePool<C extends PooledCodec> implements ConnectionPool 
     return this.#pending.size;
   }
 
-  protected get isDraining(): boolean {
+  get isDraining(): boolean {
     return this.#isDraining;
-  }
-
-  protected get all(): ReadonlySet<PooledConnection<C>> {
-    return this.#all;
   }
 
   newStream(callbacks: PoolCallbacks, fresh = false): Cancellable | undefined {
@@ -145,10 +162,10 @@ export abstract class BasePool<C extends PooledCodec> implements ConnectionPool 
       callbacks.onPoolFailure('connection-failure', 'the pool is draining');
       return undefined;
     }
-    const connection = this.take(fresh);
+    const connection = this.#keeper.take(fresh);
     if (connection !== undefined) {
       if (!resources.requests.canCreate()) {
-        this.putBack(connection);
+        this.#keeper.putBack(connection);
         this.#refuseActive(callbacks);
         return undefined;
       }
@@ -170,7 +187,7 @@ export abstract class BasePool<C extends PooledCodec> implements ConnectionPool 
 
   drain(): void {
     this.#isDraining = true;
-    this.drainAll();
+    this.#keeper.drainAll();
     this.#checkIdle();
   }
 
@@ -189,7 +206,7 @@ export abstract class BasePool<C extends PooledCodec> implements ConnectionPool 
     if (connection === undefined || connection.streams === 0) return;
     connection.streams--;
     this.#countActive(-1);
-    this.onStreamOver(connection);
+    this.#keeper.onStreamOver(connection);
     this.#checkIdle();
   }
 
@@ -198,12 +215,7 @@ export abstract class BasePool<C extends PooledCodec> implements ConnectionPool 
     if (connection !== undefined) this.#remove(connection);
   }
 
-  protected connectionOf(codec: C): PooledConnection<C> | undefined {
-    return this.#byCodec.get(codec);
-  }
-
-  /** Gives the stream that has waited longest to a connection with room. False: nobody waits, or it may not begin. */
-  protected assignNext(connection: PooledConnection<C>): 'assigned' | 'refused' | 'nobody' {
+  assignNext(connection: PooledConnection<C>): 'assigned' | 'refused' | 'nobody' {
     const next = this.#pending.values().next().value;
     if (next === undefined) return 'nobody';
     this.#dropPending(next);
@@ -215,22 +227,28 @@ export abstract class BasePool<C extends PooledCodec> implements ConnectionPool 
     return 'assigned';
   }
 
-  /** Nothing is under way on it, and it stays for the next. */
-  protected beginIdling(connection: PooledConnection<C>): void {
+  beginIdling(connection: PooledConnection<C>): void {
     this.#options.deadlines.set(connection.waiting, this.#options.idleTimeoutMs);
   }
 
   /** Opens a connection if those that are being opened are not enough for who waits. */
   #connectIfWanted(): void {
-    if (this.#pending.size <= this.#connecting * this.streamsPerConnection) return;
+    if (this.#pending.size <= this.#connecting * this.#keeper.streamsPerConnection) return;
     const { resources, observer } = this.#options;
     if (!resources.connections.canCreate() && this.#all.size > 0) observer?.onConnectionOverflow?.();
     else this.#connect();
   }
 
-  /** Some may wait for a connection that takes no more streams. */
-  protected replaceIfWanted(): void {
+  replaceIfWanted(): void {
     if (this.#pending.size > 0) this.#connectIfWanted();
+  }
+
+  connectForAll(): void {
+    let before: number;
+    do {
+      before = this.#connecting;
+      this.replaceIfWanted();
+    } while (this.#connecting > before);
   }
 
   #refuseActive(callbacks: PoolCallbacks): void {
@@ -286,12 +304,12 @@ export abstract class BasePool<C extends PooledCodec> implements ConnectionPool 
     this.#connecting--;
     deadlines.clear(connection.waiting);
     observer?.onConnected?.(deadlines.clock.monotonicMs() - connection.startedAtMs);
-    const codec = this.createCodec(connection, nextConnectionId(), tlsInfoOf?.(connection.socket));
+    const codec = this.#keeper.createCodec(connection, nextConnectionId(), tlsInfoOf?.(connection.socket));
     connection.codec = codec;
     this.#byCodec.set(codec, connection);
     deadlines.set(connection.lifetime, maxConnectionDurationMs);
     if (this.#isDraining && this.#pending.size === 0) this.closeNow(connection);
-    else this.release(connection);
+    else this.#keeper.release(connection);
   }
 
   #onConnectFailed(connection: PooledConnection<C>): void {
@@ -320,7 +338,7 @@ export abstract class BasePool<C extends PooledCodec> implements ConnectionPool 
 
   #retire(connection: PooledConnection<C>): void {
     connection.isRetired = true;
-    this.onRetired(connection);
+    this.#keeper.onRetired(connection);
   }
 
   #assign(connection: PooledConnection<C>, callbacks: PoolCallbacks): void {
@@ -333,7 +351,7 @@ export abstract class BasePool<C extends PooledCodec> implements ConnectionPool 
     const isLast = maxRequestsPerConnection > 0 && codec.begunStreams >= maxRequestsPerConnection;
     if (isLast) connection.isRetired = true;
     stream.attach(callbacks.onPoolReady(stream));
-    if (isLast && !connection.isGone) this.onRetired(connection);
+    if (isLast && !connection.isGone) this.#keeper.onRetired(connection);
   }
 
   #countActive(change: 1 | -1): void {
@@ -360,7 +378,7 @@ export abstract class BasePool<C extends PooledCodec> implements ConnectionPool 
     return true;
   }
 
-  protected closeNow(connection: PooledConnection<C>): void {
+  closeNow(connection: PooledConnection<C>): void {
     if (connection.codec === undefined) connection.socket.destroy();
     else connection.codec.close();
     this.#remove(connection);
@@ -373,7 +391,7 @@ export abstract class BasePool<C extends PooledCodec> implements ConnectionPool 
     deadlines.clear(connection.waiting);
     deadlines.clear(connection.lifetime);
     this.#all.delete(connection);
-    this.forget(connection);
+    this.#keeper.forget(connection);
     if (connection.codec === undefined) this.#connecting--;
     resources.connections.dec();
     observer?.onConnectionClosed?.(deadlines.clock.monotonicMs() - connection.startedAtMs);
