@@ -76,6 +76,7 @@ ${DYNAMIC}`,
     });
     assert.deepEqual(config.ads, {
       variant: 'delta',
+      streams: 'aggregated',
       target: { name: 'cp', uri: 'ipv4:127.0.0.1:15010,127.0.0.2:15010', authority: 'cp', security: 'none' },
       listeners: true,
       clusters: true,
@@ -84,6 +85,22 @@ ${DYNAMIC}`,
     });
     assert.equal(config.formatContext.environment?.('COLOUR'), 'blue');
     assert.ok(Object.isFrozen(config));
+  });
+
+  it('takes listeners and clusters from streams of their own, where both name one server', async () => {
+    const server = (cluster: string): string =>
+      `{ api_config_source: { api_type: GRPC, transport_api_version: V3, grpc_services: [{ envoy_grpc: { cluster_name: ${cluster} } }] } }`;
+    const bootstrap = (forClusters: string): string => `
+node: { id: a, cluster: b }
+dynamic_resources: { lds_config: ${server('cp')}, cds_config: ${server(forClusters)} }
+static_resources:
+  clusters:${CONTROL_PLANE}
+`;
+    const { ads } = await load(bootstrap('cp'));
+    assert.equal(ads?.streams, 'separate');
+    assert.equal(ads?.variant, 'sotw');
+    assert.equal(ads?.listeners && ads?.clusters, true);
+    await assert.rejects(load(bootstrap('other')), /cds_config: expected the same server as for listeners/);
   });
 
   it('reads where connections come from, and whether DNS is answered, and names what is wrong with them', async () => {

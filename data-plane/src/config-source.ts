@@ -1,7 +1,7 @@
-import type { EndpointsConfig, RouteConfig } from '@heddle/engine';
+import type { EndpointsConfig, ExtensionConfig, RouteConfig } from '@heddle/engine';
 
 /**
- * Where clusters and listeners get the configuration that they refer to by name (EDS, RDS), without knowing of xDS.
+ * Where clusters and listeners get the configuration that they refer to by name (EDS, RDS, ECDS), without knowing of xDS.
  * Implemented by the xDS client; a static bootstrap has none of these references.
  */
 export interface ConfigSource {
@@ -17,10 +17,18 @@ export interface ConfigSource {
     watcher: ResourceWatcher<RouteConfig>,
     initialFetchTimeoutMs?: number,
   ): ResourceSubscription;
+  /** The configuration of one filter. */
+  watchExtension(
+    name: string,
+    watcher: ResourceWatcher<ExtensionConfig>,
+    initialFetchTimeoutMs?: number,
+  ): ResourceSubscription;
 }
 
 /** Told of every change of one resource, in order. The first call may come inside `watch…` when the resource is known. */
 export interface ResourceWatcher<T> {
+  /** Why this cannot be used here, which refuses it for everybody; undefined: it can. Left out: everything can. */
+  whyNot?(config: T): string | undefined;
   onUpdate(config: T): void;
   /** The resource was removed, or did not come within `initial_fetch_timeout`: whoever warms may go on without it. */
   onAbsent(reason: 'removed' | 'timeout'): void;

@@ -27,7 +27,12 @@ export type {
   HttpConnectionManagerConfig,
 } from './config/http-connection-manager-config.js';
 export { DEFAULT_HTTP2_CONFIG, type Http2Config } from './config/http2-config.js';
-export type { HttpFilterConfig } from './config/http-filter-config.js';
+export type {
+  DiscoveredHttpFilterConfig,
+  ExtensionConfig,
+  FilterDiscoveryConfig,
+  HttpFilterConfig,
+} from './config/http-filter-config.js';
 export { HiddenText } from './config/hidden-text.js';
 export type {
   CidrConfig,
@@ -203,6 +208,8 @@ export { filterOverride } from './route/filter-override.js';
 export { createRouteTable, type RouteMatch, type RouteMiss, type RouteTable } from './route/route-table.js';
 export { describeStringMatch, stringMatches } from './route/string-match.js';
 
+export { corsFilter, type CorsPolicyConfig } from './http-filters/cors/config.js';
+export { allowOrigin, decideCors, type CorsDecision } from './http-filters/cors/decide-cors.js';
 export type { FaultAbort, FaultConfig, FaultDelay } from './http-filters/fault/config.js';
 export { decideFault, type FaultDecision } from './http-filters/fault/decide-fault.js';
 export { FILTER_DISABLED, type HttpFilterFactoryConfig } from './http-filters/http-filter.js';
@@ -265,6 +272,8 @@ export { translateListener } from './translate/listener.js';
 export { translateRouteConfiguration } from './translate/route-configuration.js';
 export { translateNameTable } from './translate/name-table.js';
 export type { NamedService, NameTableConfig } from './config/name-table-config.js';
+export { translateExtensionConfig } from './translate/extension-config.js';
+export { whyNotExtension } from './translate/filter-discovery.js';
 export { translateSecret } from './translate/secret.js';
 
 export type { ProxyConfig } from './explain/proxy-config.js';

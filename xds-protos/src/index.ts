@@ -14,6 +14,7 @@ export {
   type TrafficSide,
   type VirtualHostResourceParts,
 } from './resource-names.js';
+export { discoveryMethods, type DiscoveryMethods } from './discovery-services.js';
 export { sdsService } from './sds-service.js';
 export { toJson, type JsonValue, type ToJsonOptions } from './to-json.js';
 export { typeUrls } from './type-urls.js';

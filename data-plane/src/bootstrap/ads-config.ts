@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { AddressConfig, ClusterConfig } from '@heddle/engine';
 import { envoy } from '@heddle/xds-protos';
 import { WORKLOAD_CERTIFICATE_SECRET, WORKLOAD_TRUST_SECRET } from '../tls/secret-source.js';
@@ -5,6 +6,7 @@ import type { AdsConfig, AdsTarget } from './bootstrap-config.js';
 import type { BootstrapFindings } from './bootstrap-findings.js';
 
 type Bootstrap = envoy.config.bootstrap.v3.Bootstrap;
+type ApiConfigSource = envoy.config.core.v3.ApiConfigSource;
 type ConfigSource = envoy.config.core.v3.ConfigSource;
 type GrpcService = envoy.config.core.v3.GrpcService;
 
@@ -26,17 +28,16 @@ export function translateAdsConfig(
   if (dynamic.ldsResourcesLocator !== '' || dynamic.cdsResourcesLocator !== '') {
     findings.problem(path, 'resource locators (xdstp:) are not supported: leave them out');
   }
-  const listeners = fromAds(dynamic.ldsConfig, `${path}.lds_config`, findings);
-  const clustersFromAds = fromAds(dynamic.cdsConfig, `${path}.cds_config`, findings);
-  const ads = dynamic.adsConfig;
-  if (ads === null) {
-    if (listeners || clustersFromAds) {
-      findings.problem(path, 'ads_config is missing: lds_config and cds_config refer to it by "ads: {}"');
-    }
-    return undefined;
-  }
-  const adsPath = `${path}.ads_config`;
-  if (ads.apiType !== ApiType.GRPC && ads.apiType !== ApiType.DELTA_GRPC) {
+  const sources = [
+    [dynamic.ldsConfig, `${path}.lds_config`],
+    [dynamic.cdsConfig, `${path}.cds_config`],
+  ] as const;
+  const listeners = dynamic.ldsConfig !== null;
+  const clustersToo = dynamic.cdsConfig !== null;
+  const [ads, adsPath] = serverOf(dynamic.adsConfig, sources, path, findings);
+  if (ads === undefined) return undefined;
+  const isDelta = ads.apiType === ApiType.DELTA_GRPC;
+  if (ads.apiType !== ApiType.GRPC && !isDelta) {
     const given = ApiType[ads.apiType] ?? String(ads.apiType);
     findings.problem(`${adsPath}.api_type`, `expected GRPC or DELTA_GRPC, found ${given}`);
   }
@@ -53,21 +54,49 @@ export function translateAdsConfig(
   const target = translateTarget(service, servicePath, clusters, findings);
   if (target === undefined) return undefined;
   return Object.freeze({
-    variant: ads.apiType === ApiType.DELTA_GRPC ? 'delta' : 'sotw',
+    variant: isDelta ? 'delta' : 'sotw',
+    streams: dynamic.adsConfig === null ? 'separate' : 'aggregated',
     target: Object.freeze(target),
     listeners,
-    clusters: clustersFromAds,
+    clusters: clustersToo,
     metadata: service.initialMetadata.map(({ key, value }) => [key.toLowerCase(), value] as const),
     initialFetchTimeoutMs: Math.max(fetchTimeoutMs(dynamic.ldsConfig), fetchTimeoutMs(dynamic.cdsConfig)),
   });
 }
 
-function fromAds(source: ConfigSource | null, path: string, findings: BootstrapFindings): boolean {
-  if (source === null) return false;
-  if (source.configSourceSpecifier === 'ads') return true;
-  const given = source.configSourceSpecifier ?? 'nothing';
-  findings.problem(path, `expected "ads: {}", found ${given}: listeners and clusters come over ADS alone`);
-  return false;
+/** The one server that all comes from: that of the aggregated stream, or the one that listeners and clusters name. */
+function serverOf(
+  ads: ApiConfigSource | null,
+  sources: readonly (readonly [ConfigSource | null, string])[],
+  path: string,
+  findings: BootstrapFindings,
+): readonly [ApiConfigSource | undefined, string] {
+  const named = sources.filter(([source]) => source !== null);
+  if (ads !== null) {
+    for (const [source, at] of named) {
+      if (source?.configSourceSpecifier === 'ads') continue;
+      const given = source?.configSourceSpecifier ?? 'nothing';
+      findings.problem(at, `expected "ads: {}", found ${given}: what ads_config names is the only source`);
+    }
+    return [ads, `${path}.ads_config`];
+  }
+  let server: readonly [ApiConfigSource, string] | undefined;
+  for (const [source, at] of named) {
+    const own = source?.configSourceSpecifier === 'apiConfigSource' ? source.apiConfigSource : null;
+    if (own === null) {
+      const given = source?.configSourceSpecifier ?? 'nothing';
+      findings.problem(
+        at,
+        given === 'ads'
+          ? 'ads_config is missing, which "ads: {}" refers to'
+          : `expected "ads: {}" or api_config_source, found ${given}`,
+      );
+    } else if (server === undefined) server = [own, `${at}.api_config_source`];
+    else if (!isDeepStrictEqual(server[0], own)) {
+      findings.problem(at, 'expected the same server as for listeners: all comes from one control plane');
+    }
+  }
+  return server ?? [undefined, path];
 }
 
 function fetchTimeoutMs(source: ConfigSource | null): number {

@@ -52,9 +52,11 @@ export interface BootstrapConfig {
   readonly warnings: readonly string[];
 }
 
-/** The aggregated discovery service that listeners and clusters come from. */
+/** The control plane that listeners and clusters come from. */
 export interface AdsConfig {
   readonly variant: 'sotw' | 'delta';
+  /** One stream for all types (ADS), or one for each. */
+  readonly streams: 'aggregated' | 'separate';
   readonly target: AdsTarget;
   readonly listeners: boolean;
   readonly clusters: boolean;

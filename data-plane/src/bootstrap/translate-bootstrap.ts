@@ -188,6 +188,13 @@ function checkReferences(
           `listener "${listener.name}" gets its routes by RDS, ${missing}`,
         );
       }
+      const within = filter.kind === 'http-connection-manager' ? filter.config.httpFilters : [];
+      for (const one of [filter, ...within].filter((each) => 'discovery' in each)) {
+        findings.problem(
+          'static_resources.listeners',
+          `listener "${listener.name}" gets its filter "${one.name}" by ECDS, ${missing}`,
+        );
+      }
     }
   }
 }

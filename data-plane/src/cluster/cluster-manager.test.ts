@@ -214,6 +214,10 @@ class FakeSource implements ConfigSource {
     return { close: () => undefined };
   }
 
+  watchExtension(): { close(): void } {
+    return { close: () => undefined };
+  }
+
   watcher(name: string): ResourceWatcher<EndpointsConfig> {
     return this.#watchers.get(name) ?? assert.fail(`nobody watches ${name}`);
   }

@@ -1,4 +1,4 @@
-import { BrokenInvariantError, type Clock, type Logger, type Random } from '@heddle/common';
+import type { Clock, Logger, Random } from '@heddle/common';
 import {
   InternalAddresses,
   createRouteTable,
@@ -19,9 +19,9 @@ import type { OverloadState } from '../overload/overload-state.js';
 import type { StatsStore } from '../stats/stats-store.js';
 import { ConnectionManagerStats } from './connection-manager-stats.js';
 import { DateHeader } from './date-header.js';
-import type { ObserverContext, StreamObserver } from './filter.js';
+import type { StreamObserver } from './filter.js';
 import type { NamedFilterFactory } from './filter-chain.js';
-import { httpFilterOf } from './filters/index.js';
+import { HttpFilters } from './http-filters.js';
 import { RouterShared } from './filters/router/router-shared.js';
 import { ROUTER_TYPE_URL } from './filters/router/type-url.js';
 import type { StreamState } from './stream-state.js';
@@ -54,9 +54,9 @@ export class ConnectionManagerRuntime {
   readonly random: Random;
   readonly deadlines: Deadlines;
   readonly stats: ConnectionManagerStats;
-  readonly filterFactories: readonly NamedFilterFactory[];
-  readonly requestObservers: readonly StreamObserver[];
-  readonly responseObservers: readonly StreamObserver[];
+  filterFactories: readonly NamedFilterFactory[] = [];
+  requestObservers: readonly StreamObserver[] = [];
+  responseObservers: readonly StreamObserver[] = [];
   readonly router: RouterShared;
   readonly accessLogs: readonly AccessLog[];
   readonly date: DateHeader;
@@ -74,7 +74,8 @@ export class ConnectionManagerRuntime {
   activeRequests = 0;
   readonly #statsStore: StatsStore;
   #http2Stats: Http2Stats | undefined = undefined;
-  readonly #endObservers: readonly StreamObserver[];
+  readonly #filters: HttpFilters;
+  #endObservers: readonly StreamObserver[] = [];
   readonly #formatContext: FormatContext;
   readonly #configSource: ConfigSource | undefined;
   #subscription: ResourceSubscription | undefined = undefined;
@@ -96,39 +97,33 @@ export class ConnectionManagerRuntime {
     this.accessLogs = createAccessLogs(config.accessLogs, options.accessLogFiles, options.formatContext);
     this.date = new DateHeader(options.clock);
     const { clusters } = options;
-    const context: ObserverContext = {
-      clock: options.clock,
-      random: options.random,
-      stats: options.stats,
-      statPrefix: config.statPrefix,
-      trafficDirection: options.trafficDirection,
-      telemetry: options.telemetry,
-      istioCluster: (name) => clusters.cluster(name)?.config.istio,
-    };
-    const observers: StreamObserver[] = [];
-    this.filterFactories = config.httpFilters.flatMap((filter) => {
-      const { name, typeUrl } = filter;
-      if (typeUrl === ROUTER_TYPE_URL) return [];
-      const kind = httpFilterOf(typeUrl);
-      // Configurations with such a filter are refused: it may be one that keeps somebody out.
-      if (kind === undefined) throw new BrokenInvariantError(`HTTP filter ${typeUrl} is not there`);
-      if ('create' in kind) {
-        return [{ name, create: kind.create(filter.config, context), isOff: filter.disabled }];
-      }
-      const observer = filter.disabled ? undefined : kind.observe(filter.config, context);
-      if (observer !== undefined) observers.push(observer);
-      return [];
-    });
-    this.requestObservers = observers.filter((one) => one.onRequestHeaders !== undefined);
-    this.responseObservers = observers.filter((one) => one.onResponseHeaders !== undefined);
-    this.#endObservers = observers.filter((one) => one.onStreamEnd !== undefined);
-    const router = config.httpFilters.find((filter) => filter.typeUrl === ROUTER_TYPE_URL);
-    this.router = new RouterShared(router?.config, config, options, this.stats);
+    this.#filters = new HttpFilters(
+      config.httpFilters,
+      {
+        clock: options.clock,
+        random: options.random,
+        stats: options.stats,
+        statPrefix: config.statPrefix,
+        trafficDirection: options.trafficDirection,
+        telemetry: options.telemetry,
+        istioCluster: (name) => clusters.cluster(name)?.config.istio,
+      },
+      () => this.#useFilters(),
+    );
+    this.#useFilters();
+    const router = config.httpFilters.at(-1);
+    const isRouter = router !== undefined && 'typeUrl' in router && router.typeUrl === ROUTER_TYPE_URL;
+    this.router = new RouterShared(isRouter ? router.config : undefined, config, options, this.stats);
   }
 
-  /** Starts watching the routes. `onWarm` is called once, maybe inside this call. */
+  /** Starts watching routes and filters. `onWarm` is called once, maybe inside this call. */
   start(onWarm: () => void): void {
-    this.#onWarm = onWarm;
+    let waiting = 2;
+    const one = (): void => {
+      if (--waiting === 0) onWarm();
+    };
+    this.#onWarm = one;
+    this.#filters.start(this.#configSource, one);
     const { routes } = this.config;
     if (routes.kind === 'inline') {
       this.#useRoutes(routes.config);
@@ -161,8 +156,17 @@ export class ConnectionManagerRuntime {
   }
 
   close(): void {
+    this.#filters.close();
     this.#subscription?.close();
     this.#subscription = undefined;
+  }
+
+  #useFilters(): void {
+    const { factories, observers } = this.#filters;
+    this.filterFactories = factories;
+    this.requestObservers = observers.filter((one) => one.onRequestHeaders !== undefined);
+    this.responseObservers = observers.filter((one) => one.onResponseHeaders !== undefined);
+    this.#endObservers = observers.filter((one) => one.onStreamEnd !== undefined);
   }
 
   #useRoutes(config: RouteConfig): void {

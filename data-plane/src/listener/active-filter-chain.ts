@@ -37,24 +37,23 @@ export class ActiveFilterChain {
     return this.filter.accept(socket, info, early);
   }
 
-  /** Waits for routes and secrets. `onWarm` is called once, maybe inside this call. */
+  /** Waits for routes, secrets and filters. `onWarm` is called once, maybe inside this call. */
   start(onWarm: () => void): void {
-    if (this.transport === undefined) {
-      this.filter.start(onWarm);
-      return;
-    }
-    let waiting = 2;
+    const started = [this.filter, this.transport, ...this.#connectionFilters].filter(
+      (one) => one?.start !== undefined,
+    );
+    let waiting = started.length;
     const one = (): void => {
       if (--waiting === 0) onWarm();
     };
-    this.transport.start(one);
-    this.filter.start(one);
+    for (const part of started) part?.start?.(one);
   }
 
   /** Stops waiting and watching; connections go on. */
   stop(): void {
     this.filter.close();
     this.transport?.close();
+    for (const filter of this.#connectionFilters) filter.close?.();
   }
 
   get terminal(): NetworkFilterConfig {

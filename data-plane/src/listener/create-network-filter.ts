@@ -7,6 +7,7 @@ import { ROUTER_TYPE_URL } from '../http/filters/router/type-url.js';
 import type { ConnectionFilter } from '../network/connection-filter.js';
 import { ConnectionRateLimit } from '../network/connection-rate-limit.js';
 import { Echo } from '../network/echo.js';
+import { FetchedConnectionFilter } from '../network/fetched-connection-filter.js';
 import type { NetworkFilter } from '../network/network-connection.js';
 import { RbacConnectionFilter } from '../network/rbac-connection-filter.js';
 import { TcpProxy } from '../network/tcp-proxy.js';
@@ -27,6 +28,7 @@ export function createNetworkFilter(
     case 'echo':
       return new Echo(options.clock);
     case 'istio-stats':
+    case 'discovered':
     case 'local-rate-limit':
     case 'rbac':
     case undefined:
@@ -37,13 +39,30 @@ export function createNetworkFilter(
 /** Makes those before the terminal one that a connection has to pass, in order. */
 export function createConnectionFilters(
   filters: readonly NetworkFilterConfig[],
-  { stats, clock }: Pick<ConnectionManagerOptions, 'stats' | 'clock'>,
+  options: Pick<ConnectionManagerOptions, 'stats' | 'clock' | 'configSource'>,
 ): readonly ConnectionFilter[] {
-  return filters.flatMap((filter): ConnectionFilter | readonly [] => {
-    if (filter.kind === 'rbac') return new RbacConnectionFilter(filter.config, stats);
-    if (filter.kind === 'local-rate-limit') return new ConnectionRateLimit(filter.config, stats, clock);
-    return [];
-  });
+  return filters.flatMap((filter) => createConnectionFilter(filter, options) ?? []);
+}
+
+function createConnectionFilter(
+  filter: NetworkFilterConfig,
+  options: Pick<ConnectionManagerOptions, 'stats' | 'clock' | 'configSource'>,
+): ConnectionFilter | undefined {
+  const { stats, clock, configSource } = options;
+  switch (filter.kind) {
+    case 'rbac':
+      return new RbacConnectionFilter(filter.config, stats);
+    case 'local-rate-limit':
+      return new ConnectionRateLimit(filter.config, stats, clock);
+    case 'discovered': {
+      const { name, discovery } = filter;
+      const create = (config: NetworkFilterConfig): ConnectionFilter | undefined =>
+        createConnectionFilter(config, options);
+      return new FetchedConnectionFilter({ name, discovery, configSource, stats, create });
+    }
+    default:
+      return undefined;
+  }
 }
 
 /** What keeps a network filter from being made, or undefined. */
@@ -56,7 +75,8 @@ export function whyNotNetworkFilter(
     return `routes "${config.config.routes.name}" are wanted by RDS, but there is no source of configuration`;
   }
   const missing = config.config.httpFilters.find(
-    ({ typeUrl }) => typeUrl !== ROUTER_TYPE_URL && httpFilterOf(typeUrl) === undefined,
+    (filter) =>
+      'typeUrl' in filter && filter.typeUrl !== ROUTER_TYPE_URL && httpFilterOf(filter.typeUrl) === undefined,
   );
   // Never left out: it may be one that keeps somebody out.
   return missing === undefined ? undefined : `HTTP filter "${missing.name}" is not there yet`;

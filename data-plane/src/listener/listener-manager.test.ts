@@ -27,6 +27,7 @@ describe('ListenerManager', () => {
     watcher = undefined;
     const configSource: ConfigSource = {
       watchEndpoints: () => ({ close: () => undefined }),
+      watchExtension: () => ({ close: () => undefined }),
       watchRoutes: (_name, one) => {
         watcher = one;
         return { close: () => undefined };

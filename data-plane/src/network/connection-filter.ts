@@ -10,4 +10,8 @@ import type { ConnectionInfo } from '../http/stream-state.js';
 export interface ConnectionFilter {
   /** Says why a connection is refused; undefined when it goes on. May leave metadata in `info`. Takes no time. */
   check(info: ConnectionInfo): ConnectionRefusal | undefined;
+  /** Begins to fetch what it needs, where it needs anything. `onWarm` is called once, maybe inside this call. */
+  start?(onWarm: () => void): void;
+  /** Ends what `start` began. */
+  close?(): void;
 }

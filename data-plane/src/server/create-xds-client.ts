@@ -30,6 +30,7 @@ export async function createXdsClient(options: CreateXdsClientOptions): Promise<
   const transport = await createGrpcTransport({
     target: ads.target,
     metadata: ads.metadata,
+    service: ads.streams === 'separate' ? 'separate' : 'ads',
     ...(identity === undefined || ads.target.security === 'none'
       ? {}
       : { security: () => identity.security(), onUnauthenticated: () => identity.noteRefusal() }),

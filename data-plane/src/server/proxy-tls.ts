@@ -1,6 +1,6 @@
 import type { Clock, Logger, Random } from '@heddle/common';
 import type { ClusterConfig, ListenerConfig, SecretConfig } from '@heddle/engine';
-import { envoy } from '@heddle/xds-protos';
+import { envoy, typeUrls } from '@heddle/xds-protos';
 import type { AdsTarget } from '../bootstrap/bootstrap-config.js';
 import type { DiscoveredResources } from '../discovered-resources.js';
 import type { StatsStore } from '../stats/stats-store.js';
@@ -157,7 +157,7 @@ export class ProxyTls {
       checkSecret,
       transport: async () => {
         const { createGrpcTransport } = await import('../xds/grpc-transport.js');
-        return createGrpcTransport({ target, metadata: [], service: 'sds' });
+        return createGrpcTransport({ target, metadata: [], service: typeUrls.secret });
       },
     });
     this.#sdsClients.set(cluster, client);

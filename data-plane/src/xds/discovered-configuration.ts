@@ -2,6 +2,7 @@ import type { Clock, Logger } from '@heddle/common';
 import type {
   ClusterConfig,
   EndpointsConfig,
+  ExtensionConfig,
   ListenerConfig,
   NameTableConfig,
   RouteConfig,
@@ -18,6 +19,7 @@ import type { ResourceProblem, ResourceUpdate } from './resource-set.js';
 import {
   clusterType,
   endpointsType,
+  extensionsType,
   listenerType,
   nameTableType,
   routesType,
@@ -73,6 +75,7 @@ export class DiscoveredConfiguration {
   readonly endpoints: DiscoveredType<EndpointsConfig>;
   readonly listeners: DiscoveredType<ListenerConfig>;
   readonly routes: DiscoveredType<RouteConfig>;
+  readonly extensions: DiscoveredType<ExtensionConfig>;
   readonly secrets: DiscoveredType<SecretConfig>;
   readonly names: DiscoveredType<NameTableConfig>;
   /** In the order of make-before-break, in which they are asked for. */
@@ -86,12 +89,25 @@ export class DiscoveredConfiguration {
     this.endpoints = new DiscoveredType(endpointsType, clock);
     this.listeners = new DiscoveredType(listenerType, clock);
     this.routes = new DiscoveredType(routesType, clock);
+    this.extensions = new DiscoveredType(
+      extensionsType((extension) => this.extensions.watches?.whyNot(extension.name, extension)),
+      clock,
+    );
     this.secrets = new DiscoveredType(secretsType(options.checkSecret), clock);
     this.names = new DiscoveredType(nameTableType, clock);
     this.endpoints.watches = this.#watchesOf(this.endpoints);
     this.routes.watches = this.#watchesOf(this.routes);
+    this.extensions.watches = this.#watchesOf(this.extensions);
     this.secrets.watches = this.#watchesOf(this.secrets);
-    this.types = [this.clusters, this.endpoints, this.names, this.listeners, this.routes, this.secrets];
+    this.types = [
+      this.clusters,
+      this.endpoints,
+      this.names,
+      this.listeners,
+      this.routes,
+      this.extensions,
+      this.secrets,
+    ];
   }
 
   /** What comes from now on is applied there. */
@@ -186,6 +202,8 @@ export class DiscoveredConfiguration {
           warnings,
           (added) => this.targets.names?.apply(added) ?? [],
         );
+      case typeUrls.extensionConfig:
+        return this.#applyNamed(this.extensions, update, warnings);
       case typeUrls.secret:
         return this.#applyNamed(this.secrets, update, warnings);
       default:
@@ -202,7 +220,7 @@ export class DiscoveredConfiguration {
     const version = (typeUrl: string): string =>
       lastGood.types.find((one) => one.typeUrl === typeUrl)?.version ?? '';
     // What is referred to by name comes first, so that clusters and listeners find it when they are made.
-    for (const type of [this.endpoints, this.routes] as readonly DiscoveredType<unknown>[]) {
+    for (const type of [this.endpoints, this.routes, this.extensions] as readonly DiscoveredType<unknown>[]) {
       const update = updateOf(type.typeUrl);
       if (update === undefined) continue;
       type.resources.commit(type.resources.stage(update, lastGood.writtenAtMs));

@@ -1,6 +1,6 @@
 import type * as grpcJs from '@grpc/grpc-js';
 import type { ChannelCredentials, ChannelOptions, Client, ClientDuplexStream, Metadata } from '@grpc/grpc-js';
-import { adsService, sdsService } from '@heddle/xds-protos';
+import { adsService, discoveryMethods } from '@heddle/xds-protos';
 import type { AdsTarget } from '../bootstrap/bootstrap-config.js';
 import type {
   AdsStream,
@@ -12,6 +12,7 @@ import type {
   DiscoveryRequest,
   DiscoveryResponse,
 } from './ads-transport.js';
+import { SeparateStreams } from './separate-streams.js';
 
 type Grpc = typeof grpcJs;
 type AdsCall = ClientDuplexStream<
@@ -34,8 +35,8 @@ export interface GrpcTransportOptions {
   readonly security?: (() => TransportSecurity) | undefined;
   /** The control plane does not take what we prove who we are with. */
   readonly onUnauthenticated?: (() => void) | undefined;
-  /** Aggregated discovery, or secrets alone. Default `ads`. */
-  readonly service?: 'ads' | 'sds';
+  /** Aggregated discovery, a stream for each type, or the type URL of the only one. Default `ads`. */
+  readonly service?: string;
   /** Larger answers end the stream. Default 64 MiB. */
   readonly maxAnswerBytes?: number;
 }
@@ -47,12 +48,19 @@ const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 /** Streams over grpc-js, which is loaded now and not before: a static proxy never pays for it. */
 export async function createGrpcTransport(options: GrpcTransportOptions): Promise<AdsTransport> {
   const grpc = await import('@grpc/grpc-js');
-  return { open: (variant, callbacks) => openStream(grpc, options, variant, callbacks) };
+  const { service = 'ads' } = options;
+  return {
+    open: (variant, callbacks) =>
+      service === 'separate'
+        ? new SeparateStreams((typeUrl, one) => openStream(grpc, options, typeUrl, variant, one), callbacks)
+        : openStream(grpc, options, service, variant, callbacks),
+  };
 }
 
 function openStream(
   grpc: Grpc,
   options: GrpcTransportOptions,
+  service: string,
   variant: AdsVariant,
   callbacks: AdsStreamCallbacks,
 ): AdsStream {
@@ -83,7 +91,7 @@ function openStream(
     });
     const metadata = security?.metadata.clone() ?? new grpc.Metadata();
     for (const [name, value] of options.metadata) metadata.add(name, value);
-    const method = methodOf(options.service ?? 'ads', variant);
+    const method = methodOf(service, variant);
     call = client.makeBidiStreamRequest(
       method.path,
       method.requestSerialize as (message: DiscoveryRequest | DeltaDiscoveryRequest) => Buffer,
@@ -112,7 +120,9 @@ function openStream(
   };
 }
 
-function methodOf(service: 'ads' | 'sds', variant: AdsVariant) {
-  if (service === 'sds') return variant === 'delta' ? sdsService.DeltaSecrets : sdsService.StreamSecrets;
+function methodOf(service: string, variant: AdsVariant) {
+  const ofType = discoveryMethods(service);
+  if (ofType !== undefined) return ofType[variant];
+  if (service !== 'ads') throw new Error(`${service} is served by aggregated streams only`);
   return variant === 'delta' ? adsService.DeltaAggregatedResources : adsService.StreamAggregatedResources;
 }

@@ -46,7 +46,7 @@ export class NamedWatches<T> {
     const entry: { watcher: ResourceWatcher<T>; timer: Timer | undefined } = { watcher, timer: undefined };
     watchers.add(entry);
     const current = this.#options.current(name);
-    if (current !== undefined) watcher.onUpdate(current);
+    if (current !== undefined && watcher.whyNot?.(current) === undefined) watcher.onUpdate(current);
     else if (timeoutMs > 0) {
       entry.timer = this.#options.clock.setTimer(timeoutMs, () => {
         entry.timer = undefined;
@@ -62,6 +62,15 @@ export class NamedWatches<T> {
         this.#options.onNamesChanged();
       },
     };
+  }
+
+  /** Why one of those who watch this name cannot use it, or undefined. */
+  whyNot(name: string, value: T): string | undefined {
+    for (const { watcher } of this.#watched.get(name)?.watchers ?? []) {
+      const why = watcher.whyNot?.(value);
+      if (why !== undefined) return why;
+    }
+    return undefined;
   }
 
   update(name: string, value: T): void {

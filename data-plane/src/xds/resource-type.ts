@@ -1,12 +1,14 @@
 import {
   translateCluster,
   translateClusterLoadAssignment,
+  translateExtensionConfig,
   translateListener,
   translateNameTable,
   translateRouteConfiguration,
   translateSecret,
   type ClusterConfig,
   type EndpointsConfig,
+  type ExtensionConfig,
   type ListenerConfig,
   type NameTableConfig,
   type RouteConfig,
@@ -66,16 +68,31 @@ export const nameTableType: ResourceType<NameTableConfig> = {
   translate: (bytes) => translateNameTable(istio.networking.nds.v1.NameTable.decode(bytes)),
 };
 
+/** `whyNot` says why those that want a filter cannot use it. */
+export function extensionsType(
+  whyNot: (extension: ExtensionConfig) => string | undefined,
+): ResourceType<ExtensionConfig> {
+  return {
+    typeUrl: typeUrls.extensionConfig,
+    noun: 'filter configuration',
+    fullSet: false,
+    translate: (bytes) =>
+      checked(translateExtensionConfig(envoy.config.core.v3.TypedExtensionConfig.decode(bytes)), whyNot),
+  };
+}
+
 /** `check` says what keeps a secret from being used, in words that hold nothing of it. */
 export function secretsType(check: (secret: SecretConfig) => string | undefined): ResourceType<SecretConfig> {
   return {
     typeUrl: typeUrls.secret,
     noun: 'secret',
     fullSet: false,
-    translate: (bytes) => {
-      const translated = translateSecret(envoy.extensions.transport_sockets.tls.v3.Secret.decode(bytes));
-      const problem = translated.ok ? check(translated.value) : undefined;
-      return problem === undefined ? translated : { ok: false, problems: [{ path: '', message: problem }] };
-    },
+    translate: (bytes) =>
+      checked(translateSecret(envoy.extensions.transport_sockets.tls.v3.Secret.decode(bytes)), check),
   };
+}
+
+function checked<T>(translated: Translated<T>, check: (value: T) => string | undefined): Translated<T> {
+  const problem = translated.ok ? check(translated.value) : undefined;
+  return problem === undefined ? translated : { ok: false, problems: [{ path: '', message: problem }] };
 }

@@ -1,5 +1,5 @@
 import { Backoff, type Clock, type Logger, type Random, type Timer } from '@heddle/common';
-import type { EndpointsConfig, RouteConfig, SecretConfig } from '@heddle/engine';
+import type { EndpointsConfig, ExtensionConfig, RouteConfig, SecretConfig } from '@heddle/engine';
 import { typeUrls, type envoy } from '@heddle/xds-protos';
 import type { ConfigSource, ResourceSubscription, ResourceWatcher } from '../config-source.js';
 import type { DiscoveredResources } from '../discovered-resources.js';
@@ -139,6 +139,14 @@ export class XdsClient implements ConfigSource {
     initialFetchTimeoutMs?: number,
   ): ResourceSubscription {
     return this.#configuration.watch(this.#configuration.routes, name, watcher, initialFetchTimeoutMs);
+  }
+
+  watchExtension(
+    name: string,
+    watcher: ResourceWatcher<ExtensionConfig>,
+    initialFetchTimeoutMs?: number,
+  ): ResourceSubscription {
+    return this.#configuration.watch(this.#configuration.extensions, name, watcher, initialFetchTimeoutMs);
   }
 
   /** One secret. Whoever needs it waits for it as long as it likes. */

@@ -1,6 +1,6 @@
 import type { AccessLogConfig } from './access-log-config.js';
 import type { Http2Config } from './http2-config.js';
-import type { HttpFilterConfig } from './http-filter-config.js';
+import type { DiscoveredHttpFilterConfig, HttpFilterConfig } from './http-filter-config.js';
 import type { CidrConfig } from './listener-config.js';
 import type { RouteConfig } from './route-config.js';
 
@@ -12,7 +12,7 @@ export interface HttpConnectionManagerConfig {
     | { readonly kind: 'inline'; readonly config: RouteConfig }
     | { readonly kind: 'rds'; readonly name: string; readonly initialFetchTimeoutMs: number };
   /** In order; the last is terminal (the router). */
-  readonly httpFilters: readonly HttpFilterConfig[];
+  readonly httpFilters: readonly (HttpFilterConfig | DiscoveredHttpFilterConfig)[];
   readonly accessLogs: readonly AccessLogConfig[];
 
   readonly streamIdleTimeoutMs: number;

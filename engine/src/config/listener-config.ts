@@ -2,6 +2,7 @@ import type { ConnectionRateLimitConfig } from './rate-limit-config.js';
 import type { AccessLogConfig } from './access-log-config.js';
 import type { AddressConfig } from './address.js';
 import type { HttpConnectionManagerConfig } from './http-connection-manager-config.js';
+import type { FilterDiscoveryConfig } from './http-filter-config.js';
 import type { IstioStatsConfig } from './istio-stats-config.js';
 import type { NetworkRbacConfig } from './rbac-config.js';
 import type { TcpProxyConfig } from './tcp-proxy-config.js';
@@ -99,4 +100,6 @@ export type NetworkFilterConfig =
       readonly config: ConnectionRateLimitConfig;
     }
   /** Not terminal: counts the connections that the terminal filter takes. */
-  | { readonly kind: 'istio-stats'; readonly name: string; readonly config: IstioStatsConfig };
+  | { readonly kind: 'istio-stats'; readonly name: string; readonly config: IstioStatsConfig }
+  /** Not terminal: what it does is fetched by its name. Source: Filter.config_discovery. */
+  | { readonly kind: 'discovered'; readonly name: string; readonly discovery: FilterDiscoveryConfig };

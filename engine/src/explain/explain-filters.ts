@@ -1,6 +1,8 @@
-import type { HttpFilterConfig } from '../config/http-filter-config.js';
+import type { DiscoveredHttpFilterConfig, HttpFilterConfig } from '../config/http-filter-config.js';
 import type { LocalRateLimitConfig } from '../config/rate-limit-config.js';
 import type { RbacFilterConfig } from '../config/rbac-config.js';
+import type { CorsPolicyConfig } from '../http-filters/cors/config.js';
+import { decideCors } from '../http-filters/cors/decide-cors.js';
 import { decideFault } from '../http-filters/fault/decide-fault.js';
 import type { FaultConfig } from '../http-filters/fault/config.js';
 import { FILTER_DISABLED } from '../http-filters/http-filter.js';
@@ -65,7 +67,7 @@ const ALWAYS = (): number => 0;
  * The request is changed as they would change it. Chance is taken as letting the request pass, where it may.
  */
 export function explainFilters(
-  filters: readonly HttpFilterConfig[],
+  filters: readonly (HttpFilterConfig | DiscoveredHttpFilterConfig)[],
   head: RequestHead,
   stream: ExplainedStream,
   circumstances: FilterCircumstances,
@@ -84,12 +86,16 @@ export function explainFilters(
 }
 
 function explainFilter(
-  { typeUrl, config }: HttpFilterConfig,
+  filter: HttpFilterConfig | DiscoveredHttpFilterConfig,
   override: unknown,
   head: RequestHead,
   stream: ExplainedStream,
   { nowMs }: FilterCircumstances,
 ): Omit<ExplainedFilter, 'name'> {
+  if ('discovery' in filter) {
+    return { ...PASSES, text: 'does what is fetched apart (ECDS), which is not known here' };
+  }
+  const { typeUrl, config } = filter;
   switch (typeUrl.slice(PREFIX.length)) {
     case 'envoy.extensions.filters.http.fault.v3.HTTPFault':
       return explainFault((override ?? config) as FaultConfig, head, stream);
@@ -105,6 +111,14 @@ function explainFilter(
       );
     case 'envoy.extensions.filters.http.rbac.v3.RBAC':
       return explainPolicies((override ?? config) as RbacFilterConfig, head, stream);
+    case 'envoy.extensions.filters.http.cors.v3.Cors': {
+      const policy = override as CorsPolicyConfig | undefined;
+      const answer = policy && decideCors(policy, head, ALWAYS)?.answer;
+      if (answer === undefined || stream.route?.route.action.kind !== 'forward') {
+        return { ...PASSES, text: 'answers no preflight here' };
+      }
+      return { ...PASSES, verdict: 'answers', text: answer.reason, answer, answerRatio: 1 };
+    }
     default:
       return { ...PASSES, verdict: 'watches', text: 'looks, and stops nothing' };
   }

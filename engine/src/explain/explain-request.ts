@@ -286,7 +286,11 @@ function explainWay(
     case 'direct-response':
       return { ...common, answer: directResponse(action.status, action.body) };
     case 'forward': {
-      const router = manager.httpFilters.at(-1)?.config as Partial<RouterConfig> | undefined;
+      const last = manager.httpFilters.at(-1);
+      const router =
+        last === undefined || 'discovery' in last
+          ? undefined
+          : (last.config as Partial<RouterConfig> | undefined);
       const suppressEnvoyHeaders = router?.suppressEnvoyHeaders === true || manager.suppressEnvoyHeaders;
       const forward = explainForward(action, head, stream, config, { ...router, suppressEnvoyHeaders });
       return { ...common, answer: forward.cluster.answer, forward };

@@ -1,4 +1,6 @@
+import { corsFilter } from './cors/config.js';
 import { faultFilter } from './fault/config.js';
+import { grpcStatsFilter } from './grpc-stats/config.js';
 import { localRateLimitFilter } from './local-rate-limit/config.js';
 import type { HttpFilterFactoryConfig } from './http-filter.js';
 import { jwtAuthnFilter } from './jwt-authn/config.js';
@@ -12,12 +14,14 @@ import { routerFilter } from './router/config.js';
 export const httpFilters: readonly HttpFilterFactoryConfig[] = [
   routerFilter,
   faultFilter,
+  corsFilter,
   localRateLimitFilter,
   jwtAuthnFilter,
   rbacFilter,
   peerMetadataFilter,
   istioStatsFilter,
   istioAlpnFilter,
+  grpcStatsFilter,
 ];
 
 const byTypeUrl: ReadonlyMap<string, HttpFilterFactoryConfig> = new Map(

@@ -39,6 +39,14 @@ function reply(
 /** Every cause that needs no further facts. The one place where a cause meets its status, flag and texts. */
 export const LOCAL_REPLY = Object.freeze({
   routeNotFound: reply(404, 'NR', 'route_not_found', '', 'no route matches this host and path'),
+  /** As in Envoy, without details. */
+  noFilterConfig: reply(
+    500,
+    'NFCF',
+    '',
+    '',
+    'the configuration of an HTTP filter did not come from the control plane',
+  ),
   noHealthyUpstream: reply(
     503,
     'UH',

@@ -1,11 +1,12 @@
 import type { AddressConfig } from '../config/address.js';
-import type { envoy } from '@heddle/xds-protos';
+import { envoy } from '@heddle/xds-protos';
 import type { CircuitBreakerThresholds, ClusterConfig, DnsConfig } from '../config/cluster-config.js';
 import type { EndpointsConfig } from '../config/endpoints-config.js';
 import type { Translated } from '../config/problem.js';
 import type { TransportSocketMatchConfig } from '../config/transport-socket-config.js';
 import { translateSocketAddress } from './address.js';
 import { translateEndpoints } from './cluster-load-assignment.js';
+import { typeNameOfUrl, unpackAs } from './any-config.js';
 import { translateConfigSource } from './config-source.js';
 import { Findings } from './findings.js';
 import { translateIstioCluster } from './istio-cluster.js';
@@ -22,9 +23,12 @@ import {
 } from './proto-values.js';
 import { translateOutlierDetection } from './outlier-detection.js';
 import { translateUpstreamSocket } from './transport-socket.js';
+import { unwrapTypedStruct } from './typed-struct.js';
 import { translateUpstreamProtocol } from './upstream-protocol.js';
 
 type Cluster = envoy.config.cluster.v3.Cluster;
+
+const { MetadataExchange } = envoy.tcp.metadataexchange.config;
 
 const CONNECT_TIMEOUT_MS = 5000;
 const BUFFER_BYTES = 1024 * 1024;
@@ -309,7 +313,7 @@ function reportUnsupported(cluster: Cluster, findings: Findings): void {
   const problem = (field: string, isSet: boolean): void => findings.unsupported(field, isSet, 'problem');
   const warning = (field: string, isSet: boolean): void => findings.unsupported(field, isSet, 'warning');
   problem('lb_subset_config', (cluster.lbSubsetConfig?.subsetSelectors.length ?? 0) > 0);
-  problem('filters', cluster.filters.length > 0);
+  reportFilters(cluster, findings);
   problem('upstream_config', cluster.upstreamConfig !== null);
   warning('lrs_server', cluster.lrsServer !== null);
   warning('preconnect_policy', cluster.preconnectPolicy !== null);
@@ -319,4 +323,17 @@ function reportUnsupported(cluster: Cluster, findings: Findings): void {
   warning('common_lb_config.zone_aware_lb_config', common !== null && common.zoneAwareLbConfig !== null);
   warning('common_lb_config.override_host_status', common !== null && common.overrideHostStatus !== null);
   durationMs(cluster.cleanupInterval, 5000, 'cleanup_interval', findings);
+}
+
+/** Istio's exchange of metadata is the only filter of upstream connections that may be left out: without an answer to it they go on. */
+function reportFilters(cluster: Cluster, findings: Findings): void {
+  cluster.filters.forEach((filter, i) => {
+    const at = `filters[${i}].typed_config`;
+    const any = unwrapTypedStruct(filter.typedConfig, at, findings);
+    if (any !== null && typeNameOfUrl(any.typeUrl) === MetadataExchange.typeName) {
+      unpackAs(any, MetadataExchange, at, findings);
+    } else {
+      findings.problem(at, `filter ${JSON.stringify(any?.typeUrl ?? filter.name)} is not supported`);
+    }
+  });
 }

@@ -1,6 +1,7 @@
 import type { envoy } from '@heddle/xds-protos';
-import type { HttpFilterConfig } from '../config/http-filter-config.js';
+import type { DiscoveredHttpFilterConfig, HttpFilterConfig } from '../config/http-filter-config.js';
 import { httpFilterOf } from '../http-filters/index.js';
+import { translateFilterDiscovery, type FetchableFilters } from './filter-discovery.js';
 import type { Findings } from './findings.js';
 import { requiredText } from './proto-values.js';
 import { unwrapTypedStruct } from './typed-struct.js';
@@ -12,10 +13,11 @@ export function translateHttpFilters(
   filters: readonly HttpFilter[],
   path: string,
   findings: Findings,
-): readonly HttpFilterConfig[] {
+): readonly (HttpFilterConfig | DiscoveredHttpFilterConfig)[] {
   const configs = filters.map((filter, i) => translateHttpFilter(filter, `${path}[${i}]`, findings));
   const isTerminal = configs.map(
-    (config) => config !== undefined && httpFilterOf(config.typeUrl)?.terminal === true,
+    (config) =>
+      config !== undefined && 'typeUrl' in config && httpFilterOf(config.typeUrl)?.terminal === true,
   );
   isTerminal.forEach((terminal, i) => {
     if (terminal && i < filters.length - 1) {
@@ -32,13 +34,19 @@ function translateHttpFilter(
   filter: HttpFilter,
   path: string,
   findings: Findings,
-): HttpFilterConfig | undefined {
-  requiredText(filter.name, `${path}.name`, findings);
-  const any = unwrapTypedStruct(filter.typedConfig, `${path}.typed_config`, findings);
-  if (filter.configType === 'configDiscovery') {
-    findings.problem(`${path}.config_discovery`, 'filters by discovery (ECDS) are not supported');
-    return undefined;
+): HttpFilterConfig | DiscoveredHttpFilterConfig | undefined {
+  const name = requiredText(filter.name, `${path}.name`, findings);
+  if (filter.configType === 'configDiscovery' && filter.configDiscovery !== null) {
+    const discovery = translateFilterDiscovery(
+      filter.configDiscovery,
+      name,
+      fetchableHttpFilters,
+      `${path}.config_discovery`,
+      findings,
+    );
+    return { name, disabled: filter.disabled, discovery };
   }
+  const any = unwrapTypedStruct(filter.typedConfig, `${path}.typed_config`, findings);
   if (any === null) {
     findings.problem(`${path}.typed_config`, 'must be set');
     return undefined;
@@ -54,5 +62,24 @@ function translateHttpFilter(
   if (known.terminal && filter.disabled)
     findings.problem(`${path}.disabled`, 'the router cannot be disabled');
   const config = findings.take(known.parse(any.value, at));
-  return { name: filter.name, typeUrl: known.typeUrl, config, disabled: filter.disabled };
+  return { name, typeUrl: known.typeUrl, config, disabled: filter.disabled };
 }
+
+/** All but the router, which has to be there for the chain to be one. */
+export const fetchableHttpFilters: FetchableFilters = {
+  whyNot(typeUrl) {
+    const known = httpFilterOf(typeUrl);
+    if (known === undefined) return `HTTP filter ${JSON.stringify(typeUrl)} is not supported`;
+    return known.terminal ? 'the router cannot be fetched apart' : undefined;
+  },
+  translate(given, name, path, findings) {
+    const any = unwrapTypedStruct(given, path, findings);
+    const known = any === null ? undefined : httpFilterOf(any.typeUrl);
+    if (any === null || known === undefined) {
+      findings.problem(path, `HTTP filter ${JSON.stringify(any?.typeUrl ?? '')} is not supported`);
+      return undefined;
+    }
+    const config = findings.take(known.parse(any.value, path));
+    return { name, typeUrl: known.typeUrl, filter: { kind: 'http', config } };
+  },
+};

@@ -1,9 +1,10 @@
-import { envoy, stats } from '@heddle/xds-protos';
+import { envoy, stats, type google } from '@heddle/xds-protos';
 import type { NetworkFilterConfig } from '../config/listener-config.js';
 import { parseIstioStats } from '../http-filters/istio-stats/config.js';
 import type { RouterConfig } from '../http-filters/router/config.js';
 import { routerFilter } from '../http-filters/router/config.js';
 import { typeNameOfUrl, unpackAs } from './any-config.js';
+import { translateFilterDiscovery, type FetchableFilters } from './filter-discovery.js';
 import type { Findings } from './findings.js';
 import { translateHttpConnectionManager } from './http-connection-manager.js';
 import { translateNetworkLocalRateLimit } from './network-local-rate-limit.js';
@@ -51,24 +52,43 @@ function translateNetworkFilter(
   findings: Findings,
 ): NetworkFilterConfig | 'nothing' | undefined {
   const name = requiredText(filter.name, `${path}.name`, findings);
-  const at = `${path}.typed_config`;
-  const any = unwrapTypedStruct(filter.typedConfig, `${path}.typed_config`, findings);
-  if (filter.configType === 'configDiscovery') {
-    findings.problem(`${path}.config_discovery`, 'filters by discovery (ECDS) are not supported');
-    return undefined;
+  if (filter.configType === 'configDiscovery' && filter.configDiscovery !== null) {
+    const at = `${path}.config_discovery`;
+    const discovery = translateFilterDiscovery(
+      filter.configDiscovery,
+      name,
+      fetchableNetworkFilters,
+      at,
+      findings,
+    );
+    return { kind: 'discovered', name, discovery };
   }
+  const at = `${path}.typed_config`;
+  const any = unwrapTypedStruct(filter.typedConfig, at, findings);
   if (any === null) {
     findings.problem(at, 'must be set');
     return undefined;
   }
+  return translateTypedConfig(any, name, at, findings);
+}
+
+function translateTypedConfig(
+  any: google.protobuf.Any,
+  name: string,
+  at: string,
+  findings: Findings,
+): NetworkFilterConfig | 'nothing' | undefined {
   switch (typeNameOfUrl(any.typeUrl)) {
     case HttpConnectionManager.typeName: {
       const manager = unpackAs(any, HttpConnectionManager, at, findings);
       if (manager === undefined) return undefined;
       const config = translateHttpConnectionManager(manager, at, findings);
-      const router = config.httpFilters.find((one) => one.typeUrl === routerFilter.typeUrl);
+      const router = config.httpFilters.at(-1);
       const suppressEnvoyHeaders =
-        (router?.config as RouterConfig | undefined)?.suppressEnvoyHeaders ?? false;
+        router !== undefined &&
+        'typeUrl' in router &&
+        router.typeUrl === routerFilter.typeUrl &&
+        (router.config as RouterConfig | undefined)?.suppressEnvoyHeaders === true;
       return { kind: 'http-connection-manager', name, config: { ...config, suppressEnvoyHeaders } };
     }
     case TcpProxy.typeName: {
@@ -101,3 +121,24 @@ function translateNetworkFilter(
       return undefined;
   }
 }
+
+/** Those that a connection has to pass, each of which stands for itself. */
+export const fetchableNetworkFilters: FetchableFilters = {
+  whyNot(typeUrl) {
+    const name = typeNameOfUrl(typeUrl);
+    return name === RBAC.typeName || name === LocalRateLimit.typeName
+      ? undefined
+      : `network filter ${JSON.stringify(typeUrl)} cannot be fetched apart`;
+  },
+  translate(given, name, path, findings) {
+    const any = unwrapTypedStruct(given, path, findings);
+    const why = any === null ? 'must be set' : this.whyNot(any.typeUrl);
+    if (any === null || why !== undefined) {
+      findings.problem(path, why ?? 'must be set');
+      return undefined;
+    }
+    const config = translateTypedConfig(any, name, path, findings);
+    if (config === undefined || config === 'nothing') return undefined;
+    return { name, typeUrl: any.typeUrl, filter: { kind: 'network', config } };
+  },
+};

@@ -8,6 +8,7 @@ import type { Translated } from '../config/problem.js';
 import { LinearRegex } from '../route/linear-regex.js';
 import { translateClusterLoadAssignment } from './cluster-load-assignment.js';
 import { translateCluster } from './cluster.js';
+import { translateExtensionConfig } from './extension-config.js';
 import { translateListener } from './listener.js';
 import { translateRouteConfiguration } from './route-configuration.js';
 import { translateSecret } from './secret.js';
@@ -15,7 +16,7 @@ import { translateSecret } from './secret.js';
 const root = new URL('../../testdata/translate/', import.meta.url);
 
 describe('translation of xDS resources', () => {
-  for (const kind of ['listener', 'route', 'cluster', 'endpoints', 'secret']) {
+  for (const kind of ['listener', 'route', 'cluster', 'endpoints', 'secret', 'extension']) {
     for (const name of cases(kind)) {
       it(`accepts ${kind}/${name} and yields the golden configuration`, () => {
         const translated = translateFile(kind, name);
@@ -136,6 +137,8 @@ function translateFile(kind: string, name: string): Translated<unknown> {
       return translateCluster(read(envoy.config.cluster.v3.Cluster));
     case 'envoy.config.endpoint.v3.ClusterLoadAssignment':
       return translateClusterLoadAssignment(read(envoy.config.endpoint.v3.ClusterLoadAssignment));
+    case 'envoy.config.core.v3.TypedExtensionConfig':
+      return translateExtensionConfig(read(envoy.config.core.v3.TypedExtensionConfig));
     case 'envoy.extensions.transport_sockets.tls.v3.Secret':
       return translateSecret(read(envoy.extensions.transport_sockets.tls.v3.Secret));
     default:

@@ -1,5 +1,7 @@
 import type { HttpFilter, HttpObserver } from '../filter.js';
+import { corsFilter } from './cors/index.js';
 import { faultFilter } from './fault/index.js';
+import { grpcStatsFilter } from './grpc-stats/index.js';
 import { istioAlpnFilter } from './istio-alpn/index.js';
 import { istioStatsFilter } from './istio-stats/index.js';
 import { jwtAuthnFilter } from './jwt-authn/index.js';
@@ -10,12 +12,14 @@ import { rbacFilter } from './rbac/index.js';
 /** Every HTTP filter there is, beside the router, which ends each chain. */
 export const httpFilters: readonly (HttpFilter | HttpObserver)[] = [
   faultFilter,
+  corsFilter,
   localRateLimitFilter,
   jwtAuthnFilter,
   rbacFilter,
   peerMetadataFilter,
   istioStatsFilter,
   istioAlpnFilter,
+  grpcStatsFilter,
 ];
 
 const byTypeUrl: ReadonlyMap<string, HttpFilter | HttpObserver> = new Map(
