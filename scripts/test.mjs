@@ -6,10 +6,11 @@
 //   node scripts/test.mjs …      without installing, building and checking
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { runNode } from './child.mjs';
+import { TapSummary } from './tap-summary.mjs';
+import { runTestFiles } from './test-files.mjs';
 import { filesBelow, root, workspaces } from './workspaces.mjs';
 
-/** Longer than the slowest honest file; a test that hangs fails instead of holding everything up. */
+/** Longer than the slowest honest file; one that hangs fails instead of holding everything up. */
 const FILE_TIMEOUT_MS = 300_000;
 /** Two cores are the smallest machine that this is meant for. */
 const CONCURRENCY = 2;
@@ -46,25 +47,16 @@ export async function runTests(args) {
     words.length === 0 ? all : all.filter((file) => words.some((word) => nameOf(file).includes(word)));
   if (files.length === 0) return refuse(words.length === 0 ? 'no tests found' : `no test matches ${words}`);
 
-  const report = new TapSummary();
-  const code = await runNode(
-    [
-      '--test',
-      '--test-reporter=tap',
-      `--test-concurrency=${CONCURRENCY}`,
-      `--test-timeout=${FILE_TIMEOUT_MS}`,
-      ...files,
-    ],
-    {
-      onOutput: (chunk) => {
-        process.stdout.write(chunk);
-        report.read(chunk);
-      },
-    },
-  );
-  if (report.tests === 0) return refuse('the test files hold no tests');
-  report.print(files.length);
-  return code;
+  const summary = new TapSummary();
+  process.stdout.write('TAP version 13\n');
+  const passed = await runTestFiles(files, {
+    concurrency: CONCURRENCY,
+    timeoutMs: FILE_TIMEOUT_MS,
+    onResult: (result) => process.stdout.write(summary.add(result)),
+  });
+  if (summary.tests === 0 && passed) return refuse('the test files hold no tests');
+  process.stdout.write(summary.end());
+  return passed ? 0 : 1;
 }
 
 function refuse(reason) {
@@ -75,55 +67,6 @@ function refuse(reason) {
 /** People name sources, not output. */
 function nameOf(file) {
   return file.replace('/dist/', '/src/').replace(/\.js$/, '.ts');
-}
-
-/** Lines of what a failed test says that are shown once more at the end. */
-const REASON_LINES = 12;
-
-/** Collects from the TAP stream what one wants to see at its end. */
-class TapSummary {
-  tests;
-  /** With the first lines of the reason. */
-  #failed = [];
-  /** Of the failed test that the stream is at, while its reason is being read. */
-  #reason;
-  #skipped = [];
-  #rest = '';
-
-  read(chunk) {
-    const lines = (this.#rest + chunk).split('\n');
-    this.#rest = lines.pop();
-    for (const line of lines) {
-      const failed = /^\s*not ok \d+ - (?<title>.*?)(?<skipped> # (?:SKIP|TODO).*)?$/.exec(line);
-      if (failed && !failed.groups.skipped) this.#failed.push({ title: failed.groups.title, reason: [] });
-      this.#readReason(line);
-      const skipped = /^\s*ok \d+ - (?<title>.*?) # SKIP ?(?<reason>.*)$/.exec(line);
-      if (skipped)
-        this.#skipped.push(`${skipped.groups.title}: ${skipped.groups.reason || 'no reason given'}`);
-      const total = /^# tests (?<count>\d+)$/.exec(line);
-      if (total) this.tests = Number(total.groups.count);
-    }
-  }
-
-  #readReason(line) {
-    const begun = /^\s*error: (?:\|-|'(?<text>.*)')$/.exec(line);
-    if (begun) {
-      this.#reason = this.#failed.at(-1)?.reason;
-      // A suite fails because of its tests: they say why.
-      if (begun.groups.text && !/^\d+ subtests? failed$/.test(begun.groups.text))
-        this.#reason?.push(begun.groups.text);
-    } else if (/^\s*(?:code|name|stack|expected|actual|\.\.\.)/.test(line)) this.#reason = undefined;
-    else if (this.#reason && this.#reason.length < REASON_LINES) this.#reason.push(line.trim());
-  }
-
-  print(fileCount) {
-    process.stdout.write(`\n${this.tests} tests in ${fileCount} files\n`);
-    for (const entry of this.#skipped) process.stdout.write(`skipped: ${entry}\n`);
-    for (const { title, reason } of this.#failed) {
-      process.stdout.write(`FAILED: ${title}\n`);
-      for (const line of reason) process.stdout.write(`        ${line}\n`);
-    }
-  }
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {

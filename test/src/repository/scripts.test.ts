@@ -73,6 +73,52 @@ describe('scripts/test.mjs', () => {
   });
 });
 
+describe('scripts/test-files.mjs', () => {
+  it('ends a file that does not end by itself, fails it, and tells what it waits for', (t) => {
+    const folder = temporaryFolder(t);
+    const files = {
+      'spins.mjs': `import { it } from 'node:test'; it('spins', () => { for (;;); });`,
+      'waits.mjs': `import { it } from 'node:test'; import net from 'node:net'; it('leaves', () => net.createServer().listen(0));`,
+      'ends.mjs': PASSING,
+    };
+    for (const [name, text] of Object.entries(files)) writeFileSync(path.join(folder, name), text);
+    const runner = pathToFileURL(path.join(repositoryRoot, 'scripts/test-files.mjs')).href;
+    const program = `import { runTestFiles } from ${JSON.stringify(runner)};
+      const results = {};
+      const passed = await runTestFiles(process.argv.slice(1), {
+        concurrency: 3, timeoutMs: 3000,
+        onResult: (result) => { results[result.file.split('/').at(-1)] = result; },
+      });
+      console.log(JSON.stringify({ passed, results }));`;
+    const paths = Object.keys(files).map((name) => path.join(folder, name));
+    const { stdout, stderr } = node(['--input-type=module', '--eval', program, ...paths]);
+    assert.ok(stdout !== '', stderr);
+    const { passed, results } = JSON.parse(stdout) as {
+      passed: boolean;
+      results: Record<string, { passed: boolean; reason?: string[] }>;
+    };
+    assert.equal(passed, false);
+    assert.deepEqual(
+      Object.entries(results)
+        .map(([name, result]) => [name, result.passed])
+        .sort(),
+      [
+        ['ends.mjs', true],
+        ['spins.mjs', false],
+        ['waits.mjs', false],
+      ],
+    );
+    assert.match(
+      results['spins.mjs']?.reason?.join('\n') ?? '',
+      /did not end within 3 s[^]*never returns to the event loop/,
+    );
+    assert.match(
+      results['waits.mjs']?.reason?.join('\n') ?? '',
+      /did not end within 3 s[^]*it has open:[^]*tcp/,
+    );
+  });
+});
+
 describe('scripts/prepare.mjs', () => {
   it('installs again exactly when node_modules is absent or holds other versions', (t) => {
     const folder = temporaryFolder(t);
