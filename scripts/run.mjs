@@ -1,6 +1,6 @@
 // The one entry of every npm script: installs and builds what is missing, then runs what was asked for.
 //
-//   node scripts/run.mjs demo|test|build|check|bench|faults|soak|kubernetes|heddle [arguments]
+//   node scripts/run.mjs demo|test|build|check|bench|faults|soak|kubernetes|fuzz|heddle [arguments]
 //
 // Nothing is imported before the version check, so that an old Node gets one clear sentence and not a stack trace.
 const OLDEST_NODE = [20, 20, 0];
@@ -27,6 +27,7 @@ const programs = {
   faults: { entry: 'test/dist/faults/main.js', args, parts: ['test', ...mesh] },
   soak: { entry: 'test/dist/soak/main.js', args, parts: ['test', ...mesh] },
   kubernetes: { entry: 'test/dist/kubernetes/main.js', args, parts: ['test', ...mesh] },
+  fuzz: { entry: 'test/dist/fuzz/main.js', args, parts: ['test', ...mesh] },
   bench: { entry: 'bench/dist/main.js', args, parts: ['bench', ...mesh] },
 };
 
@@ -51,7 +52,7 @@ if (command === 'build') {
   await takeOver(programs[command]);
 } else {
   process.stderr.write(
-    'usage: node scripts/run.mjs demo|test|build|check|bench|faults|soak|kubernetes|heddle [arguments]\n',
+    'usage: node scripts/run.mjs demo|test|build|check|bench|faults|soak|kubernetes|fuzz|heddle [arguments]\n',
   );
   process.exitCode = 2;
 }

@@ -8,3 +8,5 @@ export {
 } from './forge-certificate.js';
 export { uriName, type AltName } from '../x509/certificate-builder.js';
 export { GeneralNameTag, KeyUsageBit } from '../x509/certificate-fields.js';
+export { DerReader } from '../der/der-reader.js';
+export { parseCertificate } from '../x509/certificate-fields.js';

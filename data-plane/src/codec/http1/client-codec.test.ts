@@ -2,56 +2,17 @@ import { describe, it } from 'node:test';
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { HeaderMap } from '@heddle/engine';
-import { FakeSocket } from '../../testing/fake-socket.js';
-import { RecordedResponse, requestHead } from '../../testing/recording-receivers.js';
-import { ClientCodecHttp1 } from './client-codec.js';
-import type { ClientStream } from './client-stream.js';
+import { Http1ClientUnderTest } from '../../testing/http1-client-under-test.js';
+import { requestHead } from '../../testing/recording-receivers.js';
 
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
-class ClientUnderTest {
-  readonly socket = new FakeSocket();
-  readonly codec: ClientCodecHttp1;
-  done = 0;
-  closed = 0;
-
-  constructor() {
-    this.codec = new ClientCodecHttp1(
-      this.socket.asSocket(),
-      { onStreamDone: () => void this.done++, onClose: () => void this.closed++ },
-      {
-        id: 1,
-        bufferLimitBytes: 0,
-        maxResponseHeadersBytes: 60 * 1024,
-        maxHeadersCount: 100,
-        preserveHeaderCase: false,
-        enableTrailers: true,
-      },
-    );
-  }
-
-  ask(
-    head = requestHead('GET', '/'),
-    endStream = true,
-  ): { stream: ClientStream; response: RecordedResponse } {
-    const stream = this.codec.newStream();
-    const response = new RecordedResponse();
-    stream.attach(response);
-    stream.sendRequestHeaders(head, endStream);
-    return { stream, response };
-  }
-
-  receive(text: string): void {
-    this.socket.emit('data', Buffer.from(text, 'latin1'));
-  }
-}
 
 /** Asks, receives, and says what came of it. */
 function outcome(
   bytes: string,
   method = 'GET',
 ): { status: number; body: string; ended: boolean; reusable: boolean; reset: string } {
-  const under = new ClientUnderTest();
+  const under = new Http1ClientUnderTest();
   const { response } = under.ask(requestHead(method, '/'));
   under.receive(bytes);
   return {
@@ -93,13 +54,13 @@ describe('an upstream HTTP/1.1 connection', () => {
       ],
     ];
     for (const [head, body, expected] of rows) {
-      const under = new ClientUnderTest();
+      const under = new Http1ClientUnderTest();
       const { stream } = under.ask(head, body === undefined);
       if (body !== undefined) stream.sendRequestData(Buffer.from(body), true);
       assert.equal(under.socket.text, expected);
       assert.equal(stream.anythingSent, true);
     }
-    const under = new ClientUnderTest();
+    const under = new Http1ClientUnderTest();
     const { stream } = under.ask(requestHead('POST', '/'), false);
     assert.equal(stream.anythingSent, false, 'the head is held until the batch ends');
     stream.sendRequestTrailers(trailers);
@@ -115,7 +76,7 @@ describe('an upstream HTTP/1.1 connection', () => {
       { ...requestHead('GET', '/'), authority: 'a\r\nx: y' },
       requestHead('GET', '/\u010a'),
     ]) {
-      const under = new ClientUnderTest();
+      const under = new Http1ClientUnderTest();
       const { response } = under.ask(head);
       assert.equal(under.socket.text, '');
       assert.equal(response.reset?.reason, 'protocol-error');
@@ -189,7 +150,7 @@ describe('an upstream HTTP/1.1 connection', () => {
   });
 
   it('passes on informational responses ahead of the final one', () => {
-    const under = new ClientUnderTest();
+    const under = new Http1ClientUnderTest();
     const { response } = under.ask();
     under.receive(`HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n${OK}`);
     assert.deepEqual(
@@ -200,7 +161,7 @@ describe('an upstream HTTP/1.1 connection', () => {
   });
 
   it('reads a body until the end of the connection', async () => {
-    const under = new ClientUnderTest();
+    const under = new Http1ClientUnderTest();
     const { response } = under.ask();
     under.socket.push('HTTP/1.1 200 OK\r\n\r\nsome');
     under.socket.push('thing');
@@ -220,7 +181,7 @@ describe('an upstream HTTP/1.1 connection', () => {
       ['HTTP/1.1 103 Early Hints\r\n\r\n', 'connection-termination'],
       ['HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 2', 'protocol-error'],
     ] as const) {
-      const under = new ClientUnderTest();
+      const under = new Http1ClientUnderTest();
       const { response, stream } = under.ask();
       if (bytes !== '') under.socket.push(bytes);
       under.socket.push(null);
@@ -233,7 +194,7 @@ describe('an upstream HTTP/1.1 connection', () => {
   });
 
   it('closes on bytes that nobody asked for', () => {
-    const under = new ClientUnderTest();
+    const under = new Http1ClientUnderTest();
     under.ask();
     under.receive(OK);
     assert.equal(under.codec.isReusable, true);
@@ -243,13 +204,13 @@ describe('an upstream HTTP/1.1 connection', () => {
   });
 
   it('closes when a stream is reset, or answered before its request has ended', () => {
-    const reset = new ClientUnderTest();
+    const reset = new Http1ClientUnderTest();
     const asked = reset.ask();
     asked.stream.reset('local-reset');
     assert.equal(reset.socket.destroyed, true);
     assert.equal(asked.response.reset, undefined);
     assert.equal(reset.done, 1);
-    const early = new ClientUnderTest();
+    const early = new Http1ClientUnderTest();
     const { response, stream } = early.ask(requestHead('POST', '/', { 'content-length': '9' }), false);
     early.receive(OK);
     assert.equal(response.ended, true);
@@ -258,7 +219,7 @@ describe('an upstream HTTP/1.1 connection', () => {
   });
 
   it('becomes a tunnel by 101, and holds back what came before it', () => {
-    const under = new ClientUnderTest();
+    const under = new Http1ClientUnderTest();
     const { response, stream } = under.ask(requestHead('GET', '/', {}, 'websocket'), false);
     assert.ok(under.socket.text.endsWith('connection: upgrade\r\nupgrade: websocket\r\n\r\n'));
     under.socket.clear();
@@ -274,7 +235,7 @@ describe('an upstream HTTP/1.1 connection', () => {
   });
 
   it('never reuses a connection whose upgrade was answered otherwise, nor sends what came before', () => {
-    const under = new ClientUnderTest();
+    const under = new Http1ClientUnderTest();
     const { response, stream } = under.ask(requestHead('GET', '/', {}, 'websocket'), false);
     under.socket.clear();
     stream.sendRequestData(Buffer.from('GET /smuggled HTTP/1.1\r\n\r\n'), false);
@@ -290,7 +251,7 @@ describe('an upstream HTTP/1.1 connection', () => {
       'HTTP/1.1 103 Early Hints\r\nlink: a\r\n\r\nHTTP/1.1 200 OK\r\nx-a: b\r\ntransfer-encoding: chunked\r\n\r\n' +
       '5;x\r\nhello\r\n6\r\n world\r\n0\r\nx-t: 1\r\n\r\n';
     for (let cut = 1; cut < bytes.length; cut++) {
-      const under = new ClientUnderTest();
+      const under = new Http1ClientUnderTest();
       const { response } = under.ask();
       under.receive(bytes.slice(0, cut));
       under.receive(bytes.slice(cut));
@@ -300,7 +261,7 @@ describe('an upstream HTTP/1.1 connection', () => {
     }
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), fc.boolean(), (random, afterHead) => {
-        const under = new ClientUnderTest();
+        const under = new Http1ClientUnderTest();
         under.ask();
         under.receive((afterHead ? bytes.slice(0, 90) : '') + Buffer.from(random).toString('latin1'));
       }),
