@@ -1,6 +1,6 @@
 // The one entry of every npm script: installs and builds what is missing, then runs what was asked for.
 //
-//   node scripts/run.mjs demo|test|build|check|bench|faults|soak|kubernetes|fuzz|heddle [arguments]
+//   node scripts/run.mjs demo|test|build|check|bench|faults|soak|kubernetes|fuzz|foreign|heddle [arguments]
 //
 // Nothing is imported before the version check, so that an old Node gets one clear sentence and not a stack trace.
 const OLDEST_NODE = [20, 20, 0];
@@ -28,6 +28,7 @@ const programs = {
   soak: { entry: 'test/dist/soak/main.js', args, parts: ['test', ...mesh] },
   kubernetes: { entry: 'test/dist/kubernetes/main.js', args, parts: ['test', ...mesh] },
   fuzz: { entry: 'test/dist/fuzz/main.js', args, parts: ['test', ...mesh] },
+  foreign: { entry: 'test/dist/foreign/main.js', args, parts: ['test', ...mesh] },
   bench: { entry: 'bench/dist/main.js', args, parts: ['bench', ...mesh] },
 };
 
@@ -52,7 +53,7 @@ if (command === 'build') {
   await takeOver(programs[command]);
 } else {
   process.stderr.write(
-    'usage: node scripts/run.mjs demo|test|build|check|bench|faults|soak|kubernetes|fuzz|heddle [arguments]\n',
+    'usage: node scripts/run.mjs demo|test|build|check|bench|faults|soak|kubernetes|fuzz|foreign|heddle [arguments]\n',
   );
   process.exitCode = 2;
 }

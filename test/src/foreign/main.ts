@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { eventually } from '../support/eventually.js';
+import { RecordingUpstream } from '../support/recording-upstream.js';
+import { buildGoProgram, GoControlPlane } from './go-control-plane.js';
+import { answersOf, readBeside, writeRecording } from './recording.js';
+import { ShopProxy, XDS_FORMS, type XdsForm } from './shop-proxy.js';
+import { shopResources, type ShopOptions } from './shop-resources.js';
+
+/**
+ * heddle-proxy under control planes of others, which are Go programs.
+ *
+ *   npm run test:foreign                where Go is there; skips elsewhere
+ *   npm run test:foreign -- --record    writes test/recordings anew, with which npm test does the same without Go
+ */
+const RECORDED: XdsForm['streams'] = 'aggregated';
+
+const program = await buildGoProgram('go-control-plane');
+if ('missing' in program) process.stdout.write(`skipped: go-control-plane: ${program.missing}\n`);
+else for (const form of XDS_FORMS) testGoControlPlane(program.path, form);
+
+function testGoControlPlane(path: string, form: XdsForm): void {
+  const { variant, streams } = form;
+  describe(`go-control-plane, ${variant}, ${streams} streams`, { timeout: 120_000 }, () => {
+    const upstreams = [new RecordingUpstream('first'), new RecordingUpstream('second')] as const;
+    let plane: GoControlPlane;
+    let proxy: ShopProxy;
+
+    const serve = (version: string, options: Partial<ShopOptions>): Promise<void> =>
+      plane.serve(
+        version,
+        shopResources({
+          upstreamPort: upstreams[0].port,
+          generation: version,
+          faultStatus: 418,
+          certificate: { chain: readBeside('shop.crt'), key: readBeside('shop.key') },
+          source: streams === 'aggregated' ? 'ads' : { cluster: 'control-plane', delta: variant === 'delta' },
+          ...options,
+        }),
+      );
+    const saysGeneration = (version: string): Promise<void> =>
+      eventually(
+        async () => (await proxy.call('/')).headers['x-generation'] === version,
+        () => `not of generation ${version}\n${proxy.output}`,
+      );
+
+    before(async () => {
+      for (const upstream of upstreams) await upstream.listen();
+      plane = await GoControlPlane.start(path, streams === 'aggregated');
+      await serve('1', {});
+      proxy = await ShopProxy.start(form, plane.port);
+    });
+    after(async () => {
+      await proxy?.stop();
+      await plane?.stop();
+      for (const upstream of upstreams) await upstream.close();
+    });
+
+    it('serves with listeners, routes, clusters, endpoints, secrets and filters of its', async () => {
+      const { status, body, headers } = await proxy.call('/');
+      assert.equal(status, 200);
+      assert.match(body, /first/);
+      assert.equal(headers['x-generation'], '1');
+      assert.equal((await proxy.call('/fault')).status, 418);
+      assert.deepEqual(await proxy.callSecurely('/'), { status: 200, peer: 'shop.test' });
+      assert.deepEqual(plane.nacks, []);
+      assert.equal(plane.acknowledged('1').length, 6);
+    });
+
+    it('follows a change of routes, endpoints and filters', async () => {
+      await serve('2', { upstreamPort: upstreams[1].port, faultStatus: 410 });
+      await saysGeneration('2');
+      await eventually(
+        async () =>
+          (await proxy.call('/')).body.includes('second') && (await proxy.call('/fault')).status === 410,
+        () => `the change is not in force\n${proxy.output}`,
+      );
+      assert.deepEqual(plane.nacks, []);
+      if (process.argv.includes('--record') && streams === RECORDED) {
+        writeRecording(`go-control-plane-${variant}`, {
+          of: 'go-control-plane v0.14.0',
+          variant,
+          ports: { first: upstreams[0].port, second: upstreams[1].port },
+          answers: answersOf(plane.events),
+        });
+      }
+    });
+
+    it('refuses what is wrong by name, keeps the last good of it, and takes what is right beside it', async () => {
+      await serve('3', { upstreamPort: upstreams[1].port, faultStatus: 99 });
+      await saysGeneration('3');
+      await eventually(
+        () => plane.nacks.length > 0,
+        () => `nothing was refused\n${proxy.output}`,
+      );
+      assert.match(
+        plane.nacks[0] ?? '',
+        /filter configuration "fetched-fault": .*http_status: must be in 200/,
+      );
+      assert.equal((await proxy.call('/fault')).status, 410);
+      await serve('4', { upstreamPort: upstreams[1].port, faultStatus: 418 });
+      await eventually(
+        async () => (await proxy.call('/fault')).status === 418,
+        () => `what was mended is not in force\n${proxy.output}`,
+      );
+    });
+  });
+}
