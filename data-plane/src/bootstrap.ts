@@ -44,21 +44,23 @@ export function formatBootstrapProblem(problem: BootstrapProblem): string {
   return `${place}: ${problem.path === '' ? '' : `${problem.path}: `}${problem.message}`;
 }
 
-interface ConfigText {
+/** One text of a bootstrap, and what it is called. */
+export interface ConfigText {
   readonly file: string;
   readonly text: string;
 }
 
 /**
- * Reads and translates the bootstrap that the command line names. This and nothing else reads the environment.
+ * Reads and translates the bootstrap that the command line names. This and nothing else reads the environment. `texts`: where it
+ * was read already.
  *
  * Errors: BootstrapError with every problem.
  */
 export async function loadBootstrap(
   commandLine: CommandLine,
   environment: Readonly<Record<string, string | undefined>> = process.env,
+  texts: readonly ConfigText[] = readBootstrapTexts(commandLine),
 ): Promise<BootstrapConfig> {
-  const texts = readTexts(commandLine);
   const { value, documents } = await parseTexts(texts);
   const { bootstrap, findings } = translateBootstrap(value);
   const { identity, problems: identityProblems } = identityConfigOf(
@@ -125,7 +127,8 @@ export async function loadBootstrap(
   });
 }
 
-function readTexts(commandLine: CommandLine): readonly ConfigText[] {
+/** What the command line names, read. Errors: BootstrapError where a file cannot be read. */
+export function readBootstrapTexts(commandLine: CommandLine): readonly ConfigText[] {
   const texts: ConfigText[] = [];
   const file = commandLine.configPath;
   if (file !== undefined) {

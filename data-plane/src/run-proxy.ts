@@ -1,10 +1,11 @@
 import type { SupervisorLink } from '@heddle/supervisor/supervisor-link';
-import { createLogger, describeError, isMeshError, type Logger } from '@heddle/common';
-import { parseCommandLine, USAGE } from './bootstrap/command-line.js';
-import { loadBootstrap, type BootstrapConfig } from './bootstrap.js';
+import { createLogger, describeError, isMeshError, systemClock, type Logger } from '@heddle/common';
+import { parseCommandLine, USAGE, type CommandLine } from './bootstrap/command-line.js';
+import { loadBootstrap, readBootstrapTexts, type BootstrapConfig, type ConfigText } from './bootstrap.js';
 import { tuneCompiler } from './compiler-flags.js';
 import { boundHeapGrowth, collectAfterLoading } from './heap-size.js';
 import { Server } from './server.js';
+import type { ServingThreads } from './server/thread-parts.js';
 import { PRODUCT_NAME, VERSION } from './version.js';
 
 const EXIT_BAD_CONFIG = 1;
@@ -31,26 +32,62 @@ export async function runProxy(
       return;
     case 'run':
   }
+  const { commandLine } = parsed;
+  let texts: readonly ConfigText[];
   let config: BootstrapConfig;
   try {
-    config = await loadBootstrap(parsed.commandLine);
+    texts = readBootstrapTexts(commandLine);
+    config = await loadBootstrap(commandLine, undefined, texts);
   } catch (thrown) {
     if (!isMeshError(thrown)) throw thrown;
     process.stderr.write(`${thrown.message}\n`);
     process.exitCode = EXIT_BAD_CONFIG;
     return;
   }
-  if (parsed.commandLine.mode === 'validate') {
+  if (commandLine.mode === 'validate') {
     for (const warning of config.warnings) process.stderr.write(`warning: ${warning}\n`);
-    const name = parsed.commandLine.configPath ?? 'configuration';
+    const name = commandLine.configPath ?? 'configuration';
     process.stdout.write(`configuration '${name}' OK\n`);
     return;
   }
   // Not before: listening to the supervisor keeps a process from ending.
-  await serve(config, supervisorOf());
+  const supervisor = supervisorOf();
+  await serve(config, supervisor, (log) =>
+    commandLine.concurrency === 1
+      ? Promise.resolve(undefined)
+      : createThreads(config, commandLine, texts, log, supervisor),
+  );
 }
 
-async function serve(config: BootstrapConfig, supervisor: SupervisorLink | undefined): Promise<void> {
+/** Nothing of it is loaded for one worker, which is this thread itself. */
+async function createThreads(
+  config: BootstrapConfig,
+  commandLine: CommandLine,
+  texts: readonly ConfigText[],
+  log: Logger,
+  supervisor: SupervisorLink | undefined,
+): Promise<ServingThreads> {
+  const { Workers } = await import('./server/workers/workers.js');
+  return new Workers({
+    config,
+    commandLine,
+    texts,
+    count: commandLine.concurrency,
+    clock: systemClock,
+    log: log.child('workers'),
+    heldSockets: supervisor?.sockets,
+    onCrash: (worker, error) => {
+      log.error('broken invariant: the process ends', { kind: 'a worker thread ended', worker, error });
+      process.exit(EXIT_CRASH);
+    },
+  });
+}
+
+async function serve(
+  config: BootstrapConfig,
+  supervisor: SupervisorLink | undefined,
+  threadsOf: (log: Logger) => Promise<ServingThreads | undefined>,
+): Promise<void> {
   tuneCompiler();
   boundHeapGrowth();
   const log = createLogger({ component: 'proxy', level: config.logLevel });
@@ -65,7 +102,8 @@ async function serve(config: BootstrapConfig, supervisor: SupervisorLink | undef
     void drainAndExit(server, config, log, why);
   };
   if (supervisor !== undefined) process.on('disconnect', () => end('the supervisor is gone'));
-  const server = new Server({ config, log, supervisor }, () => end('/quitquitquit'));
+  const threads = await threadsOf(log);
+  const server = new Server({ config, log, supervisor, threads }, () => end('/quitquitquit'));
   process.on('SIGTERM', () => end('SIGTERM'));
   process.on('SIGINT', () => end('SIGINT'));
   process.on('SIGHUP', () => server.reopenLogs());

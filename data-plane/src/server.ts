@@ -27,7 +27,14 @@ import { ServerStats } from './stats/server-stats.js';
 import { StatsStore } from './stats/stats-store.js';
 import { VERSION } from './version.js';
 import type { ConfigTargets } from './xds/discovered-configuration.js';
-import type { XdsClient } from './xds/xds-client.js';
+import type { ConfigurationClient } from './server/configuration-client.js';
+import type {
+  ServedClusters,
+  ServedListeners,
+  ServerView,
+  ServingThreads,
+  ThreadParts,
+} from './server/thread-parts.js';
 
 /** The static part of the bootstrap cannot run: an address is taken, or something is not supported. */
 export class StartError extends MeshError {
@@ -41,6 +48,10 @@ export interface ServerOptions {
   readonly random?: Random;
   /** Who holds our listening sockets, and our identity for the process after us, if somebody does. */
   readonly supervisor?: Pick<SupervisorLink, 'sockets' | 'keepsake'> | undefined;
+  /** Threads that serve in the place of this one, which then only directs them. */
+  readonly threads?: ServingThreads | undefined;
+  /** What this one has of the main thread, where it is a worker. */
+  readonly thread?: ThreadParts | undefined;
 }
 
 /** What one line says once the proxy is ready. */
@@ -81,21 +92,23 @@ export class Server {
   readonly #log: Logger;
   readonly #clock: Clock;
   readonly #random: Random;
-  readonly #stats = new StatsStore();
+  readonly #stats: StatsStore;
   readonly #serverStats: ServerStats;
   readonly #telemetry: IstioTelemetry;
   readonly #startedAtMs: number;
   readonly #startedMonotonicMs: number;
   readonly #supervisor: ServerOptions['supervisor'];
+  readonly #threads: ServingThreads | undefined;
+  readonly #thread: ThreadParts | undefined;
   readonly #onQuit: () => void;
   readonly #ready: Promise<void>;
   #resolveReady: () => void = () => undefined;
   #accessLogs: AccessLogFiles | undefined;
-  #clusters: ClusterManager | undefined;
-  #listeners: ListenerManager | undefined;
+  #clusters: ServedClusters | undefined;
+  #listeners: ServedListeners | undefined;
   #identity: ProxyIdentity | undefined;
   #tls: ProxyTls | undefined;
-  #xds: XdsClient | undefined;
+  #xds: ConfigurationClient | undefined;
   #admin: AdminServer | undefined;
   #dns: DnsServer | undefined;
   readonly #overload: OverloadManager;
@@ -110,10 +123,13 @@ export class Server {
     this.#clock = options.clock ?? new BatchClock(systemClock, writeBatch);
     this.#random = options.random ?? systemRandom;
     this.#supervisor = options.supervisor;
+    this.#threads = options.threads;
+    this.#thread = options.thread;
+    this.#stats = options.thread?.stats ?? new StatsStore();
     this.#onQuit = onQuit;
     this.#startedAtMs = this.#clock.nowMs();
     this.#startedMonotonicMs = this.#clock.monotonicMs();
-    this.#serverStats = new ServerStats(this.#stats);
+    this.#serverStats = new ServerStats(this.#stats, options.threads?.count);
     const { node, maxSeries } = options.config;
     this.#telemetry = new IstioTelemetry(
       node,
@@ -124,7 +140,7 @@ export class Server {
       clock: this.#clock,
       log: this.#log.child('overload'),
       stats: this.#stats,
-      memoryUse,
+      memoryUse: (options.threads ?? options.thread)?.memoryUse ?? memoryUse,
       memoryLimit: memoryLimit(),
       collectGarbage,
     });
@@ -161,55 +177,34 @@ export class Server {
     this.#identity?.start();
     const tls = this.#createTls();
     this.#tls = tls;
-    this.#xds = await createXdsClient({
-      ...common,
-      config,
-      log: this.#log.child('xds'),
-      identity: this.#identity,
-      checkSecret: (secret) => tls.problemOf(secret),
-    });
-    const clusters = createClusterManager({
-      ...common,
-      log: this.#log.child('cluster'),
-      configSource: this.#xds,
-      tls: () => tls.transports,
-      bindAddress: config.upstreamBindAddress,
-    });
+    const thread = this.#thread;
+    this.#xds =
+      thread === undefined
+        ? await createXdsClient({
+            ...common,
+            config,
+            log: this.#log.child('xds'),
+            identity: this.#identity,
+            checkSecret: (secret) => tls.problemOf(secret),
+          })
+        : thread.configuration;
+    const { clusters, listeners } = this.#threads ?? this.#createManagers(tls);
     this.#clusters = clusters;
-    this.#accessLogs = new AccessLogFiles({
-      clock: this.#clock,
-      stats: this.#stats,
-      log: this.#log.child('access-log'),
-    });
-    const listeners = createListenerManager({
-      ...common,
-      log: this.#log.child('listener'),
-      clusters,
-      accessLogFiles: this.#accessLogs,
-      configSource: this.#xds,
-      formatContext: config.formatContext,
-      telemetry: this.#telemetry,
-      tls: () => tls.transports,
-      drainTimeMs: config.drainTimeMs,
-      overload: this.#overload.state,
-      maxConnections:
-        config.overload.maxConnections ??
-        Math.min(MOST_CONNECTIONS, affordableConnections() ?? MOST_CONNECTIONS),
-      originalDestination: originalDestinationFinder(this.#log.child('listener')),
-      heldSockets: this.#supervisor?.sockets,
-    });
     this.#listeners = listeners;
     this.#overload.start();
     this.#state = 'INITIALIZING';
     await this.#startAdmin(clusters, listeners);
 
     await tls.loadFor([...config.clusters, ...config.listeners]);
-    // The clusters of a control plane and of an agent are for gRPC's own library, and need not be ones that requests can use.
-    const forGrpc = [config.ads?.target.name, SDS_CLUSTER];
-    refuseProblems(clusters.apply(config.clusters, []).filter((one) => !forGrpc.includes(one.resource)));
-    // Without a control plane nothing more comes: listeners open when their clusters are warm.
-    if (this.#xds === undefined) await new Promise<void>((resolve) => clusters.onReady(resolve));
-    refuseProblems(await listeners.apply(config.listeners, []));
+    if (this.#threads === undefined) await this.#applyStatic(clusters, listeners);
+    else {
+      const problem = await this.#threads.start({
+        configuration: this.#xds,
+        sds: (cluster) => tls.sdsClient(cluster),
+        ownSecrets: this.#identity?.secrets,
+      });
+      if (problem !== undefined) throw new StartError(problem);
+    }
     const identity = this.#identity;
     const names = await this.#startDns();
     const becomeLive = (): void => {
@@ -231,16 +226,16 @@ export class Server {
       identity?.onCertificate(() => xds.reconnect());
       xds.start({
         clusters: {
-          apply: async (added, removed) => {
+          apply: async (added, removed, bytes) => {
             await tls.loadFor(added);
-            return clusters.apply(added, removed);
+            return clusters.apply(added, removed, bytes);
           },
           onReady: (callback) => clusters.onReady(callback),
         },
         listeners: {
-          apply: async (added, removed) => {
+          apply: async (added, removed, bytes) => {
             await tls.loadFor(added);
-            return listeners.apply(added, removed);
+            return listeners.apply(added, removed, bytes);
           },
           onReady: (callback) => listeners.onReady(callback),
         },
@@ -268,9 +263,35 @@ export class Server {
     };
   }
 
+  /** Calls back once, when every cluster or listener that is known by then is warm. */
+  whenWarm(what: 'clusters' | 'listeners', callback: () => void): void {
+    (what === 'clusters' ? this.#clusters : this.#listeners)?.onReady(callback);
+  }
+
+  /** What it serves now, for the main thread's admin pages. */
+  view(): ServerView {
+    return {
+      clusters: this.#clusters?.status() ?? [],
+      listeners: this.#listeners?.status() ?? [],
+      certificates: this.#tls?.transports?.certificates() ?? [],
+      labelled: this.#telemetry.metrics,
+    };
+  }
+
+  drainListeners(options: { readonly inboundOnly: boolean }): void {
+    this.#listeners?.drain(options);
+  }
+
+  resetCounters(): void {
+    this.#stats.resetCounters();
+    this.#telemetry.metrics.resetCounters();
+    this.#threads?.resetCounters();
+  }
+
   /** Opens log files anew. */
   reopenLogs(): void {
     this.#accessLogs?.reopen();
+    this.#threads?.reopenLogs();
   }
 
   /** Stops accepting and resolves when nothing is in flight, or after `timeoutMs`. */
@@ -317,6 +338,55 @@ export class Server {
     await farewell;
   }
 
+  #createManagers(tls: ProxyTls): { readonly clusters: ClusterManager; readonly listeners: ListenerManager } {
+    const config = this.#config;
+    const common = { clock: this.#clock, random: this.#random, stats: this.#stats };
+    const thread = this.#thread;
+    const clusters = createClusterManager({
+      ...common,
+      log: this.#log.child('cluster'),
+      configSource: this.#xds,
+      tls: () => tls.transports,
+      bindAddress: config.upstreamBindAddress,
+    });
+    this.#accessLogs = new AccessLogFiles({
+      clock: this.#clock,
+      stats: this.#stats,
+      log: this.#log.child('access-log'),
+      ...(thread && { system: thread.logFiles }),
+    });
+    const listeners = createListenerManager({
+      ...common,
+      log: this.#log.child('listener'),
+      clusters,
+      accessLogFiles: this.#accessLogs,
+      configSource: this.#xds,
+      formatContext: config.formatContext,
+      telemetry: this.#telemetry,
+      tls: () => tls.transports,
+      drainTimeMs: config.drainTimeMs,
+      overload: this.#overload.state,
+      maxConnections:
+        config.overload.maxConnections ??
+        Math.min(MOST_CONNECTIONS, affordableConnections() ?? MOST_CONNECTIONS),
+      originalDestination: originalDestinationFinder(this.#log.child('listener')),
+      heldSockets: thread?.sockets ?? this.#supervisor?.sockets,
+    });
+    return { clusters, listeners };
+  }
+
+  /** Errors: StartError where something of it cannot run. */
+  async #applyStatic(clusters: ServedClusters, listeners: ServedListeners): Promise<void> {
+    const config = this.#config;
+    // The clusters of a control plane and of an agent are for gRPC's own library, and need not be ones that requests can use.
+    const forGrpc = [config.ads?.target.name, SDS_CLUSTER];
+    const problems = await clusters.apply(config.clusters, [], []);
+    refuseProblems(problems.filter((one) => !forGrpc.includes(one.resource)));
+    // Without a control plane nothing more comes: listeners open when their clusters are warm.
+    if (this.#xds === undefined) await new Promise<void>((resolve) => clusters.onReady(resolve));
+    refuseProblems(await listeners.apply(config.listeners, [], []));
+  }
+
   async #createIdentity(): Promise<ProxyIdentity | undefined> {
     const { identity: config, node } = this.#config;
     if (config === undefined) return undefined;
@@ -339,6 +409,7 @@ export class Server {
 
   #createTls(): ProxyTls {
     const { secrets, clusters, node, formatContext, ads } = this.#config;
+    const thread = this.#thread;
     return new ProxyTls({
       clock: this.#clock,
       random: this.#random,
@@ -347,12 +418,14 @@ export class Server {
       node,
       environment: formatContext.environment ?? (() => undefined),
       secrets,
-      inProcess: this.#identity?.secrets,
+      inProcess: thread?.ownSecrets ?? this.#identity?.secrets,
+      watchBySds: thread?.watchBySds,
+      ticketSecret: thread?.ticketSecret,
       watchByAds:
         ads === undefined
           ? undefined
           : (name, watcher) =>
-              (this.#xds as XdsClient).watchSecret(name, {
+              (this.#xds as ConfigurationClient).watchSecret(name, {
                 onUpdate: (config) => watcher.onUpdate(config),
                 onAbsent: () => watcher.onRemoved(),
               }),
@@ -383,8 +456,9 @@ export class Server {
     return started.names;
   }
 
-  async #startAdmin(clusters: ClusterManager, listeners: ListenerManager): Promise<void> {
+  async #startAdmin(clusters: ServedClusters, listeners: ServedListeners): Promise<void> {
     const { adminAddress, adminAddressPath, node, source } = this.#config;
+    const threads = this.#threads;
     if (adminAddress === undefined) return;
     const [{ AdminServer }, { createAdminPages }] = await Promise.all([
       import('./admin/admin-server.js'),
@@ -395,9 +469,10 @@ export class Server {
       address: adminAddress,
       heldSockets: this.#supervisor?.sockets,
       log,
+      prepare: threads && ((path) => threads.prepare(path)),
       pages: createAdminPages({
-        stats: this.#stats,
-        labelledMetrics: this.#telemetry.metrics,
+        stats: () => threads?.mergedStats(this.#stats) ?? this.#stats,
+        labelledMetrics: () => threads?.mergedLabelled(this.#telemetry.metrics) ?? this.#telemetry.metrics,
         refreshStats: () => {
           this.#serverStats.refresh(this.#uptimeMs(), this.state);
           this.#identity?.refreshStats();
@@ -406,7 +481,7 @@ export class Server {
         listeners,
         discovered: (typeUrl) => this.#xds?.resources(typeUrl) ?? NOTHING_DISCOVERED,
         localSecrets: () => this.#tls?.localSecrets() ?? [],
-        certificates: () => this.#tls?.transports?.certificates() ?? [],
+        certificates: () => threads?.certificates() ?? this.#tls?.transports?.certificates() ?? [],
         nowMs: () => this.#clock.nowMs(),
         bootstrap: () => source.bootstrap,
         startedAtMs: this.#startedAtMs,
@@ -418,7 +493,7 @@ export class Server {
           node,
           uptimeMs: () => this.#uptimeMs(),
           commandLineOptions: {
-            concurrency: 1,
+            concurrency: threads?.count ?? 1,
             configPath: source.configPath,
             configYaml: source.configYaml,
             baseId: source.baseId,
@@ -437,10 +512,8 @@ export class Server {
             failHealthCheck: (failed) => {
               this.#healthFailed = failed;
             },
-            resetCounters: () => {
-              this.#stats.resetCounters();
-              this.#telemetry.metrics.resetCounters();
-            },
+            resetCounters: () => this.resetCounters(),
+            onLogLevel: (level) => threads?.setLogLevel(level),
             reopenLogs: () => this.reopenLogs(),
           },
         },
@@ -461,7 +534,7 @@ export class Server {
 }
 
 /** Whoever is connected and was not accepted yet would be reset with the socket that it waits in. */
-async function acceptQueued(listeners: ListenerManager): Promise<void> {
+async function acceptQueued(listeners: Pick<ListenerManager, 'acceptedConnections'>): Promise<void> {
   const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
   for (let turns = 0; turns < MOST_ACCEPTING_TURNS; turns++) {
     const before = listeners.acceptedConnections;

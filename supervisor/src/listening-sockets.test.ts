@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { systemClock, systemRandom } from '@heddle/common';
-import { ListeningSockets, canHoldSockets } from './listening-sockets.js';
+import { canHoldSockets } from './bind-socket.js';
+import { ListeningSockets } from './listening-sockets.js';
 import { SupervisedProcess } from './supervised-process.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'heddle-held-'));

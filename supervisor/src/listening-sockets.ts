@@ -1,6 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
-import net from 'node:net';
-import { getSystemErrorName } from 'node:util';
+import { bindSocket, type SocketHandle } from './bind-socket.js';
 
 /**
  * What a child asks of whoever holds its sockets, over the channel that Node opens between the two.
@@ -24,22 +23,6 @@ export type ListenAnswer = { readonly heddle: 'socket'; readonly id: number } & 
   { readonly ok: true; readonly port: number } | { readonly ok: false; readonly reason: string }
 );
 
-/** A bound socket as Node hands it from process to process. */
-interface SocketHandle {
-  getsockname(out: { address?: string; port?: number }): number;
-  close(): void;
-}
-
-type CreateServerHandle = (
-  address: string,
-  port: number,
-  addressType: 4 | 6,
-  descriptor: number | undefined,
-  flags: number,
-) => SocketHandle | number;
-
-/** Source: libuv, UV_TCP_IPV6ONLY. */
-const IPV6_ONLY = 1;
 /** More than any configuration of listeners has; a child that asks for more is out of its mind. */
 const MOST_SOCKETS = 4_096;
 
@@ -98,39 +81,15 @@ export class ListeningSockets {
     const held = port === 0 ? undefined : this.#sockets.get(keyOf(host, port));
     if (held !== undefined) return { handle: held, port };
     if (this.#sockets.size >= MOST_SOCKETS) return { reason: `${MOST_SOCKETS} sockets are held already` };
-    const create = createServerHandle();
-    if (create === undefined) return { reason: 'this Node cannot hold sockets for another process' };
-    const made = create(host, port, host.includes(':') ? 6 : 4, undefined, ipv6Only ? IPV6_ONLY : 0);
-    if (typeof made === 'number') return { reason: getSystemErrorName(made) };
-    const name: { port?: number } = {};
-    // A failure to bind is kept back by libuv until the handle is used.
-    const failure = made.getsockname(name);
-    if (failure !== 0) {
-      made.close();
-      return { reason: getSystemErrorName(failure) };
-    }
-    const boundPort = name.port ?? port;
-    this.#sockets.set(keyOf(host, boundPort), made);
-    return { handle: made, port: boundPort };
+    const bound = bindSocket(host, port, ipv6Only);
+    if (!('reason' in bound)) this.#sockets.set(keyOf(host, bound.port), bound.handle);
+    return bound;
   }
 
   #release(key: string): void {
     this.#sockets.get(key)?.close();
     this.#sockets.delete(key);
   }
-}
-
-/** Whether this Node can hold sockets for other processes. */
-export function canHoldSockets(): boolean {
-  return createServerHandle() !== undefined;
-}
-
-/**
- * What Node's own `cluster` binds sockets with. There is no public way to bind one without accepting on it; where a
- * Node has this no more, children bind for themselves. Decided in docs/adr/0010.
- */
-function createServerHandle(): CreateServerHandle | undefined {
-  return (net as unknown as { _createServerHandle?: CreateServerHandle })._createServerHandle;
 }
 
 function keyOf(host: string, port: number): string {

@@ -6,6 +6,7 @@ export interface SocketCalls {
   readonly openSocket: (family: number, type: number, protocol: number) => number;
   readonly bindSocket: (descriptor: number, address: Buffer, length: number) => number;
   readonly closeSocket: (descriptor: number) => number;
+  readonly duplicate: (descriptor: number) => number;
   readonly getSocketOption: (
     descriptor: number,
     level: number,
@@ -41,7 +42,7 @@ export function descriptorOf(socket: Socket | Server): number | undefined {
 
 /** Both libraries crash the process on a wrong signature, so this is the only place that has any. */
 function load(): SocketCalls | { readonly reason: string } {
-  if (process.platform !== 'linux') return { reason: `${process.platform} cannot intercept connections` };
+  if (process.platform !== 'linux') return { reason: `${process.platform} has none of these calls` };
   try {
     const ffi = builtinFfi();
     if (ffi !== undefined) {
@@ -51,6 +52,7 @@ function load(): SocketCalls | { readonly reason: string } {
         socket: { arguments: ['i32', 'i32', 'i32'], return: 'i32' },
         bind: { arguments: ['i32', 'buffer', 'u32'], return: 'i32' },
         close: { arguments: ['i32'], return: 'i32' },
+        dup: { arguments: ['i32'], return: 'i32' },
       });
       return {
         getSocketOption: functions.getsockopt,
@@ -58,6 +60,7 @@ function load(): SocketCalls | { readonly reason: string } {
         openSocket: functions.socket,
         bindSocket: functions.bind,
         closeSocket: functions.close,
+        duplicate: functions.dup,
       };
     }
   } catch {
@@ -71,6 +74,7 @@ function load(): SocketCalls | { readonly reason: string } {
       openSocket: libc.func('int socket(int, int, int)'),
       bindSocket: libc.func('int bind(int, void *, unsigned int)'),
       closeSocket: libc.func('int close(int)'),
+      duplicate: libc.func('int dup(int)'),
     };
   } catch (cause) {
     const why = cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : String(cause);
@@ -86,7 +90,7 @@ interface Signature {
 interface BuiltinFfi {
   dlopen(
     library: string,
-    symbols: Readonly<Record<'getsockopt' | 'setsockopt' | 'socket' | 'bind' | 'close', Signature>>,
+    symbols: Readonly<Record<'getsockopt' | 'setsockopt' | 'socket' | 'bind' | 'close' | 'dup', Signature>>,
   ): {
     readonly functions: {
       readonly getsockopt: SocketCalls['getSocketOption'];
@@ -94,6 +98,7 @@ interface BuiltinFfi {
       readonly socket: SocketCalls['openSocket'];
       readonly bind: SocketCalls['bindSocket'];
       readonly close: SocketCalls['closeSocket'];
+      readonly dup: SocketCalls['duplicate'];
     };
   };
 }

@@ -13,7 +13,22 @@ export interface AccessLogFilesOptions {
   readonly flushIntervalMs?: number;
   /** Lines are dropped, and counted, while more than this waits to be written. Default 4 MiB. */
   readonly maxBufferedBytes?: number;
+  /** Who opens and writes files. Default: the system. */
+  readonly system?: LogFileSystem;
 }
+
+/** What is done with files, as `node:fs` has it. */
+export interface LogFileSystem {
+  open(path: string, callback: (error: Error | null, descriptor: number) => void): void;
+  write(descriptor: number, bytes: Buffer, callback: (error: Error | null, written: number) => void): void;
+  close(descriptor: number): void;
+}
+
+const NODE_FILES: LogFileSystem = {
+  open: (path, callback) => open(path, 'a', 0o644, callback),
+  write: (descriptor, bytes, callback) => write(descriptor, bytes, 0, bytes.length, null, callback),
+  close: (descriptor) => close(descriptor, () => undefined),
+};
 
 /** Where lines go. */
 export interface LineWriter {
@@ -71,6 +86,7 @@ class AccessLogFile implements LineWriter {
   readonly #flushBytes: number;
   readonly #flushIntervalMs: number;
   readonly #maxBufferedBytes: number;
+  readonly #system: LogFileSystem;
   readonly #dropped: Counter;
   readonly #written: Counter;
   readonly #failed: Counter;
@@ -99,6 +115,7 @@ class AccessLogFile implements LineWriter {
     this.#flushBytes = options.flushBytes ?? 64 * 1024;
     this.#flushIntervalMs = options.flushIntervalMs ?? 1000;
     this.#maxBufferedBytes = options.maxBufferedBytes ?? 4 * 1024 * 1024;
+    this.#system = options.system ?? NODE_FILES;
     this.#dropped = options.stats.counter('access_log_file.write_dropped');
     this.#written = options.stats.counter('access_log_file.write_completed');
     this.#failed = options.stats.counter('access_log_file.write_failed');
@@ -193,7 +210,7 @@ class AccessLogFile implements LineWriter {
 
   #writeAll(descriptor: number, bytes: Buffer): void {
     this.#writing = bytes.length;
-    write(descriptor, bytes, 0, bytes.length, null, (error, written) => {
+    this.#system.write(descriptor, bytes, (error, written) => {
       if (error === null && written < bytes.length) {
         this.#writeAll(descriptor, bytes.subarray(written));
         return;
@@ -228,12 +245,12 @@ class AccessLogFile implements LineWriter {
       return;
     }
     this.#opening = true;
-    open(this.#path, 'a', 0o644, (error, descriptor) => {
+    this.#system.open(this.#path, (error, descriptor) => {
       this.#opening = false;
       if (error !== null) {
         this.#failed.inc();
         this.#log.error('access log cannot be opened', { path: this.#path, error: error.message });
-      } else if (this.#closed) close(descriptor, () => undefined);
+      } else if (this.#closed) this.#system.close(descriptor);
       else {
         this.#descriptor = descriptor;
         if (this.#waitingBytes >= this.#flushBytes || this.#waiting.length > 0) this.#flush();
@@ -253,7 +270,7 @@ class AccessLogFile implements LineWriter {
     const descriptor = this.#descriptor;
     this.#descriptor = undefined;
     if (descriptor !== undefined && standardDescriptor(this.#path) === undefined) {
-      close(descriptor, () => undefined);
+      this.#system.close(descriptor);
     }
   }
 

@@ -110,8 +110,8 @@ describe('the admin server', () => {
       address: { kind: 'socket', host: '127.0.0.1', port: 0, protocol: 'tcp' },
       log,
       pages: createAdminPages({
-        stats,
-        labelledMetrics: labelled,
+        stats: () => stats,
+        labelledMetrics: () => labelled,
         refreshStats: () => undefined,
         clusters: { status: () => [CLUSTER] },
         listeners: { status: () => LISTENERS },

@@ -12,6 +12,8 @@ export interface AdminServerOptions {
   readonly log: Logger;
   /** The supervisor that holds our listening sockets, if there is one. */
   readonly heldSockets?: Pick<HeldSockets, 'listen'> | undefined;
+  /** Called before a page is asked, and waited for: what it shows may be elsewhere. */
+  readonly prepare?: ((path: string) => Promise<void>) | undefined;
 }
 
 const MAX_CONNECTIONS = 100;
@@ -93,6 +95,15 @@ export class AdminServer {
     request.on('error', () => undefined);
     response.on('error', () => undefined);
     request.resume(); // bodies mean nothing here
+    const { prepare } = this.#options;
+    if (prepare === undefined) this.#respond(request, response);
+    else {
+      const respond = (): void => this.#respond(request, response);
+      void prepare(request.url ?? '/').then(respond, respond);
+    }
+  }
+
+  #respond(request: IncomingMessage, response: ServerResponse): void {
     let answer: AdminResponse;
     try {
       answer = this.#answer(request);

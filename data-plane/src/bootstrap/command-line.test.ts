@@ -43,21 +43,17 @@ describe('the command line', () => {
   });
 
   it('says which options have no effect, except those that nobody would miss', () => {
-    const line = run(
-      '-c',
-      'a',
-      '--concurrency',
-      '4',
-      '--disable-hot-restart',
-      '--log-path',
-      'x',
-      '--cpuset-threads',
-    );
+    const line = run('-c', 'a', '--disable-hot-restart', '--log-path', 'x', '--cpuset-threads');
     assert.deepEqual(line.notices, [
-      '--concurrency 4: one worker runs, whatever the number',
       '--log-path: accepted, without effect',
       '--cpuset-threads: accepted, without effect',
     ]);
+  });
+
+  it('takes as many workers as are asked for, and one at least, as Envoy', () => {
+    assert.equal(run('-c', 'a').concurrency, 1);
+    assert.equal(run('-c', 'a', '--concurrency', '0').concurrency, 1);
+    assert.equal(run('-c', 'a', '--concurrency', '4').concurrency, 4);
   });
 
   it('names every mistake', () => {

@@ -69,10 +69,13 @@ Takes an Envoy bootstrap: the file that starts Envoy starts this.
                                is started again nobody is refused, and SIGHUP replaces it without a gap
       --max-series N           bound of the series of each of Istio's metrics; what is beyond is
                                counted together (default 5000)
-      --concurrency N          accepted; one worker runs
+      --concurrency N          threads that serve requests (default 1: no thread is started for it)
       --base-id N              accepted; nothing is shared between processes
       --version, --help
 `;
+
+/** Each is a thread with a heap of its own. */
+const MOST_WORKERS = 128;
 
 /** Envoy's options that mean nothing here, so that a command line written for it works. */
 const WITHOUT_EFFECT = {
@@ -181,8 +184,7 @@ export function parseCommandLine(args: readonly string[]): CommandLineResult {
   const drainTimeS = number('drain-time-s', 86_400);
   const maxSeries = number('max-series', 1_000_000);
   const baseId = number('base-id', 2 ** 32 - 1) ?? 0;
-  const concurrency = number('concurrency', 1024) ?? 1;
-  if (concurrency > 1) notices.push(`--concurrency ${concurrency}: one worker runs, whatever the number`);
+  const concurrency = Math.max(1, number('concurrency', MOST_WORKERS) ?? 1);
   for (const name of Object.keys(WITHOUT_EFFECT)) {
     if (values[name] !== undefined && !SILENT.has(name)) notices.push(`--${name}: accepted, without effect`);
   }

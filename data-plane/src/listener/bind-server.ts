@@ -1,8 +1,18 @@
 import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { formatAddress, type AddressConfig, type ListenerConfig } from '@heddle/engine';
-import type { HeldSockets } from '@heddle/supervisor/held-sockets';
+import type { HeldSocket } from '@heddle/supervisor/held-sockets';
 import { makeTransparent } from '@heddle/supervisor/original-destination';
+
+/** Who opens listening sockets for us: the supervisor, or the main thread for its workers. */
+export interface SocketSource {
+  /** `owner`: the listener's name; where port 0 is shared, it is by the same owner. */
+  listen(host: string, port: number, ipv6Only: boolean, owner?: string): Promise<HeldSocket>;
+  /** A Unix socket. Without it they are ours to open. */
+  listenAt?(path: string, owner: string): Promise<HeldSocket>;
+  /** The address is not served any more: whoever comes is to be refused. */
+  unlisten(host: string, port: number): void;
+}
 
 /** A listening socket, or why there is none. */
 export type BindResult =
@@ -15,18 +25,23 @@ export type BindResult =
  */
 export async function bindServer(
   address: AddressConfig,
-  { tcpBacklogSize: backlog, transparent }: Pick<ListenerConfig, 'tcpBacklogSize' | 'transparent'>,
+  {
+    name,
+    tcpBacklogSize: backlog,
+    transparent,
+  }: Pick<ListenerConfig, 'name' | 'tcpBacklogSize' | 'transparent'>,
   onConnection: (socket: Socket) => void,
-  heldSockets?: Pick<HeldSockets, 'listen'>,
+  heldSockets?: SocketSource,
 ): Promise<BindResult> {
-  let handle: object | undefined;
-  if (heldSockets !== undefined && address.kind === 'socket') {
-    const held = await heldSockets.listen(address.host, address.port, address.host === '::');
-    if (!held.ok) return { ok: false, reason: `cannot listen on ${formatAddress(address)}: ${held.reason}` };
-    handle = held.handle;
-  }
+  const held =
+    address.kind === 'socket'
+      ? await heldSockets?.listen(address.host, address.port, address.host === '::', name)
+      : await heldSockets?.listenAt?.(address.path, name);
+  if (held?.ok === false)
+    return { ok: false, reason: `cannot listen on ${formatAddress(address)}: ${held.reason}` };
+  const handle = held?.handle;
   return new Promise((resolve) => {
-    if (address.kind === 'pipe') removeStaleSocket(address.path);
+    if (address.kind === 'pipe' && handle === undefined) removeStaleSocket(address.path);
     const server = createServer({ allowHalfOpen: true, noDelay: true }, onConnection);
     const onError = (error: Error): void => {
       resolve({ ok: false, reason: `cannot listen on ${formatAddress(address)}: ${error.message}` });
@@ -58,7 +73,7 @@ export async function bindServer(
 }
 
 /** A socket file that another process left behind would keep us from listening. */
-function removeStaleSocket(path: string): void {
+export function removeStaleSocket(path: string): void {
   try {
     if (lstatSync(path).isSocket()) unlinkSync(path);
   } catch {

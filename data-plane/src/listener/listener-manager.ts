@@ -8,7 +8,7 @@ import type { IstioTelemetry } from '../stats/istio/istio-telemetry.js';
 import type { OverloadState } from '../overload/overload-state.js';
 import type { StatsStore } from '../stats/stats-store.js';
 import type { TlsTransports } from '../tls/transport.js';
-import type { HeldSockets } from '@heddle/supervisor/held-sockets';
+import type { SocketSource } from './bind-server.js';
 import { ListenerManagerImpl } from './listener-manager-impl.js';
 
 export interface ListenerManagerOptions {
@@ -29,8 +29,8 @@ export interface ListenerManagerOptions {
   readonly telemetry?: IstioTelemetry;
   /** Finds where an intercepted connection was going (SO_ORIGINAL_DST), if anything redirected it. */
   readonly originalDestination?: (socket: Socket) => AddressConfig | undefined;
-  /** The supervisor that holds our listening sockets, if there is one. */
-  readonly heldSockets?: Pick<HeldSockets, 'listen' | 'unlisten'> | undefined;
+  /** Who opens our listening sockets and holds them, if it is not us. */
+  readonly heldSockets?: SocketSource | undefined;
   /** What is shed now. Default: nothing, ever. */
   readonly overload?: OverloadState;
   /** Bound of all downstream connections together. Default 50,000. */

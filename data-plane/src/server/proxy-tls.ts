@@ -30,6 +30,10 @@ export interface ProxyTlsOptions {
   readonly watchByAds: SecretConfigSource['watch'] | undefined;
   /** Where the SDS of a static cluster listens; undefined where there is no such cluster. */
   readonly sdsTarget: (cluster: string) => AdsTarget | undefined;
+  /** Secrets of static clusters, where another thread asks them. */
+  readonly watchBySds?: ((cluster: string) => SecretConfigSource['watch'] | undefined) | undefined;
+  /** What session tickets are encrypted by in all threads of the process; undefined: each context for itself. */
+  readonly ticketSecret?: Buffer | undefined;
 }
 
 /** What is loaded with the first context. */
@@ -37,6 +41,7 @@ interface Loaded {
   readonly transports: TlsTransports;
   readonly sources: DataSources;
   readonly problemOf: (secret: SecretConfig) => string | undefined;
+  readonly sdsClient: (cluster: string) => SdsClient | undefined;
 }
 
 /**
@@ -62,6 +67,11 @@ export class ProxyTls {
   /** What keeps a secret from being used. Nobody asks for secrets before there are contexts. */
   problemOf(secret: SecretConfig): string | undefined {
     return this.#loaded?.problemOf(secret);
+  }
+
+  /** The SDS of a static cluster; undefined where there is none, or nothing has asked for TLS yet. */
+  sdsClient(cluster: string): SdsClient | undefined {
+    return this.#loaded?.sdsClient(cluster);
   }
 
   /** Makes ready what these ask for. */
@@ -109,14 +119,25 @@ export class ProxyTls {
     const secretsOf = (configs: SecretConfigSource): SecretSource =>
       new configured.ConfiguredSecrets(configs, sources, log);
     const byCluster = new Map<string, SecretSource>();
+    const sdsClient = (cluster: string): SdsClient | undefined =>
+      this.#sdsClients.get(cluster) ?? this.#sdsClient(cluster, sds.SdsClient, problemOf);
+    const { watchBySds, ticketSecret } = this.#options;
+    const watchOf =
+      watchBySds ??
+      ((cluster: string): SecretConfigSource['watch'] | undefined => {
+        const client = sdsClient(cluster);
+        return client && ((name, watcher) => client.watch(name, watching(watcher)));
+      });
     this.#loaded = {
       sources,
       problemOf,
+      sdsClient,
       transports: transports.createTlsTransports({
         clock,
         log,
         stats,
         sources,
+        ticketSecret,
         registry: new registry.SecretRegistry({
           inProcess,
           fixed: secretsOf(fixedSecrets(this.#options.secrets)),
@@ -124,12 +145,9 @@ export class ProxyTls {
           grpc: (cluster) => {
             let source = byCluster.get(cluster);
             if (source !== undefined) return source;
-            const client = this.#sdsClient(cluster, sds.SdsClient, problemOf);
-            if (client === undefined) return undefined;
-            source = secretsOf({
-              claims: () => true,
-              watch: (name, watcher) => client.watch(name, watching(watcher)),
-            });
+            const watch = watchOf(cluster);
+            if (watch === undefined) return undefined;
+            source = secretsOf({ claims: () => true, watch });
             byCluster.set(cluster, source);
             return source;
           },

@@ -19,9 +19,12 @@ export class ServerStats {
   readonly #concurrency: Gauge;
   readonly #overflowed: Gauge;
   readonly #store: StatsStore;
+  readonly #workers: number;
 
-  constructor(store: StatsStore) {
+  /** `workers`: how many threads serve. */
+  constructor(store: StatsStore, workers = 1) {
     this.#store = store;
+    this.#workers = workers;
     this.#live = store.gauge('server.live');
     this.#state = store.gauge('server.state');
     this.#uptime = store.gauge('server.uptime');
@@ -40,7 +43,7 @@ export class ServerStats {
     this.#memoryAllocated.set(heapUsed + external);
     this.#memoryHeapSize.set(heapTotal);
     this.#memoryPhysicalSize.set(rss);
-    this.#concurrency.set(1);
+    this.#concurrency.set(this.#workers);
     this.#overflowed.set(this.#store.overflowed);
   }
 }

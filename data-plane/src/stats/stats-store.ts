@@ -16,6 +16,9 @@ export interface StatsOptions {
   readonly allocate?: (bytes: number) => ArrayBuffer | SharedArrayBuffer;
   /** Default 200,000. */
   readonly maxMetrics?: number;
+  /** Told of every metric that gets slots of its own, in the page that was allocated last. */
+  readonly onAdded?: (entry: StatEntry, first: number) => void;
+  readonly onForgotten?: (entry: StatEntry) => void;
 }
 
 /** A number that only grows. */
@@ -100,6 +103,11 @@ export class Histogram {
   get sum(): number {
     return this.#page[this.#first + HISTOGRAM_BOUNDS_MS.length + 1] as number;
   }
+
+  /** Counts what another one has counted, too: its buckets, the rest, and its sum. */
+  addSlots(slots: readonly number[]): void {
+    for (const [i, count] of slots.entries()) (this.#page[this.#first + i] as number) += count;
+  }
 }
 
 /** One metric as a scrape sees it. */
@@ -118,6 +126,8 @@ export type StatEntry = { readonly name: string; readonly tags: Tags } & (
 export class StatsStore {
   readonly #allocate: (bytes: number) => ArrayBuffer | SharedArrayBuffer;
   readonly #maxMetrics: number;
+  readonly #onAdded: StatsOptions['onAdded'];
+  readonly #onForgotten: StatsOptions['onForgotten'];
   readonly #entries = new Map<string, StatEntry>();
   #page: Float64Array;
   #next = 0;
@@ -126,30 +136,35 @@ export class StatsStore {
   constructor(options: StatsOptions = {}) {
     this.#allocate = options.allocate ?? ((bytes) => new ArrayBuffer(bytes));
     this.#maxMetrics = options.maxMetrics ?? 200_000;
+    this.#onAdded = options.onAdded;
+    this.#onForgotten = options.onForgotten;
     this.#page = this.#newPage();
   }
 
   counter(name: string, tags: Tags = []): Counter {
     const entry = this.#find('counter', name, tags);
     if (entry?.kind === 'counter') return entry.metric;
-    const metric = new Counter(...this.#take(1));
-    this.#keep({ kind: 'counter', name, tags, metric });
+    const [page, first] = this.#take(1);
+    const metric = new Counter(page, first);
+    this.#keep({ kind: 'counter', name, tags, metric }, first);
     return metric;
   }
 
   gauge(name: string, tags: Tags = []): Gauge {
     const entry = this.#find('gauge', name, tags);
     if (entry?.kind === 'gauge') return entry.metric;
-    const metric = new Gauge(...this.#take(1));
-    this.#keep({ kind: 'gauge', name, tags, metric });
+    const [page, first] = this.#take(1);
+    const metric = new Gauge(page, first);
+    this.#keep({ kind: 'gauge', name, tags, metric }, first);
     return metric;
   }
 
   histogram(name: string, tags: Tags = []): Histogram {
     const entry = this.#find('histogram', name, tags);
     if (entry?.kind === 'histogram') return entry.metric;
-    const metric = new Histogram(...this.#take(HISTOGRAM_BOUNDS_MS.length + 2));
-    this.#keep({ kind: 'histogram', name, tags, metric });
+    const [page, first] = this.#take(HISTOGRAM_BOUNDS_MS.length + 2);
+    const metric = new Histogram(page, first);
+    this.#keep({ kind: 'histogram', name, tags, metric }, first);
     return metric;
   }
 
@@ -172,19 +187,24 @@ export class StatsStore {
 
   /** Forgets the metrics that `remove` chooses (a cluster that is gone); their slots are not given out again. */
   forget(remove: (entry: StatEntry) => boolean): void {
-    for (const [key, entry] of this.#entries) if (remove(entry)) this.#entries.delete(key);
+    for (const [key, entry] of this.#entries) {
+      if (!remove(entry)) continue;
+      this.#entries.delete(key);
+      this.#onForgotten?.(entry);
+    }
   }
 
   #find(kind: StatEntry['kind'], name: string, tags: Tags): StatEntry | undefined {
-    return this.#entries.get(keyOf(kind, name, tags));
+    return this.#entries.get(metricKey(kind, name, tags));
   }
 
-  #keep(entry: StatEntry): void {
+  #keep(entry: StatEntry, first: number): void {
     if (this.#entries.size >= this.#maxMetrics) {
       this.#overflowed++;
       return;
     }
-    this.#entries.set(keyOf(entry.kind, entry.name, entry.tags), entry);
+    this.#entries.set(metricKey(entry.kind, entry.name, entry.tags), entry);
+    this.#onAdded?.(entry, first);
   }
 
   #take(slots: number): [page: Float64Array, first: number] {
@@ -202,7 +222,8 @@ export class StatsStore {
   }
 }
 
-function keyOf(kind: string, name: string, tags: Tags): string {
+/** The same for the same metric, whoever has it. */
+export function metricKey(kind: string, name: string, tags: Tags): string {
   let key = `${kind} ${name}`;
   for (const [tag, value] of tags) key += `\u0000${tag}\u0000${value}`;
   return key;

@@ -21,6 +21,7 @@ export interface TlsTransportsOptions {
   readonly stats: StatsStore;
   readonly registry: SecretRegistry;
   readonly sources: DataSources;
+  readonly ticketSecret?: Buffer | undefined;
   readonly handshakes?: Omit<HandshakeQueueOptions, 'stats'>;
 }
 
@@ -32,6 +33,7 @@ export function createTlsTransports(options: TlsTransportsOptions): TlsTransport
     log,
     registry,
     sources,
+    ticketSecret: options.ticketSecret,
     certificates: new CertificateReader(),
     handshakes: new HandshakeQueue({ stats, ...options.handshakes }),
     serverContexts: new SharedContexts<ServerContext>(),

@@ -7,7 +7,7 @@ import { ContextSecrets, type TlsMaterial } from './context-secrets.js';
 import type { HandshakeTurn } from './handshake-queue.js';
 import type { LeafCertificate } from './leaf-certificate.js';
 import type { PeerRefusal } from './peer-policy.js';
-import { ServerContext } from './server-context.js';
+import { ServerContext, sharedSessions, type SharedSessions } from './server-context.js';
 import { recordTlsInfo } from './tls-socket-info.js';
 import type { TlsStats } from './tls-stats.js';
 import { chainProblemText, tlsErrorText, verifyFailureText } from './transport-failure.js';
@@ -98,7 +98,7 @@ export class DownstreamTls implements DownstreamTransport {
     try {
       context = this.#shared.serverContexts.take(
         key,
-        () => new ServerContext(this.#config, material, this.#alpn),
+        () => new ServerContext(this.#config, material, this.#alpn, this.#sharedSessions(material)),
       );
     } catch (error) {
       this.#shared.log.error('certificates cannot be used for TLS, those before them stay in force', {
@@ -110,6 +110,14 @@ export class DownstreamTls implements DownstreamTransport {
     this.#shared.serverContexts.release(this.#contextKey);
     this.#contextKey = key;
     this.#context = context;
+  }
+
+  /** Other threads have the same configuration and the same texts, though not the same digests of keys. */
+  #sharedSessions({ certificates, trust }: TlsMaterial): SharedSessions | undefined {
+    const { ticketSecret } = this.#shared;
+    if (ticketSecret === undefined) return undefined;
+    const chains = certificates.map(({ chainPem }) => chainPem);
+    return sharedSessions(ticketSecret, JSON.stringify([this.#config, this.#alpn, chains, trust]));
   }
 }
 

@@ -1,4 +1,4 @@
-import { X509Certificate, constants, randomBytes } from 'node:crypto';
+import { X509Certificate, constants, createHmac, randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { SecureContext, Server, TLSSocket, TlsOptions } from 'node:tls';
 import { NO_PEER_RULES, type DownstreamTlsConfig } from '@heddle/engine';
@@ -21,6 +21,26 @@ interface Handshake {
   readonly onClose: () => void;
 }
 
+/** By what a session that began in one thread is known in another. */
+export interface SharedSessions {
+  readonly sessionIdContext: string;
+  /** 48 bytes. */
+  readonly ticketKeys: Buffer;
+}
+
+/**
+ * Derives it from a secret that the threads share, so that all of them know the sessions of one generation of certificates and trust,
+ * and no other's.
+ */
+export function sharedSessions(secret: Buffer, generation: string): SharedSessions {
+  const derived = (purpose: string): Buffer =>
+    createHmac('sha384', secret).update(`${purpose} ${generation}`).digest();
+  return {
+    sessionIdContext: derived('context').toString('hex', 0, 16),
+    ticketKeys: derived('tickets'),
+  };
+}
+
 /** Node's own deadline never counts: ours begins when the connection is accepted. */
 const NEVER_MS = 2 ** 31 - 1;
 
@@ -29,8 +49,8 @@ const NEVER_MS = 2 ** 31 - 1;
  *
  * It is a `tls.Server` and never a bare `TLSSocket`, because only the former has the client's chain verified. It lets the handshake of
  * a client that it could not verify come to its end, because otherwise nobody learns why: whoever gets the socket must look at
- * `authorized`, and at the certificate. Ticket keys are OpenSSL's own and random, so no session outlives the generation that it
- * began in.
+ * `authorized`, and at the certificate. Ticket keys are OpenSSL's own and random, or derived for this generation where several threads
+ * share them, so no session outlives the generation that it began in.
  */
 export class ServerContext {
   readonly asksForCertificate: boolean;
@@ -49,7 +69,12 @@ export class ServerContext {
   #serverWithoutAlpn: Server | undefined;
 
   /** Errors: throws, OpenSSL's errors among others, where it could not serve with what it is given. */
-  constructor(config: DownstreamTlsConfig, material: TlsMaterial, alpnProtocols: readonly string[]) {
+  constructor(
+    config: DownstreamTlsConfig,
+    material: TlsMaterial,
+    alpnProtocols: readonly string[],
+    sharedSessions?: SharedSessions,
+  ) {
     const { certificates, trust } = material;
     this.material = material;
     checkNamesHaveRoots(trust);
@@ -75,7 +100,7 @@ export class ServerContext {
       ...options,
       secureOptions:
         (options.secureOptions ?? 0) | (config.statelessResumption ? 0 : constants.SSL_OP_NO_TICKET),
-      sessionIdContext: randomBytes(16).toString('hex'),
+      ...(sharedSessions ?? { sessionIdContext: randomBytes(16).toString('hex') }),
       requestCert: this.asksForCertificate,
       rejectUnauthorized: false,
       handshakeTimeout: NEVER_MS,

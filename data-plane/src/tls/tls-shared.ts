@@ -18,6 +18,8 @@ export interface TlsShared {
   readonly handshakes: HandshakeQueue;
   readonly serverContexts: SharedContexts<ServerContext>;
   readonly clientContexts: SharedContexts<ClientContext>;
+  /** What threads derive the keys of session tickets from; undefined: there is one thread. */
+  readonly ticketSecret: Buffer | undefined;
   /** Sessions that had to make room for others. */
   readonly sessionsEvicted: Counter;
 }

@@ -26,22 +26,19 @@ import {
   secretsType,
 } from './resource-type.js';
 
-/** What is applied somewhere. The two managers are of this form. */
+/** What is applied somewhere. The two managers are of this form. `bytes`: what `added` was translated from, in the same order. */
+export interface ConfigTarget<T> {
+  apply(
+    added: readonly T[],
+    removed: readonly string[],
+    bytes: readonly Uint8Array[],
+  ): Promise<readonly ResourceProblem[]> | readonly ResourceProblem[];
+  onReady(callback: () => void): void;
+}
+
 export interface ConfigTargets {
-  readonly clusters: {
-    apply(
-      added: readonly ClusterConfig[],
-      removed: readonly string[],
-    ): Promise<readonly ResourceProblem[]> | readonly ResourceProblem[];
-    onReady(callback: () => void): void;
-  };
-  readonly listeners: {
-    apply(
-      added: readonly ListenerConfig[],
-      removed: readonly string[],
-    ): Promise<readonly ResourceProblem[]> | readonly ResourceProblem[];
-    onReady(callback: () => void): void;
-  };
+  readonly clusters: ConfigTarget<ClusterConfig>;
+  readonly listeners: ConfigTarget<ListenerConfig>;
   /** Needed where names are fetched. */
   readonly names?: { apply(tables: readonly NameTableConfig[]): readonly ResourceProblem[] };
 }
@@ -186,12 +183,12 @@ export class DiscoveredConfiguration {
     };
     switch (type.typeUrl) {
       case typeUrls.cluster:
-        return this.#applyWith(this.clusters, update, warnings, (added, removed) =>
-          this.targets.clusters.apply(added, removed),
+        return this.#applyWith(this.clusters, update, warnings, (added, removed, bytes) =>
+          this.targets.clusters.apply(added, removed, bytes),
         );
       case typeUrls.listener:
-        return this.#applyWith(this.listeners, update, warnings, (added, removed) =>
-          this.targets.listeners.apply(added, removed),
+        return this.#applyWith(this.listeners, update, warnings, (added, removed, bytes) =>
+          this.targets.listeners.apply(added, removed, bytes),
         );
       case typeUrls.clusterLoadAssignment:
         return this.#applyNamed(this.endpoints, update, warnings);
@@ -262,10 +259,7 @@ export class DiscoveredConfiguration {
     type: DiscoveredType<T>,
     update: ResourceUpdate,
     warn: (found: readonly ResourceProblem[]) => void,
-    apply: (
-      added: readonly T[],
-      removed: readonly string[],
-    ) => Promise<readonly ResourceProblem[]> | readonly ResourceProblem[],
+    apply: ConfigTarget<T>['apply'],
   ): Promise<readonly ResourceProblem[]> {
     const staged = type.resources.stage(update, this.#options.clock.nowMs());
     warn(staged.warnings);
@@ -276,6 +270,7 @@ export class DiscoveredConfiguration {
         : await apply(
             changed.map((resource) => resource.value),
             removed,
+            changed.map((resource) => resource.bytes),
           );
     type.resources.commit(staged, new Map(found.map(({ resource, message }) => [resource, message])));
     return [...staged.problems, ...found];

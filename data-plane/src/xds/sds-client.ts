@@ -75,6 +75,11 @@ export class SdsClient {
     return this.#watches.watch(name, watcher);
   }
 
+  /** What a secret was translated from, as it is held. Watchers are told after it is. */
+  bytesOf(name: string): Uint8Array | undefined {
+    return this.#type.resources.get(name)?.bytes;
+  }
+
   /** What is held and what was refused. */
   resources(): DiscoveredResources {
     const { resources, lastVersion } = this.#type;

@@ -178,6 +178,11 @@ export class XdsClient implements ConfigSource {
     return this.#configuration.resources(typeUrl);
   }
 
+  /** What a resource was translated from, as it is held; undefined where it is not. Watchers are told after it is. */
+  bytesOf(typeUrl: string, name: string): Uint8Array | undefined {
+    return this.#configuration.typeOf(typeUrl)?.resources.get(name)?.bytes;
+  }
+
   /** Whether a resource of this name is held. */
   holds(typeUrl: string, name: string): boolean {
     return this.#configuration.typeOf(typeUrl)?.resources.get(name) !== undefined;

@@ -15,8 +15,8 @@ import { serverPages, type ServerPagesOptions } from './server.js';
 import { statsPages } from './stats.js';
 
 export interface AdminPagesOptions {
-  readonly stats: StatsStore;
-  readonly labelledMetrics: LabelledMetrics;
+  readonly stats: () => Pick<StatsStore, 'entries'>;
+  readonly labelledMetrics: () => Pick<LabelledMetrics, 'families'>;
   /** Called before statistics are shown. */
   readonly refreshStats: () => void;
   readonly clusters: Pick<ClusterManager, 'status'>;

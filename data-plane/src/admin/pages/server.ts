@@ -1,4 +1,4 @@
-import type { Logger } from '@heddle/common';
+import type { LogLevel, Logger } from '@heddle/common';
 import { envoy, toJson } from '@heddle/xds-protos';
 import { logLevelOf } from '../../bootstrap/command-line.js';
 import { json, text, type AdminPage } from '../admin-page.js';
@@ -14,6 +14,8 @@ export interface ServerControl {
   readonly failHealthCheck: (failed: boolean) => void;
   readonly resetCounters: () => void;
   readonly reopenLogs: () => void;
+  /** The level of this process's logs has changed. */
+  readonly onLogLevel?: (level: LogLevel) => void;
 }
 
 export interface ServerPagesOptions {
@@ -79,6 +81,7 @@ export function serverPages(options: ServerPagesOptions): readonly AdminPage[] {
           const level = logLevelOf(wanted);
           if (level === undefined) return text('error: unknown logger level\n', 400);
           log.level = level;
+          control.onLogLevel?.(level);
         } else if ([...query.keys()].length > 0) {
           return text('usage: /logging?level=<level>: loggers have one level together\n', 400);
         }

@@ -18,8 +18,8 @@ const PARAMETERS = {
 
 /** `/stats` and `/stats/prometheus`; metrics with labels of their own are in the latter only. */
 export function statsPages(
-  store: StatsStore,
-  labelled: LabelledMetrics,
+  store: () => Pick<StatsStore, 'entries'>,
+  labelled: () => Pick<LabelledMetrics, 'families'>,
   refresh: () => void,
 ): readonly AdminPage[] {
   const prometheus = (query: URLSearchParams): AdminResponse => {
@@ -27,10 +27,12 @@ export function statsPages(
     const filter = nameFilter(query, 'filter');
     if ('refused' in filter) return filter.refused;
     const usedOnly = query.has('usedonly');
-    const entries = [...store.entries()].filter(
+    const entries = [...store().entries()].filter(
       (entry) => (!usedOnly || isUsed(entry)) && filter.matches(dottedName(entry.name, entry.tags)),
     );
-    const families = labelled.families().filter(({ name }) => filter.matches(name));
+    const families = labelled()
+      .families()
+      .filter(({ name }) => filter.matches(name));
     return text(allLines(entries, families));
   };
   return [
@@ -49,7 +51,7 @@ export function statsPages(
         refresh();
         const usedOnly = query.has('usedonly');
         const stats: NamedStat[] = [];
-        for (const entry of store.entries()) {
+        for (const entry of store().entries()) {
           const name = dottedName(entry.name, entry.tags);
           if ((!usedOnly || isUsed(entry)) && filter.matches(name)) stats.push({ name, entry });
         }

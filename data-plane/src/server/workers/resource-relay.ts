@@ -1,0 +1,68 @@
+import { typeUrls } from '@heddle/xds-protos';
+import type { ResourceSubscription } from '../../config-source.js';
+import type { MainThread } from '../thread-parts.js';
+import type { ToMain, ToWorker } from './messages.js';
+
+/** What one worker watches by name: it is watched here, and handed down as it came. */
+export class ResourceRelay {
+  readonly #main: MainThread;
+  readonly #send: (message: ToWorker['resource']['body']) => void;
+  readonly #subscriptions = new Map<number, ResourceSubscription>();
+
+  constructor(main: MainThread, send: (message: ToWorker['resource']['body']) => void) {
+    this.#main = main;
+    this.#send = send;
+  }
+
+  watch({ watch, type, name, timeoutMs, cluster }: ToMain['watch']['body']): void {
+    const subscription = this.#subscribe(watch, type, name, timeoutMs, cluster);
+    if (subscription === undefined) this.#send({ watch, absent: 'removed' });
+    else this.#subscriptions.set(watch, subscription);
+  }
+
+  unwatch(watch: number): void {
+    this.#subscriptions.get(watch)?.close();
+    this.#subscriptions.delete(watch);
+  }
+
+  close(): void {
+    for (const subscription of this.#subscriptions.values()) subscription.close();
+    this.#subscriptions.clear();
+  }
+
+  #subscribe(
+    watch: number,
+    type: ToMain['watch']['body']['type'],
+    name: string,
+    timeoutMs: number | undefined,
+    cluster: string | undefined,
+  ): ResourceSubscription | undefined {
+    const watcher = (bytes: () => Uint8Array | undefined) => ({
+      onUpdate: () => {
+        const found = bytes();
+        if (found !== undefined) this.#send({ watch, bytes: found });
+      },
+      onAbsent: (absent: 'removed' | 'timeout') => this.#send({ watch, absent }),
+    });
+    if (cluster !== undefined) {
+      const sds = this.#main.sds(cluster);
+      return sds?.watch(
+        name,
+        watcher(() => sds.bytesOf(name)),
+      );
+    }
+    const { configuration } = this.#main;
+    if (configuration === undefined) return undefined;
+    const of = (typeUrl: string) => watcher(() => configuration.bytesOf(typeUrl, name));
+    switch (type) {
+      case 'endpoints':
+        return configuration.watchEndpoints(name, of(typeUrls.clusterLoadAssignment), timeoutMs);
+      case 'routes':
+        return configuration.watchRoutes(name, of(typeUrls.routeConfiguration), timeoutMs);
+      case 'extension':
+        return configuration.watchExtension(name, of(typeUrls.extensionConfig), timeoutMs);
+      case 'secret':
+        return configuration.watchSecret(name, of(typeUrls.secret));
+    }
+  }
+}
