@@ -14,7 +14,8 @@ if (!(Number(seconds) > 0) || command === undefined) {
   process.exit(2);
 }
 
-const child = spawn(command, args, { stdio: 'inherit' });
+// A group of its own: what the command has started ends with it.
+const child = spawn(command, args, { stdio: 'inherit', detached: true });
 let timedOut = false;
 let timer = setTimeout(
   () => {
