@@ -5,7 +5,7 @@ import { NO_PEER_RULES, type DownstreamTlsConfig } from '@heddle/engine';
 import { contextOptions } from './context-options.js';
 import { checkNamesHaveRoots, verifiesAnything, type TlsMaterial } from './context-secrets.js';
 import { readLeafCertificate, type LeafCertificate } from './leaf-certificate.js';
-import { nodeTls } from './node-tls.js';
+import { nodeTls, socketBelow } from './node-tls.js';
 import { PeerPolicy, dnsNameMatches } from './peer-policy.js';
 
 /** Told of one handshake, once, by one of the two. */
@@ -16,7 +16,6 @@ export interface HandshakeCallbacks {
 }
 
 interface Handshake {
-  readonly socket: Socket;
   readonly callbacks: HandshakeCallbacks;
   readonly onClose: () => void;
 }
@@ -62,9 +61,8 @@ export class ServerContext {
   readonly material: TlsMaterial;
   readonly #certificates: readonly LeafCertificate[];
   readonly #options: TlsOptions;
-  readonly #handshakes = new Map<string, Handshake>();
-  /** Of sockets that cannot be told apart (Unix sockets), which take turns. */
-  readonly #waiting = new Map<string, Handshake[]>();
+  /** Under way, by the accepted socket. */
+  readonly #handshakes = new Map<Socket, Handshake>();
   #server: Server | undefined;
   #serverWithoutAlpn: Server | undefined;
 
@@ -123,16 +121,9 @@ export class ServerContext {
    * A client whose protocols are none of ours is served without one, as in Envoy; OpenSSL would refuse it.
    */
   handshake(socket: Socket, clientProtocols: readonly string[], callbacks: HandshakeCallbacks): void {
-    const key = keyOf(socket);
-    const handshake: Handshake = { socket, callbacks, onClose: () => this.#onClose(key, handshake) };
+    const handshake: Handshake = { callbacks, onClose: () => this.#onClose(socket) };
     socket.on('close', handshake.onClose);
-    if (this.#handshakes.has(key)) {
-      const waiting = this.#waiting.get(key);
-      if (waiting === undefined) this.#waiting.set(key, [handshake]);
-      else waiting.push(handshake);
-      return;
-    }
-    this.#handshakes.set(key, handshake);
+    this.#handshakes.set(socket, handshake);
     const agrees =
       clientProtocols.length === 0 ||
       clientProtocols.some((protocol) => this.alpnProtocols.includes(protocol));
@@ -146,47 +137,28 @@ export class ServerContext {
       ...(alpnProtocols.length === 0 ? {} : { ALPNProtocols: [...alpnProtocols] }),
     });
     server.on('secureConnection', (socket: TLSSocket) => {
-      const handshake = this.#end(keyOf(socket));
+      const handshake = this.#end(socketBelow(socket));
       // A socket that nobody waits for is nobody's to serve.
       if (handshake === undefined) socket.destroy();
       else handshake.callbacks.onSecure(socket);
     });
     server.on('tlsClientError', (error: Error, socket: TLSSocket) => {
       // One whose socket has closed was told of by that.
-      this.#end(keyOf(socket))?.callbacks.onFailed(error);
+      this.#end(socketBelow(socket))?.callbacks.onFailed(error);
     });
     return server;
   }
 
-  #onClose(key: string, handshake: Handshake): void {
-    const waiting = this.#waiting.get(key);
-    if (this.#handshakes.get(key) === handshake) this.#end(key);
-    else if (waiting !== undefined)
-      this.#waiting.set(
-        key,
-        waiting.filter((one) => one !== handshake),
-      );
-    handshake.callbacks.onFailed(new Error('the connection was closed during the handshake'));
+  #onClose(socket: Socket): void {
+    this.#end(socket)?.callbacks.onFailed(new Error('the connection was closed during the handshake'));
   }
 
-  #end(key: string): Handshake | undefined {
-    const handshake = this.#handshakes.get(key);
+  #end(socket: Socket | undefined): Handshake | undefined {
+    const handshake = socket && this.#handshakes.get(socket);
     if (handshake === undefined) return undefined;
-    this.#handshakes.delete(key);
-    handshake.socket.removeListener('close', handshake.onClose);
-    const next = this.#waiting.get(key)?.shift();
-    if (next === undefined) this.#waiting.delete(key);
-    else {
-      next.socket.removeListener('close', next.onClose);
-      // After the caller has dealt with this one.
-      setImmediate(() => this.#restart(next));
-    }
+    this.#handshakes.delete(socket as Socket);
+    (socket as Socket).removeListener('close', handshake.onClose);
     return handshake;
-  }
-
-  #restart({ socket, callbacks }: Handshake): void {
-    if (socket.destroyed) callbacks.onFailed(new Error('the connection was closed before the handshake'));
-    else this.handshake(socket, this.alpnProtocols, callbacks);
   }
 
   /** Source: Envoy chooses the certificate whose DNS names match the SNI, exactly, else by a wildcard, else the first. */
@@ -214,11 +186,6 @@ export class ServerContext {
       callback(null, context);
     };
   }
-}
-
-/** What tells a socket apart from all others of this moment, on itself and on the TLS socket over it. */
-function keyOf(socket: Socket): string {
-  return `${socket.remoteAddress}|${socket.remotePort}|${socket.localAddress}|${socket.localPort}`;
 }
 
 function leafOf(chainPem: string): LeafCertificate {
