@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { descriptorOf, socketCalls } from './socket-calls.js';
 
+export { openClientAddressSocket } from './client-address-socket.js';
 export { makeTransparent } from './transparent-socket.js';
 
 /** Where a connection was going before a rule of the kernel led it elsewhere. */

@@ -31,6 +31,12 @@ const originalDestination: envoy.config.listener.v3.IListenerFilter = {
   typedConfig: packAny(envoy.extensions.filters.listener.original_dst.v3.OriginalDst, {}),
 };
 
+/** The application sees who calls it. Source: Istio, where inbound connections come by TPROXY; the mark is that of its rules. */
+const originalSource: envoy.config.listener.v3.IListenerFilter = {
+  name: 'envoy.filters.listener.original_src',
+  typedConfig: packAny(envoy.extensions.filters.listener.original_src.v3.OriginalSrc, { mark: 1337 }),
+};
+
 const httpInspector: envoy.config.listener.v3.IListenerFilter = {
   name: 'envoy.filters.listener.http_inspector',
   typedConfig: packAny(envoy.extensions.filters.listener.http_inspector.v3.HttpInspector, {}),
@@ -192,16 +198,17 @@ function inboundListener(
   for (const chain of inboundPassthrough(model, view)?.filterChains ?? []) {
     filterChains.push({ ...chain, name: 'virtualInbound-catchall-tcp' });
   }
+  const isTproxy = view.interception === 'TPROXY';
   return {
     ...anyAddress(
       listenerOf('inbound', '0.0.0.0', INBOUND_PORT, {
         filterChains,
-        listenerFilters: [originalDestination, tlsInspector],
+        listenerFilters: [originalDestination, ...(isTproxy ? [originalSource] : []), tlsInspector],
       }),
       captured,
     ),
     name: resourceNames.inboundListener,
-    ...(view.interception === 'TPROXY' ? { transparent: { value: true } } : {}),
+    ...(isTproxy ? { transparent: { value: true } } : {}),
     // Servers may speak first; plain text from others than sidecars then has nothing that could be looked at.
     listenerFiltersTimeout: duration(SNIFF_TIMEOUT_MS),
     continueOnListenerFiltersTimeout: true,

@@ -6,6 +6,7 @@ import type { ConnectionPool } from '../codec/stream.js';
 import type { ConfigSource, ResourceWatcher } from '../config-source.js';
 import { clusterConfig, endpoint } from '../testing/proxy-under-test.js';
 import { StatsStore } from '../stats/stats-store.js';
+import { ClientAddress } from './client-address.js';
 import { createClusterManager } from './cluster-manager.js';
 import type { DnsResolver, ResolvedAddress } from './dns-resolver.js';
 
@@ -83,6 +84,33 @@ describe('ClusterManager', () => {
     manager.apply([], ['b']);
     assert.equal(pools[1]?.drained, true);
     assert.equal(manager.cluster('b'), undefined);
+  });
+
+  it('keeps a pool for each client whose address connections come from, within a bound, and drains them with the host', () => {
+    const { manager, pools, stats } = setup();
+    manager.apply([clusterConfig('a', [endpoint(1)])], []);
+    const cluster = manager.cluster('a');
+    const host = cluster?.pickHost(undefined);
+    assert.ok(cluster && host);
+    const poolOf = (ip: string): unknown =>
+      cluster.pool(host, 'http1', 'default', new ClientAddress(ip, new Uint8Array(4), 1, assert.fail));
+    const first = poolOf('10.0.0.1');
+    assert.equal(poolOf('10.0.0.1'), first);
+    assert.notEqual(poolOf('10.0.0.2'), first);
+    assert.notEqual(cluster.pool(host, 'http1', 'default'), first);
+    for (const pool of pools) pool.connections = 1;
+    for (let client = 0; client < 1_024; client++) {
+      poolOf(`10.1.${client >> 8}.${client & 255}`);
+      const made = pools.at(-1);
+      if (made !== undefined) made.connections = 1;
+    }
+    assert.equal(pools.filter(({ drained }) => drained).length, 2, 'the oldest made room');
+    assert.equal(
+      stats.counter('cluster.client_address_pools_dropped', [['envoy_cluster_name', 'a']]).value,
+      2,
+    );
+    manager.apply([], ['a']);
+    assert.equal(pools.filter(({ drained }) => !drained).length, 0);
   });
 
   it('resolves names, asks again, and keeps the last good addresses', () => {
@@ -185,7 +213,7 @@ function strictDns(name: string, host: string): ClusterConfig {
 class FakePool implements ConnectionPool {
   drained = false;
   readonly activeStreams = 0;
-  readonly connections = 0;
+  connections = 0;
   readonly pendingStreams = 0;
   onIdle: (() => void) | undefined = undefined;
 
@@ -250,11 +278,12 @@ function setup(options: { readonly withoutSource?: boolean } = {}) {
   const source = new FakeSource();
   const dns = new FakeDns();
   const pools: FakePool[] = [];
+  const stats = new StatsStore();
   const manager = createClusterManager({
     clock,
     random: () => 0.5,
     log: silentLogger,
-    stats: new StatsStore(),
+    stats,
     configSource: options.withoutSource === true ? undefined : source,
     resolver: dns,
     createPool: () => {
@@ -263,5 +292,5 @@ function setup(options: { readonly withoutSource?: boolean } = {}) {
       return pool;
     },
   });
-  return { manager, clock, source, dns, pools };
+  return { manager, clock, source, dns, pools, stats };
 }

@@ -11,6 +11,7 @@ import {
   type LoadBalancer,
 } from '@heddle/engine';
 import type { ConnectionPool } from '../codec/stream.js';
+import type { ClientAddress } from './client-address.js';
 import type { ClusterStats } from './cluster-stats.js';
 import type { ClusterTransports } from './cluster-transports.js';
 import { HealthCheckStats } from './health-check/health-check-stats.js';
@@ -139,9 +140,21 @@ export class Cluster {
     return codec;
   }
 
-  /** The pool for a host, made when first needed. */
-  pool(host: Host, protocol: PoolProtocol, priority: 'default' | 'high'): ConnectionPool {
+  /** The pool for a host, made when first needed. With a client's address it is one of that client alone. */
+  pool(
+    host: Host,
+    protocol: PoolProtocol,
+    priority: 'default' | 'high',
+    clientAddress?: ClientAddress,
+  ): ConnectionPool {
     const slot = POOL_SLOT[protocol] + (priority === 'default' ? 0 : 1);
+    if (clientAddress !== undefined && host.transport === undefined && host.address.kind === 'socket') {
+      const make = (): ConnectionPool =>
+        this.#context.createPool({ cluster: this, host, protocol, priority, clientAddress });
+      return host.clientPool(`${slot} ${clientAddress.ip}`, make, () =>
+        this.#context.statsStore.counter('cluster.client_address_pools_dropped', this.stats.tags).inc(),
+      );
+    }
     let pool = host.pools[slot];
     if (pool === undefined) {
       pool = this.#context.createPool({ cluster: this, host, protocol, priority });
@@ -381,10 +394,7 @@ export class Cluster {
     this.#cleanup ??= this.#context.clock.setTimer(ORIGINAL_DST_CLEANUP_MS, () => {
       this.#cleanup = undefined;
       for (const [key, host] of this.#hosts) {
-        const busy = host.pools.some(
-          (pool) => pool !== undefined && pool.connections + pool.pendingStreams > 0,
-        );
-        if (!busy && host.activeRequests === 0) this.#remove(key, host);
+        if (!host.hasConnections && host.activeRequests === 0) this.#remove(key, host);
       }
       this.#countMembers();
       if (this.#hosts.size > 0) this.#scheduleCleanup();

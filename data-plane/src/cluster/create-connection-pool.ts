@@ -24,13 +24,14 @@ export function nextUpstreamConnectionId(): number {
 
 /** The pool of real connections to one host. */
 export function createConnectionPool(request: PoolRequest, deadlines: Deadlines): ConnectionPool {
-  const { cluster, host, priority } = request;
+  const { cluster, host, priority, clientAddress } = request;
+  const sockets = clientAddress === undefined ? SOCKETS : clientAddress.sockets;
   const { config } = cluster;
   const { protocol } = config;
   const speaks = request.protocol;
   const observer = new PoolStats(cluster, host, speaks);
   const options: PoolOptions = {
-    connect: () => openSocket(config, host, speaks, SOCKETS),
+    connect: () => openSocket(config, host, speaks, sockets),
     connectEvent: connectEventOf(host),
     tlsInfoOf,
     resources: priority === 'high' ? cluster.resources.high : cluster.resources.default,

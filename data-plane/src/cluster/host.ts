@@ -18,6 +18,9 @@ export interface Locality {
   readonly subZone: string;
 }
 
+/** Bound of the clients that have a pool of their own at one host; beyond it the oldest one makes room. */
+const MOST_CLIENT_POOLS = 1_024;
+
 /**
  * One endpoint of a cluster. It outlives updates: the same address keeps its counters and pools, and what the control plane says
  * of it changes in place.
@@ -49,6 +52,8 @@ export class Host implements LbHost {
     undefined,
     undefined,
   ];
+  /** Of clients from whose addresses connections come; undefined: of none. */
+  #clientPools: Map<string, ConnectionPool> | undefined = undefined;
   /** Pools that drain or close and still have connections. */
   #leavingPools = 0;
   #onUnused: (() => void) | undefined = undefined;
@@ -130,6 +135,29 @@ export class Host implements LbHost {
     this.workload = workloadOf(endpoint.metadata);
   }
 
+  get hasConnections(): boolean {
+    return this.pools.some(isUsed) || [...(this.#clientPools?.values() ?? [])].some(isUsed);
+  }
+
+  /** The pool of one client, made when first needed. `onDropped`: one had to go for it. */
+  clientPool(key: string, make: () => ConnectionPool, onDropped: () => void): ConnectionPool {
+    const pools = (this.#clientPools ??= new Map<string, ConnectionPool>());
+    let pool = pools.get(key);
+    if (pool !== undefined) return pool;
+    if (pools.size >= MOST_CLIENT_POOLS) {
+      for (const [other, unused] of pools) if (!isUsed(unused)) pools.delete(other);
+      const [oldest] = pools;
+      if (pools.size >= MOST_CLIENT_POOLS && oldest !== undefined) {
+        onDropped();
+        pools.delete(oldest[0]);
+        this.#letGoOf(oldest[1], (dropped) => dropped.drain());
+      }
+    }
+    pool = make();
+    pools.set(key, pool);
+    return pool;
+  }
+
   /** Lets the pools finish what they have; they are not used again. */
   drainPools(): void {
     this.#letGo((pool) => pool.drain());
@@ -162,16 +190,24 @@ export class Host implements LbHost {
       const pool = this.pools[slot];
       if (pool === undefined) continue;
       this.pools[slot] = undefined;
-      if (pool.connections + pool.pendingStreams > 0) {
-        this.#leavingPools++;
-        pool.onIdle = () => {
-          pool.onIdle = undefined;
-          this.#leavingPools--;
-          this.#checkUnused();
-        };
-      }
-      how(pool);
+      this.#letGoOf(pool, how);
     }
+    if (this.#clientPools === undefined) return;
+    const clientPools = [...this.#clientPools.values()];
+    this.#clientPools = undefined;
+    for (const pool of clientPools) this.#letGoOf(pool, how);
+  }
+
+  #letGoOf(pool: ConnectionPool, how: (pool: ConnectionPool) => void): void {
+    if (isUsed(pool)) {
+      this.#leavingPools++;
+      pool.onIdle = () => {
+        pool.onIdle = undefined;
+        this.#leavingPools--;
+        this.#checkUnused();
+      };
+    }
+    how(pool);
   }
 
   #checkUnused(): void {
@@ -180,6 +216,10 @@ export class Host implements LbHost {
     this.#onUnused = undefined;
     onUnused();
   }
+}
+
+function isUsed(pool: ConnectionPool | undefined): boolean {
+  return pool !== undefined && pool.connections + pool.pendingStreams > 0;
 }
 
 function workloadOf(metadata: EndpointConfig['metadata']): string {

@@ -1,4 +1,5 @@
 import type { ConnectionPool } from '../codec/stream.js';
+import type { ClientAddress } from './client-address.js';
 import type { Cluster } from './cluster.js';
 import type { Host } from './host.js';
 
@@ -11,6 +12,8 @@ export interface PoolRequest {
   readonly host: Host;
   readonly protocol: PoolProtocol;
   readonly priority: 'default' | 'high';
+  /** Of the only client whose requests it takes, where connections come from there. */
+  readonly clientAddress?: ClientAddress | undefined;
 }
 
 /** Makes the connection pool of one host; injected so that tests own the connections. */

@@ -93,9 +93,12 @@ class SocketReads {
 const readsOf = new WeakMap<Socket, SocketReads>();
 
 /** As `connect` of `node:net`; whoever receives the bytes, by `receiveBytes`, can have them without an allocation. */
-export function connectSocket(options: NetConnectOpts): Socket {
+export function connectSocket(
+  options: NetConnectOpts,
+  makeSocket: (options: NetConnectOpts) => Socket = connect,
+): Socket {
   const reads = new SocketReads(NEVER_JOINED);
-  return keep(reads, connect({ ...options, onread: reads.option }));
+  return keep(reads, makeSocket({ ...options, onread: reads.option }));
 }
 
 /**

@@ -12,6 +12,7 @@ import {
   type TlsInfo,
   type WeightedClusterConfig,
 } from '@heddle/engine';
+import type { ClientAddress } from '../cluster/client-address.js';
 import type { UpstreamConnection } from '../codec/stream.js';
 import type { WorkloadMetadata } from '../stats/istio/workload-metadata.js';
 import type { GrpcMessages } from './grpc-messages.js';
@@ -34,6 +35,8 @@ export interface ConnectionInfo {
   /** What x-forwarded-client-cert says of the client, made by the connection manager where it says anything. */
   readonly clientCertificateText?: string;
   readonly originalDestination: AddressConfig | undefined;
+  /** From where connections are made upstream for it; left out: from where all are made. */
+  readonly clientAddress?: ClientAddress;
   /** What filters of connections found out, by their names; undefined while there is nothing. */
   dynamicMetadata: Map<string, DynamicMetadata> | undefined;
 }

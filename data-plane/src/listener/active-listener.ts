@@ -13,6 +13,7 @@ import type { DownstreamTransport } from '../tls/transport.js';
 import type { ActiveFilterChain } from './active-filter-chain.js';
 import { isShed } from '../overload/overload-state.js';
 import { bindServer } from './bind-server.js';
+import { clientAddressOf } from './client-address-of.js';
 import { ConnectionRecord } from './connection-record.js';
 import { awaitProxyHeader, type ProxiedConnection } from './await-proxy-header.js';
 import { inspectSocket, type Inspection } from './inspect-socket.js';
@@ -355,6 +356,11 @@ export class ActiveListener {
       tls: undefined,
       originalDestination: destination,
       dynamicMetadata: undefined,
+      ...(version.clientAddressMark === undefined
+        ? {}
+        : clientAddressOf(version.clientAddressMark, remoteIp, localIp, (reason) =>
+            this.#onNoClientAddress(remoteIp, reason),
+          )),
     };
     const chain = version.matcher.find(facts);
     if (chain === undefined) {
@@ -365,6 +371,15 @@ export class ActiveListener {
       const served = this.#hand(socket, chain, info, inspection.early ?? proxied?.early);
       this.#record(version, info)?.logWhenClosed(served);
     } else this.#secure(socket, version, chain, chain.transport, info, inspection, proxied?.early);
+  }
+
+  #onNoClientAddress(client: string, reason: string): void {
+    this.stats.clientAddressFailures.inc();
+    this.#context.failures.info('no connection upstream from the address of the client', () => ({
+      listener: this.name,
+      client,
+      reason,
+    }));
   }
 
   /** For the access logs of the listener itself, if it has any. */

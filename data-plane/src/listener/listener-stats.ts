@@ -12,6 +12,8 @@ export class ListenerStats {
   readonly noFilterChainMatch: Counter;
   readonly preCxTimeout: Counter;
   readonly transportSocketTimeout: Counter;
+  /** Connections upstream that were to come from the client's address, and do not. Ours. */
+  readonly clientAddressFailures: Counter;
 
   constructor(store: StatsStore, address: string) {
     const tags: Tags = [['envoy_listener_address', address]];
@@ -28,5 +30,6 @@ export class ListenerStats {
       'listener.downstream_cx_transport_socket_connect_timeout',
       tags,
     );
+    this.clientAddressFailures = store.counter('listener.client_address_failures', tags);
   }
 }

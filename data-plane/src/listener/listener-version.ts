@@ -66,6 +66,8 @@ export class ListenerVersion {
   readonly looksForTls: boolean;
   readonly looksForHttp: boolean;
   readonly findsOriginalDestination: boolean;
+  /** Set: connections upstream come from the client's address, with this mark. */
+  readonly clientAddressMark: number | undefined;
   /** undefined: connections begin with what the client says. */
   readonly proxyProtocol:
     { readonly config: ProxyProtocolConfig; readonly stats: ProxyProtocolStats } | undefined;
@@ -123,6 +125,7 @@ export class ListenerVersion {
     );
     this.looksForTls = kinds.has('tls-inspector') || needsTlsFacts;
     this.looksForHttp = kinds.has('http-inspector');
+    this.clientAddressMark = config.listenerFilters.find((filter) => filter.kind === 'original-src')?.mark;
     const proxied = config.listenerFilters.find((filter) => filter.kind === 'proxy-protocol');
     this.proxyProtocol = proxied && {
       config: proxied.config,

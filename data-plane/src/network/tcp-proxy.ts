@@ -220,7 +220,7 @@ class TcpRelay extends StreamState implements NetworkConnection {
     host.count(HOST_COUNTER.cxTotal);
     host.count(HOST_COUNTER.cxActive);
     host.count(HOST_COUNTER.rqActive);
-    const upstream = openSocket(cluster.config, host, 'any', SOCKETS);
+    const upstream = openSocket(cluster.config, host, 'any', this.#sockets());
     this.#upstream = upstream;
     upstream.on('error', (error) => {
       this.#connectError = error.message;
@@ -228,6 +228,11 @@ class TcpRelay extends StreamState implements NetworkConnection {
     upstream.once(connectEventOf(host), () => this.#onConnected(upstream));
     upstream.once('close', () => this.#onUpstreamClose(upstream));
     this.#proxy.options.deadlines.set(this.#connectDeadline, cluster.config.connectTimeoutMs);
+  }
+
+  #sockets(): SocketMakers {
+    const { clientAddress } = this.connectionInfo;
+    return clientAddress === undefined ? SOCKETS : { ...SOCKETS, connect: clientAddress.sockets.connect };
   }
 
   #onConnectTimeout(): void {

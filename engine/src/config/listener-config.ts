@@ -70,6 +70,8 @@ export interface FilterChainMatchConfig {
 
 export type ListenerFilterConfig =
   | { readonly kind: 'original-dst'; readonly name: string }
+  /** Connections upstream come from the client's address, with this mark. */
+  | { readonly kind: 'original-src'; readonly name: string; readonly mark: number }
   | { readonly kind: 'tls-inspector'; readonly name: string }
   | { readonly kind: 'http-inspector'; readonly name: string }
   | { readonly kind: 'proxy-protocol'; readonly name: string; readonly config: ProxyProtocolConfig };

@@ -5,6 +5,7 @@ import type { Findings } from './findings.js';
 import { requiredText } from './proto-values.js';
 
 const { ProxyProtocol } = envoy.extensions.filters.listener.proxy_protocol.v3;
+const { OriginalSrc } = envoy.extensions.filters.listener.original_src.v3;
 
 /** Those of which only their being there counts. */
 const KINDS = new Map([
@@ -13,7 +14,7 @@ const KINDS = new Map([
   ['envoy.extensions.filters.listener.http_inspector.v3.HttpInspector', 'http-inspector'],
 ] as const);
 
-type PlainKind = Exclude<ListenerFilterConfig['kind'], 'proxy-protocol'>;
+type PlainKind = Exclude<ListenerFilterConfig['kind'], 'proxy-protocol' | 'original-src'>;
 
 /** Source: envoy.config.listener.v3.Listener.listener_filters. */
 export function translateListenerFilters(
@@ -39,6 +40,12 @@ export function translateListenerFilters(
       if (proxyProtocol === undefined) return [];
       const config = translateProxyProtocol(proxyProtocol, `${at}.typed_config`, findings);
       return { kind: 'proxy-protocol', name, config };
+    }
+    if (typeName === OriginalSrc.typeName) {
+      const source = unpackAs(filter.typedConfig, OriginalSrc, `${at}.typed_config`, findings);
+      if (source === undefined) return [];
+      findings.unsupported(`${at}.typed_config.bind_port`, source.bindPort, 'problem');
+      return { kind: 'original-src', name, mark: source.mark };
     }
     const kind = (KINDS as ReadonlyMap<string, PlainKind>).get(typeName);
     if (kind !== undefined) return { kind, name };

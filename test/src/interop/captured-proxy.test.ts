@@ -43,7 +43,8 @@ setpriv --reuid 1337 --regid 1337 --clear-groups $caps --no-new-privs "$NODE" "$
 "$NODE" -e "$PROGRAM" ready
 application call http://198.51.100.7:9080/ 'http://[2001:db8::7]:9080/' tcp://198.51.100.8:5432 'tcp://[2001:db8::8]:5432' \\
   http://10.9.0.2:7070/ 'http://[fd09::2]:7070/' http://127.0.0.1:8080/ tcp://127.0.0.1:15001
-far "$NODE" -e "$PROGRAM" call http://10.9.0.1:8080/ 'http://[fd09::1]:8080/' tcp://10.9.0.1:15006
+far "$NODE" -e "$PROGRAM" call http://10.9.0.1:8080/ 'http://[fd09::1]:8080/' tcp://10.9.0.1:8081 'tcp://[fd09::1]:8081' \\
+  tcp://10.9.0.1:15006
 `;
 
 const PROGRAM = `
@@ -71,6 +72,7 @@ function call(url) {
 if (what === 'serve') {
   http.createServer((request, response) => response.end(words[0] + ' sees ' + plain(request.socket.remoteAddress)))
     .listen(Number(words[1]), '::');
+  net.createServer((socket) => socket.end(words[0] + ' is told by ' + plain(socket.remoteAddress))).listen(8081, '::');
   if (words[0] === 'far') net.createServer((socket) => socket.end('speaks first')).listen(7071, '::');
 } else if (what === 'ready') {
   const ask = () => http.get('http://127.0.0.1:15000/ready', (response) => {
@@ -95,12 +97,27 @@ const OUT = [
   'application sees 127.0.0.1',
   'closed',
 ];
-/** The application sees its sidecar; and a call to the sidecar's own port ends there. */
-const IN = ['application sees 127.0.0.6', 'application sees ::6', 'closed'];
+/** What the application sees: its sidecar, or with TPROXY its caller. A call to the sidecar's own port ends there. */
+const IN = {
+  REDIRECT: [
+    'application sees 127.0.0.6',
+    'application sees ::6',
+    'application is told by 127.0.0.6',
+    'application is told by ::6',
+    'closed',
+  ],
+  TPROXY: [
+    'application sees 10.9.0.2',
+    'application sees fd09::2',
+    'application is told by 10.9.0.2',
+    'application is told by fd09::2',
+    'closed',
+  ],
+};
 
 describe('heddle-proxy behind the rules of heddle-iptables', () => {
   for (const variant of ['iptables-nft', 'iptables-legacy', 'nftables']) {
-    for (const mode of ['REDIRECT', 'TPROXY']) {
+    for (const mode of ['REDIRECT', 'TPROXY'] as const) {
       const skip = whyNot(variant) ?? false;
       it(`gets what goes out and what comes in, by IPv4 and IPv6 (${mode}, ${variant})`, { skip }, (t) => {
         const folder = mkdtempSync(join(tmpdir(), 'heddle-captured-'));
@@ -123,7 +140,7 @@ describe('heddle-proxy behind the rules of heddle-iptables', () => {
           },
         );
         assert.equal(run.status, 0, run.stderr);
-        assert.deepEqual(run.stdout.trim().split('\n'), [...OUT, ...IN], run.stderr);
+        assert.deepEqual(run.stdout.trim().split('\n'), [...OUT, ...IN[mode]], run.stderr);
       });
     }
   }
@@ -153,7 +170,7 @@ function bootstrapOf(mode: string): unknown {
   });
   const toItself = (port: number): object =>
     tcp('nowhere', { name: 'itself', filter_chain_match: { destination_port: port } });
-  const http = {
+  const http = (cluster: string): object => ({
     filters: [
       {
         name: 'http',
@@ -166,17 +183,21 @@ function bootstrapOf(mode: string): unknown {
               {
                 name: 'all',
                 domains: ['*'],
-                routes: [{ match: { prefix: '/' }, route: { cluster: 'far' } }],
+                routes: [{ match: { prefix: '/' }, route: { cluster } }],
               },
             ],
           },
         },
       },
     ],
-  };
+  });
   const original = {
     name: 'original',
     typed_config: { '@type': type('listener.original_dst.v3.OriginalDst') },
+  };
+  const source = {
+    name: 'source',
+    typed_config: { '@type': type('listener.original_src.v3.OriginalSrc'), mark: 1337 },
   };
   const goingOn = { type: 'ORIGINAL_DST', lb_policy: 'CLUSTER_PROVIDED', connect_timeout: '2s' };
   const fixed = (name: string, port: number | undefined): object => ({
@@ -205,10 +226,14 @@ function bootstrapOf(mode: string): unknown {
           name: 'virtualInbound',
           ...both(15_006),
           transparent: mode === 'TPROXY',
-          listener_filters: [original],
-          filter_chains: [toItself(15_006), tcp('application')],
+          listener_filters: mode === 'TPROXY' ? [original, source] : [original],
+          filter_chains: [
+            toItself(15_006),
+            { ...http('application'), filter_chain_match: { destination_port: 8080 } },
+            tcp('application'),
+          ],
         },
-        { name: 'http', ...both(9080), ...withoutSocket, filter_chains: [http] },
+        { name: 'http', ...both(9080), ...withoutSocket, filter_chains: [http('far')] },
         {
           name: 'tcp4',
           address: address('198.51.100.8', 5432),

@@ -425,7 +425,8 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
     const upstream = new UpstreamRequest(this, cluster, host, head, isWhole, bufferLimitBytes);
     this.#upstream = upstream;
     const protocol = cluster.poolProtocol(head.version === 'HTTP/2');
-    upstream.start(cluster.pool(host, protocol, action.priority), fresh);
+    const pool = cluster.pool(host, protocol, action.priority, info.connectionInfo.clientAddress);
+    upstream.start(pool, fresh);
     if (retry !== undefined && this.#bodySeen && this.#upstream === upstream) {
       retry.replay(upstream, this.#requestEnded);
     }
