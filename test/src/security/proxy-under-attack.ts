@@ -39,13 +39,27 @@ export class ProxyUnderAttack {
 
   static async start(options: ProxyUnderAttackOptions = {}): Promise<ProxyUnderAttack> {
     const proxy = new ProxyUnderAttack(await mkdtemp(join(tmpdir(), 'heddle-security-')));
+    try {
+      await proxy.#start(options);
+      return proxy;
+    } catch (thrown) {
+      await proxy.close();
+      throw thrown;
+    }
+  }
+
+  private constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  async #start(options: ProxyUnderAttackOptions): Promise<void> {
     const clusters = [
-      clusterJson('h1', await proxy.h1.listen()),
-      clusterJson('h2', await proxy.h2.listen(), { http2_protocol_options: {} }),
+      clusterJson('h1', await this.h1.listen()),
+      clusterJson('h2', await this.h2.listen(), { http2_protocol_options: {} }),
       ...(options.further?.clusters ?? []),
     ];
     const listeners = Object.entries(options.listeners ?? { plain: {} }).map(([name, listener]) =>
-      listenerJson(name, listener, join(proxy.#folder, 'access.log')),
+      listenerJson(name, listener, join(this.#folder, 'access.log')),
     );
     const bootstrap = {
       node: { id: 'attacked' },
@@ -54,13 +68,8 @@ export class ProxyUnderAttack {
     };
     const parsed = parseCommandLine(['--config-yaml', JSON.stringify(bootstrap)]);
     if (parsed.kind !== 'run') throw new Error('the command line of the test is wrong');
-    proxy.#server = new Server({ config: await loadBootstrap(parsed.commandLine), log: silentLogger });
-    await proxy.#server.start();
-    return proxy;
-  }
-
-  private constructor(folder: string) {
-    this.#folder = folder;
+    this.#server = new Server({ config: await loadBootstrap(parsed.commandLine), log: silentLogger });
+    await this.#server.start();
   }
 
   port(listener = 'plain'): number {

@@ -45,7 +45,7 @@ export class RawHttp2Client {
   /** Fields of HEADERS frames, by stream, in the order in which they came. */
   readonly #heads = new Map<number, Record<string, string>[]>();
   #rest: Buffer = Buffer.alloc(0);
-  #waiting: (() => void) | undefined;
+  readonly #waiting = new Set<() => void>();
   closed = false;
 
   static async connect(port: number, settings: Uint8Array = Buffer.alloc(0)): Promise<RawHttp2Client> {
@@ -61,12 +61,24 @@ export class RawHttp2Client {
     this.socket.on('error', () => undefined);
     this.socket.on('close', () => {
       this.closed = true;
-      this.#waiting?.();
+      for (const look of this.#waiting) look();
     });
   }
 
   send(...bytes: readonly Buffer[]): void {
     this.socket.write(Buffer.concat(bytes));
+  }
+
+  /** Resolves when the kernel has taken these bytes, or the connection is closed. */
+  written(bytes: Buffer): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        this.socket.off('close', done);
+        resolve();
+      };
+      this.socket.once('close', done);
+      this.socket.write(bytes, done);
+    });
   }
 
   /** HEADERS of a stream, whole. */
@@ -86,9 +98,9 @@ export class RawHttp2Client {
         if (holds()) resolve();
         else if (this.closed) reject(new Error(`the connection ended after ${this.#told}`));
         else return;
-        this.#waiting = undefined;
+        this.#waiting.delete(look);
       };
-      this.#waiting = look;
+      this.#waiting.add(look);
       look();
     });
   }
@@ -148,7 +160,7 @@ export class RawHttp2Client {
       });
       this.#rest = this.#rest.subarray(end);
     }
-    this.#waiting?.();
+    for (const look of this.#waiting) look();
   }
 
   #take(read: ReadFrame): void {

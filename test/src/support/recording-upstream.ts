@@ -83,6 +83,16 @@ export class RecordingUpstream {
     return taken;
   }
 
+  /** Requests that `takeStanding` would give. */
+  get standingCount(): number {
+    return this.#recordedStanding.length;
+  }
+
+  /** Requests that `takeRecorded` would give. */
+  get recordedCount(): number {
+    return this.#recorded.length;
+  }
+
   forgetReplies(): void {
     this.#replies.length = 0;
   }
