@@ -1,6 +1,6 @@
 // The one entry of every npm script: installs and builds what is missing, then runs what was asked for.
 //
-//   node scripts/run.mjs demo|test|build|check|bench|faults|soak|kubernetes|fuzz|foreign|heddle [arguments]
+//   node scripts/run.mjs demo|test|build|check|long|bench|faults|soak|kubernetes|fuzz|foreign|heddle [arguments]
 //
 // Nothing is imported before the version check, so that an old Node gets one clear sentence and not a stack trace.
 const OLDEST_NODE = [20, 20, 0];
@@ -48,12 +48,16 @@ if (command === 'build') {
   const checked = args.length === 0 ? await runChecks([]) : 0;
   const tested = await runTests(args);
   process.exitCode = checked || tested;
+} else if (command === 'long') {
+  await prepare();
+  const { runTests } = await import('./test.mjs');
+  process.exitCode = await runTests(['test/src/long/', ...args]);
 } else if (Object.hasOwn(programs, command ?? '')) {
   await prepare(programs[command].parts);
   await takeOver(programs[command]);
 } else {
   process.stderr.write(
-    'usage: node scripts/run.mjs demo|test|build|check|bench|faults|soak|kubernetes|fuzz|foreign|heddle [arguments]\n',
+    'usage: node scripts/run.mjs demo|test|build|check|long|bench|faults|soak|kubernetes|fuzz|foreign|heddle [arguments]\n',
   );
   process.exitCode = 2;
 }

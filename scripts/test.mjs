@@ -3,6 +3,7 @@
 //   npm test                     checks, then everything
 //   npm test -- data-plane       every test file of that workspace
 //   npm test -- --only codec     the same as the bare word
+//   npm run test:long            what takes too long for all of that
 //   node scripts/test.mjs …      without installing, building and checking
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -14,6 +15,9 @@ import { filesBelow, root, workspaces } from './workspaces.mjs';
 const FILE_TIMEOUT_MS = 300_000;
 /** Two cores are the smallest machine that this is meant for. */
 const CONCURRENCY = 2;
+
+/** Left out where everything is asked for: half a minute and more each. */
+const LONG = 'test/dist/long/';
 
 /** Every compiled test that still has its source, as paths from the root. */
 export function testFiles() {
@@ -44,7 +48,9 @@ export async function runTests(args) {
   const missing = uncompiled(all);
   if (missing.length > 0) return refuse(`not compiled: ${missing.join(', ')}; run npm run build`);
   const files =
-    words.length === 0 ? all : all.filter((file) => words.some((word) => nameOf(file).includes(word)));
+    words.length === 0
+      ? all.filter((file) => !file.startsWith(LONG))
+      : all.filter((file) => words.some((word) => nameOf(file).includes(word)));
   if (files.length === 0) return refuse(words.length === 0 ? 'no tests found' : `no test matches ${words}`);
 
   const summary = new TapSummary();
