@@ -5,6 +5,7 @@ import type { Stage } from '../stage.js';
 import type { StoryStep } from '../story-step.js';
 
 const DECIDED_WITHIN_MS = 60_000;
+const IN_FORCE_WITHIN_MS = 10_000;
 const SAMPLES = 40;
 
 /** Releases that get their traffic step by step. */
@@ -67,6 +68,8 @@ async function decided(
   }, DECIDED_WITHIN_MS);
   checks.that(isDecided, `nothing was decided within ${DECIDED_WITHIN_MS / 1000} s: ${canary?.reason}`);
   checks.that(canary?.phase === expected, `it is ${canary?.phase}: ${canary?.reason}`);
+  // It is decided before every proxy has the weights that follow from it.
+  await stage.eventually(async () => (await stage.convergence()).converged, IN_FORCE_WITHIN_MS);
   return canary;
 }
 
