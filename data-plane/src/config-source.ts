@@ -1,7 +1,7 @@
-import type { EndpointsConfig, ExtensionConfig, RouteConfig } from '@heddle/engine';
+import type { EndpointsConfig, ExtensionConfig, RouteConfig, RouteScopeConfig } from '@heddle/engine';
 
 /**
- * Where clusters and listeners get the configuration that they refer to by name (EDS, RDS, ECDS), without knowing of xDS.
+ * Where clusters and listeners get the configuration that they refer to by name (EDS, RDS, SRDS, ECDS), without knowing of xDS.
  * Implemented by the xDS client; a static bootstrap has none of these references.
  */
 export interface ConfigSource {
@@ -15,6 +15,11 @@ export interface ConfigSource {
   watchRoutes(
     name: string,
     watcher: ResourceWatcher<RouteConfig>,
+    initialFetchTimeoutMs?: number,
+  ): ResourceSubscription;
+  /** All scopes of routes. */
+  watchScopes(
+    watcher: ResourceWatcher<readonly RouteScopeConfig[]>,
     initialFetchTimeoutMs?: number,
   ): ResourceSubscription;
   /** The configuration of one filter. */

@@ -28,6 +28,11 @@ export type {
 } from './config/http-connection-manager-config.js';
 export { DEFAULT_HTTP2_CONFIG, type Http2Config } from './config/http2-config.js';
 export type {
+  RouteScopeConfig,
+  ScopedRoutesConfig,
+  ScopeFragmentConfig,
+} from './config/scoped-routes-config.js';
+export type {
   DiscoveredHttpFilterConfig,
   ExtensionConfig,
   FilterDiscoveryConfig,
@@ -206,6 +211,7 @@ export { FilterChainMatcher, type ConnectionFacts } from './listener/filter-chai
 export { expectedTimeoutMs, makeUpstreamHead, setHost, type WeightedChanges } from './route/upstream-head.js';
 export { filterOverride } from './route/filter-override.js';
 export { createRouteTable, type RouteMatch, type RouteMiss, type RouteTable } from './route/route-table.js';
+export { requestScopeKey, scopeKey } from './route/scope-key.js';
 export { describeStringMatch, stringMatches } from './route/string-match.js';
 
 export { corsFilter, type CorsPolicyConfig } from './http-filters/cors/config.js';
@@ -274,6 +280,7 @@ export { translateNameTable } from './translate/name-table.js';
 export type { NamedService, NameTableConfig } from './config/name-table-config.js';
 export { translateExtensionConfig } from './translate/extension-config.js';
 export { whyNotExtension } from './translate/filter-discovery.js';
+export { sameKeys, translateScopedRouteConfiguration } from './translate/scoped-routes.js';
 export { translateSecret } from './translate/secret.js';
 
 export type { ProxyConfig } from './explain/proxy-config.js';

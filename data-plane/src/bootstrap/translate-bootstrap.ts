@@ -188,6 +188,16 @@ function checkReferences(
           `listener "${listener.name}" gets its routes by RDS, ${missing}`,
         );
       }
+      if (
+        filter.kind === 'http-connection-manager' &&
+        filter.config.routes.kind === 'scoped' &&
+        (filter.config.routes.config.scopes ?? [undefined]).some((scope) => scope?.routes.kind !== 'inline')
+      ) {
+        findings.problem(
+          'static_resources.listeners',
+          `listener "${listener.name}" gets its scopes of routes by SRDS or their routes by RDS, ${missing}`,
+        );
+      }
       const within = filter.kind === 'http-connection-manager' ? filter.config.httpFilters : [];
       for (const one of [filter, ...within].filter((each) => 'discovery' in each)) {
         findings.problem(

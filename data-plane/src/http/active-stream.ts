@@ -31,6 +31,7 @@ import { StreamTimeout, type TimeoutOwner } from './stream-timeout.js';
 const IDLE = 0;
 const REQUEST = 1;
 const MAX_DURATION = 2;
+const NO_NAMES: readonly string[] = Object.freeze([]);
 
 /** Told when a request is over. */
 export interface ActiveStreamOwner {
@@ -136,7 +137,10 @@ export class ActiveStream extends StreamState implements RequestReceiver, Filter
       this.sendLocalReply(refused);
       return;
     }
-    prepareRequestHeaders(head, this, config, runtime.internalOnlyHeaders, runtime.internalAddresses);
+    const routeTable = runtime.routesFor(head);
+    this.#routeTable = routeTable;
+    const internalOnlyHeaders = routeTable === undefined ? NO_NAMES : routeTable.config.internalOnlyHeaders;
+    prepareRequestHeaders(head, this, config, internalOnlyHeaders, runtime.internalAddresses);
     if (!endStream && !config.proxy100Continue) this.#answerExpectation(head);
     this.#findRoute(head);
     if (head.upgrade !== '' && !this.#mayUpgrade(head.upgrade)) {
@@ -284,7 +288,7 @@ export class ActiveStream extends StreamState implements RequestReceiver, Filter
   }
 
   routeConfigOf(filterName: string): unknown {
-    return filterOverride(filterName, this.route, this.weightedCluster, this.#runtime.routeTable?.config);
+    return filterOverride(filterName, this.route, this.weightedCluster, this.#routeTable?.config);
   }
 
   sendLocalReply(reply: LocalReply): void {
@@ -343,9 +347,9 @@ export class ActiveStream extends StreamState implements RequestReceiver, Filter
   }
 
   #findRoute(head: RequestHead): void {
-    const { routeTable, random } = this.#runtime;
+    const { random } = this.#runtime;
+    const routeTable = this.#routeTable;
     if (routeTable === undefined) return;
-    this.#routeTable = routeTable;
     const found = routeTable.find(head, random, head.scheme === 'https');
     if (!found.matched) return;
     this.route = found;

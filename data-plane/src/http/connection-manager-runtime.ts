@@ -4,6 +4,7 @@ import {
   createRouteTable,
   type FormatContext,
   type HttpConnectionManagerConfig,
+  type RequestHead,
   type RouteConfig,
   type RouteTable,
   type TrafficDirection,
@@ -24,6 +25,7 @@ import type { NamedFilterFactory } from './filter-chain.js';
 import { HttpFilters } from './http-filters.js';
 import { RouterShared } from './filters/router/router-shared.js';
 import { ROUTER_TYPE_URL } from './filters/router/type-url.js';
+import { ScopedRoutes } from './scoped-routes.js';
 import type { StreamState } from './stream-state.js';
 
 export interface ConnectionManagerOptions {
@@ -61,9 +63,8 @@ export class ConnectionManagerRuntime {
   readonly accessLogs: readonly AccessLog[];
   readonly date: DateHeader;
   readonly bufferLimitBytes: number;
-  /** Undefined until the first routes by RDS came: requests are answered 404 then. */
-  routeTable: RouteTable | undefined = undefined;
-  internalOnlyHeaders: readonly string[] = [];
+  #routeTable: RouteTable | undefined = undefined;
+  readonly #scopedRoutes: ScopedRoutes | undefined;
   /** undefined: nobody's requests are internal. */
   readonly internalAddresses: InternalAddresses | undefined;
   /** Set when connections should end after what they carry now. */
@@ -95,6 +96,10 @@ export class ConnectionManagerRuntime {
     this.stats = new ConnectionManagerStats(options.stats, config.statPrefix);
     this.#statsStore = options.stats;
     this.accessLogs = createAccessLogs(config.accessLogs, options.accessLogFiles, options.formatContext);
+    this.#scopedRoutes =
+      config.routes.kind === 'scoped'
+        ? new ScopedRoutes(config.routes.config, options.formatContext, options.configSource)
+        : undefined;
     this.date = new DateHeader(options.clock);
     const { clusters } = options;
     this.#filters = new HttpFilters(
@@ -125,10 +130,15 @@ export class ConnectionManagerRuntime {
     this.#onWarm = one;
     this.#filters.start(this.#configSource, one);
     const { routes } = this.config;
+    if (this.#scopedRoutes !== undefined) {
+      this.#scopedRoutes.start(() => this.#warmUp());
+      return;
+    }
     if (routes.kind === 'inline') {
       this.#useRoutes(routes.config);
       return;
     }
+    if (routes.kind === 'scoped') return;
     this.#subscription = this.#configSource?.watchRoutes(
       routes.name,
       {
@@ -139,6 +149,11 @@ export class ConnectionManagerRuntime {
       routes.initialFetchTimeoutMs,
     );
     if (this.#subscription === undefined) this.#warmUp();
+  }
+
+  /** The routes for a request. undefined: none came yet, or none are for its scope: it is answered 404. */
+  routesFor(head: RequestHead): RouteTable | undefined {
+    return this.#scopedRoutes === undefined ? this.#routeTable : this.#scopedRoutes.find(head);
   }
 
   /** Made with the first connection that speaks HTTP/2. As in Envoy, all of this process count together. */
@@ -157,6 +172,7 @@ export class ConnectionManagerRuntime {
 
   close(): void {
     this.#filters.close();
+    this.#scopedRoutes?.close();
     this.#subscription?.close();
     this.#subscription = undefined;
   }
@@ -170,8 +186,7 @@ export class ConnectionManagerRuntime {
   }
 
   #useRoutes(config: RouteConfig): void {
-    this.routeTable = createRouteTable(config, this.#formatContext);
-    this.internalOnlyHeaders = config.internalOnlyHeaders;
+    this.#routeTable = createRouteTable(config, this.#formatContext);
     this.#warmUp();
   }
 

@@ -222,6 +222,10 @@ class FakeExtensions implements ConfigSource {
     return { close: () => undefined };
   }
 
+  watchScopes(): ResourceSubscription {
+    return { close: () => undefined };
+  }
+
   watchExtension(name: string, watcher: ResourceWatcher<ExtensionConfig>): ResourceSubscription {
     this.#watchers.set(name, watcher);
     return { close: () => void this.#watchers.delete(name) };

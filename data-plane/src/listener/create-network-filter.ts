@@ -71,8 +71,12 @@ export function whyNotNetworkFilter(
   hasConfigSource: boolean,
 ): string | undefined {
   if (config.kind !== 'http-connection-manager') return undefined;
-  if (config.config.routes.kind === 'rds' && !hasConfigSource) {
-    return `routes "${config.config.routes.name}" are wanted by RDS, but there is no source of configuration`;
+  const { routes } = config.config;
+  if (routes.kind === 'scoped' && routes.config.scopes === undefined && !hasConfigSource) {
+    return `scopes of routes "${routes.config.name}" are wanted by SRDS, but there is no source of configuration`;
+  }
+  if (routes.kind === 'rds' && !hasConfigSource) {
+    return `routes "${routes.name}" are wanted by RDS, but there is no source of configuration`;
   }
   const missing = config.config.httpFilters.find(
     (filter) =>

@@ -28,6 +28,7 @@ describe('ListenerManager', () => {
     const configSource: ConfigSource = {
       watchEndpoints: () => ({ close: () => undefined }),
       watchExtension: () => ({ close: () => undefined }),
+      watchScopes: () => ({ close: () => undefined }),
       watchRoutes: (_name, one) => {
         watcher = one;
         return { close: () => undefined };

@@ -1,12 +1,14 @@
 import type { Clock, Logger } from '@heddle/common';
-import type {
-  ClusterConfig,
-  EndpointsConfig,
-  ExtensionConfig,
-  ListenerConfig,
-  NameTableConfig,
-  RouteConfig,
-  SecretConfig,
+import {
+  sameKeys,
+  type ClusterConfig,
+  type EndpointsConfig,
+  type ExtensionConfig,
+  type ListenerConfig,
+  type NameTableConfig,
+  type RouteConfig,
+  type RouteScopeConfig,
+  type SecretConfig,
 } from '@heddle/engine';
 import { typeUrls } from '@heddle/xds-protos';
 import type { ResourceSubscription, ResourceWatcher } from '../config-source.js';
@@ -23,6 +25,7 @@ import {
   listenerType,
   nameTableType,
   routesType,
+  scopesType,
   secretsType,
 } from './resource-type.js';
 
@@ -58,6 +61,8 @@ export interface DiscoveredConfigurationOptions {
 
 /** Envoy's default. */
 export const INITIAL_FETCH_TIMEOUT_MS = 15_000;
+/** What all scopes are watched by, which have names of their own only for the server. */
+const ALL_SCOPES = '*';
 /** Warnings of one answer that are written to the log. */
 const MAX_LOGGED_WARNINGS = 20;
 
@@ -72,6 +77,8 @@ export class DiscoveredConfiguration {
   readonly endpoints: DiscoveredType<EndpointsConfig>;
   readonly listeners: DiscoveredType<ListenerConfig>;
   readonly routes: DiscoveredType<RouteConfig>;
+  readonly scopes: DiscoveredType<RouteScopeConfig>;
+  readonly #scopeWatches: NamedWatches<readonly RouteScopeConfig[]>;
   readonly extensions: DiscoveredType<ExtensionConfig>;
   readonly secrets: DiscoveredType<SecretConfig>;
   readonly names: DiscoveredType<NameTableConfig>;
@@ -86,6 +93,7 @@ export class DiscoveredConfiguration {
     this.endpoints = new DiscoveredType(endpointsType, clock);
     this.listeners = new DiscoveredType(listenerType, clock);
     this.routes = new DiscoveredType(routesType, clock);
+    this.scopes = new DiscoveredType(scopesType, clock);
     this.extensions = new DiscoveredType(
       extensionsType((extension) => this.extensions.watches?.whyNot(extension.name, extension)),
       clock,
@@ -96,11 +104,19 @@ export class DiscoveredConfiguration {
     this.routes.watches = this.#watchesOf(this.routes);
     this.extensions.watches = this.#watchesOf(this.extensions);
     this.secrets.watches = this.#watchesOf(this.secrets);
+    this.#scopeWatches = new NamedWatches({
+      clock,
+      defaultTimeoutMs: INITIAL_FETCH_TIMEOUT_MS,
+      current: () => (this.scopes.answered ? this.#heldScopes() : undefined),
+      onNamesChanged: options.onNamesChanged,
+    });
+    this.scopes.isWanted = () => this.#scopeWatches.has(ALL_SCOPES);
     this.types = [
       this.clusters,
       this.endpoints,
       this.names,
       this.listeners,
+      this.scopes,
       this.routes,
       this.extensions,
       this.secrets,
@@ -114,6 +130,7 @@ export class DiscoveredConfiguration {
 
   close(): void {
     for (const type of this.types) type.watches?.close();
+    this.#scopeWatches.close();
   }
 
   /** Errors: throws before `start`. */
@@ -165,6 +182,14 @@ export class DiscoveredConfiguration {
     return (type.watches as NamedWatches<T>).watch(name, watcher, timeoutMs);
   }
 
+  /** All scopes of routes together. */
+  watchScopes(
+    watcher: ResourceWatcher<readonly RouteScopeConfig[]>,
+    timeoutMs: number | undefined,
+  ): ResourceSubscription {
+    return this.#scopeWatches.watch(ALL_SCOPES, watcher, timeoutMs);
+  }
+
   /** Forgets what nobody watches any more. */
   prune(): void {
     for (const type of this.types) type.prune();
@@ -199,6 +224,8 @@ export class DiscoveredConfiguration {
           warnings,
           (added) => this.targets.names?.apply(added) ?? [],
         );
+      case typeUrls.scopedRouteConfiguration:
+        return this.#applyScopes(update, warnings);
       case typeUrls.extensionConfig:
         return this.#applyNamed(this.extensions, update, warnings);
       case typeUrls.secret:
@@ -224,7 +251,12 @@ export class DiscoveredConfiguration {
       type.acceptedVersion = version(type.typeUrl);
       type.lastVersion = type.acceptedVersion;
     }
-    for (const type of [this.clusters, this.names, this.listeners] as readonly DiscoveredType<unknown>[]) {
+    for (const type of [
+      this.clusters,
+      this.names,
+      this.scopes,
+      this.listeners,
+    ] as readonly DiscoveredType<unknown>[]) {
       const update = updateOf(type.typeUrl);
       if (update === undefined || !this.isWanted(type)) continue;
       const problems = await this.apply(type, update);
@@ -290,6 +322,26 @@ export class DiscoveredConfiguration {
     for (const { name, value } of staged.changed) watches.update(name, value);
     for (const name of update.removed) watches.remove(name);
     return staged.problems;
+  }
+
+  async #applyScopes(
+    update: ResourceUpdate,
+    warn: (found: readonly ResourceProblem[]) => void,
+  ): Promise<readonly ResourceProblem[]> {
+    const problems = await this.#applyWith(this.scopes, update, warn, (added, removed) => {
+      const names = new Set([...added.map(({ name }) => name), ...removed]);
+      const kept = this.#heldScopes().filter(({ name }) => !names.has(name));
+      return sameKeys([...kept, ...added]).map(({ scope, message }) => ({
+        resource: scope.name,
+        message: `key: ${message}`,
+      }));
+    });
+    this.#scopeWatches.update(ALL_SCOPES, this.#heldScopes());
+    return problems;
+  }
+
+  #heldScopes(): readonly RouteScopeConfig[] {
+    return this.scopes.resources.held().map(({ value }) => value);
   }
 
   #watchesOf<T>(type: DiscoveredType<T>): NamedWatches<T> {

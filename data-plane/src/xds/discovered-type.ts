@@ -11,6 +11,8 @@ export class DiscoveredType<T> implements TypeState {
   readonly #clock: Clock;
   /** undefined: the type is subscribed as a whole. */
   watches: NamedWatches<T> | undefined;
+  /** Whether a type that is subscribed as a whole is wanted at this moment. */
+  isWanted: () => boolean = () => true;
   /** Whether a server has answered for it at all, accepted or not, or the last good configuration stood in. */
   answered = false;
   acceptedVersion = '';
@@ -33,7 +35,8 @@ export class DiscoveredType<T> implements TypeState {
   }
 
   names(): readonly string[] | undefined {
-    return this.watches?.names();
+    if (this.watches !== undefined) return this.watches.names();
+    return this.isWanted() ? undefined : [];
   }
 
   versions(): Record<string, string> {

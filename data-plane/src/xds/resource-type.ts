@@ -5,6 +5,7 @@ import {
   translateListener,
   translateNameTable,
   translateRouteConfiguration,
+  translateScopedRouteConfiguration,
   translateSecret,
   type ClusterConfig,
   type EndpointsConfig,
@@ -12,6 +13,7 @@ import {
   type ListenerConfig,
   type NameTableConfig,
   type RouteConfig,
+  type RouteScopeConfig,
   type SecretConfig,
   type Translated,
 } from '@heddle/engine';
@@ -57,6 +59,14 @@ export const routesType: ResourceType<RouteConfig> = {
   noun: 'route configuration',
   fullSet: false,
   translate: (bytes) => translateRouteConfiguration(envoy.config.route.v3.RouteConfiguration.decode(bytes)),
+};
+
+export const scopesType: ResourceType<RouteScopeConfig> = {
+  typeUrl: typeUrls.scopedRouteConfiguration,
+  noun: 'scope of routes',
+  fullSet: true,
+  translate: (bytes) =>
+    translateScopedRouteConfiguration(envoy.config.route.v3.ScopedRouteConfiguration.decode(bytes)),
 };
 
 /** Everything that a DNS server of the mesh answers is one message. */

@@ -195,6 +195,14 @@ afterEach(() => {
   server.stop();
 });
 
+function scope(name: string, key: string): PackedAny {
+  return packAny(envoy.config.route.v3.ScopedRouteConfiguration, {
+    name,
+    routeConfigurationName: `routes of ${name}`,
+    key: { fragments: [{ stringKey: key }] },
+  });
+}
+
 function delta(name: string, version: string, resource: PackedAny): envoy.service.discovery.v3.IResource {
   return { name, version, resource };
 }
@@ -295,6 +303,43 @@ describe('the ADS client, state of the world', () => {
         ['worse', 'v2'],
       ],
     );
+  });
+
+  it('asks for scopes of routes when somebody wants them, and refuses a key that is taken', async () => {
+    const stream = await open();
+    const heard: string[][] = [];
+    const subscription = client?.watchScopes({
+      onUpdate: (scopes) => heard.push(scopes.map(({ name }) => name)),
+      onAbsent: () => assert.fail('they came'),
+    });
+    const request = await stream.nextSotw();
+    assert.equal(request.typeUrl, typeUrls.scopedRouteConfiguration);
+    assert.deepEqual(request.resourceNames, []);
+    const send = (version: string, ...resources: PackedAny[]): void =>
+      stream.sendSotw({
+        typeUrl: typeUrls.scopedRouteConfiguration,
+        versionInfo: version,
+        nonce: version,
+        resources,
+      });
+    send('1', scope('a', 'eu'), scope('b', 'us'));
+    assert.equal((await stream.nextSotw()).errorDetail, null);
+    send('2', scope('a', 'eu'), scope('b', 'us'), scope('c', 'eu'));
+    const nack = await stream.nextSotw();
+    assert.match(
+      nack.errorDetail?.message ?? '',
+      /scope of routes "c": key: is the key of scope "a" as well/,
+    );
+    send('3', scope('c', 'eu'));
+    assert.equal((await stream.nextSotw()).errorDetail, null);
+    assert.deepEqual(heard, [['a', 'b'], ['a', 'b'], ['c']]);
+    let late: readonly string[] = [];
+    client?.watchScopes({
+      onUpdate: (scopes) => (late = scopes.map(({ name }) => name)),
+      onAbsent: () => undefined,
+    });
+    assert.deepEqual(late, ['c']);
+    subscription?.close();
   });
 
   it('turns a full answer into what changed and what went', async () => {

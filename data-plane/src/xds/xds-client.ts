@@ -1,5 +1,11 @@
 import { Backoff, type Clock, type Logger, type Random, type Timer } from '@heddle/common';
-import type { EndpointsConfig, ExtensionConfig, RouteConfig, SecretConfig } from '@heddle/engine';
+import type {
+  EndpointsConfig,
+  ExtensionConfig,
+  RouteConfig,
+  RouteScopeConfig,
+  SecretConfig,
+} from '@heddle/engine';
 import { typeUrls, type envoy } from '@heddle/xds-protos';
 import type { ConfigSource, ResourceSubscription, ResourceWatcher } from '../config-source.js';
 import type { DiscoveredResources } from '../discovered-resources.js';
@@ -139,6 +145,13 @@ export class XdsClient implements ConfigSource {
     initialFetchTimeoutMs?: number,
   ): ResourceSubscription {
     return this.#configuration.watch(this.#configuration.routes, name, watcher, initialFetchTimeoutMs);
+  }
+
+  watchScopes(
+    watcher: ResourceWatcher<readonly RouteScopeConfig[]>,
+    initialFetchTimeoutMs?: number,
+  ): ResourceSubscription {
+    return this.#configuration.watchScopes(watcher, initialFetchTimeoutMs);
   }
 
   watchExtension(

@@ -3,6 +3,7 @@ import type { Http2Config } from './http2-config.js';
 import type { DiscoveredHttpFilterConfig, HttpFilterConfig } from './http-filter-config.js';
 import type { CidrConfig } from './listener-config.js';
 import type { RouteConfig } from './route-config.js';
+import type { ScopedRoutesConfig } from './scoped-routes-config.js';
 
 /** Source: envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager. Times in ms, 0 disables. */
 export interface HttpConnectionManagerConfig {
@@ -10,7 +11,8 @@ export interface HttpConnectionManagerConfig {
   readonly codecType: 'auto' | 'http1' | 'http2';
   readonly routes:
     | { readonly kind: 'inline'; readonly config: RouteConfig }
-    | { readonly kind: 'rds'; readonly name: string; readonly initialFetchTimeoutMs: number };
+    | { readonly kind: 'rds'; readonly name: string; readonly initialFetchTimeoutMs: number }
+    | { readonly kind: 'scoped'; readonly config: ScopedRoutesConfig };
   /** In order; the last is terminal (the router). */
   readonly httpFilters: readonly (HttpFilterConfig | DiscoveredHttpFilterConfig)[];
   readonly accessLogs: readonly AccessLogConfig[];

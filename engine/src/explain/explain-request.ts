@@ -22,6 +22,7 @@ import { explain, type Explanation } from '../route/explain.js';
 import { pathForMatching } from '../route/path-match.js';
 import { redirectLocation } from '../route/rewrite.js';
 import { createRouteTable, type RouteMatch, type RouteTable } from '../route/route-table.js';
+import { requestScopeKey, scopeKey } from '../route/scope-key.js';
 import { explainFilters, type ExplainedFilter } from './explain-filters.js';
 import { explainForward, type ExplainedForward } from './explain-forward.js';
 import { ExplainedStream, type ExplainedConnection } from './explained-stream.js';
@@ -204,8 +205,7 @@ function explainHttp(manager: HttpConnectionManagerConfig, options: ExplainReque
   });
   const refused = normalizeRequest(head, stream, manager);
   if (refused !== undefined) return answered(refused);
-  const routes =
-    manager.routes.kind === 'inline' ? manager.routes.config : options.config.routes.get(manager.routes.name);
+  const routes = routesOf(manager.routes, head, options.config.routes);
   stream.isGrpc = isGrpcContentType(head.headers.get('content-type'));
   const internal = manager.internalAddresses && new InternalAddresses(manager.internalAddresses);
   prepareRequestHeaders(head, stream, manager, routes?.internalOnlyHeaders ?? [], internal);
@@ -294,6 +294,25 @@ function explainWay(
       const suppressEnvoyHeaders = router?.suppressEnvoyHeaders === true || manager.suppressEnvoyHeaders;
       const forward = explainForward(action, head, stream, config, { ...router, suppressEnvoyHeaders });
       return { ...common, answer: forward.cluster.answer, forward };
+    }
+  }
+}
+
+function routesOf(
+  source: HttpConnectionManagerConfig['routes'],
+  { headers }: RequestHead,
+  known: ExplainRequestOptions['config']['routes'],
+): RouteConfig | undefined {
+  switch (source.kind) {
+    case 'inline':
+      return source.config;
+    case 'rds':
+      return known.get(source.name);
+    case 'scoped': {
+      const { scopes = [], fragments } = source.config;
+      const key = requestScopeKey(fragments, headers);
+      const routes = scopes.find((one) => scopeKey(one.key) === key)?.routes;
+      return routes?.kind === 'rds' ? known.get(routes.name) : routes?.config;
     }
   }
 }

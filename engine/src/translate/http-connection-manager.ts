@@ -12,6 +12,7 @@ import { translateHttpFilters } from './http-filter-chain.js';
 import { hasControls } from './matchers.js';
 import { durationMs, enumName, requiredText, wrappedNumber } from './proto-values.js';
 import { translateRoutes } from './route-configuration.js';
+import { translateScopedRoutes } from './scoped-routes.js';
 
 type Manager = envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager;
 
@@ -92,10 +93,13 @@ function translateRouteSpecifier(
         ),
       };
     case 'scopedRoutes':
-      findings.problem(`${path}.scoped_routes`, 'is not supported');
+      if (manager.scopedRoutes !== null) {
+        const config = translateScopedRoutes(manager.scopedRoutes, `${path}.scoped_routes`, findings);
+        return { kind: 'scoped', config };
+      }
       break;
     case undefined:
-      findings.problem(path, 'one of route_config or rds must be set');
+      findings.problem(path, 'one of route_config, rds or scoped_routes must be set');
   }
   return { kind: 'rds', name: '', initialFetchTimeoutMs: 0 };
 }

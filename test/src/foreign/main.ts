@@ -62,9 +62,13 @@ function testGoControlPlane(path: string, form: XdsForm): void {
       assert.match(body, /first/);
       assert.equal(headers['x-generation'], '1');
       assert.equal((await proxy.call('/fault')).status, 418);
+      assert.deepEqual(
+        await Promise.all(['eu', 'us', 'asia'].map((one) => proxy.callFrom(one))),
+        [200, 451, 404],
+      );
       assert.deepEqual(await proxy.callSecurely('/'), { status: 200, peer: 'shop.test' });
       assert.deepEqual(plane.nacks, []);
-      assert.equal(plane.acknowledged('1').length, 6);
+      assert.equal(plane.acknowledged('1').length, 7);
     });
 
     it('follows a change of routes, endpoints and filters', async () => {

@@ -38,9 +38,13 @@ for (const form of XDS_FORMS.filter(({ streams }) => streams === 'aggregated')) 
       assert.match(body, /first/);
       assert.equal(headers['x-generation'], '1');
       assert.equal((await proxy.call('/fault')).status, 418);
+      assert.deepEqual(
+        await Promise.all(['eu', 'us', 'asia'].map((one) => proxy.callFrom(one))),
+        [200, 451, 404],
+      );
       assert.deepEqual(await proxy.callSecurely('/'), { status: 200, peer: 'shop.test' });
       assert.deepEqual(plane.nacks, []);
-      assert.equal(plane.settled.length, 6);
+      assert.equal(plane.settled.length, 7);
     });
 
     it('changes what is served', async () => {

@@ -20,6 +20,7 @@ const SEPARATE = [
   typeUrls.cluster,
   typeUrls.clusterLoadAssignment,
   typeUrls.routeConfiguration,
+  typeUrls.scopedRouteConfiguration,
   typeUrls.secret,
   typeUrls.extensionConfig,
   typeUrls.runtime,

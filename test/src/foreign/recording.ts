@@ -131,6 +131,8 @@ function nameOf({ typeUrl, value }: google.protobuf.Any): string {
       return envoy.config.listener.v3.Listener.decode(value).name;
     case typeUrls.routeConfiguration:
       return envoy.config.route.v3.RouteConfiguration.decode(value).name;
+    case typeUrls.scopedRouteConfiguration:
+      return envoy.config.route.v3.ScopedRouteConfiguration.decode(value).name;
     case typeUrls.secret:
       return envoy.extensions.transport_sockets.tls.v3.Secret.decode(value).name;
     case typeUrls.extensionConfig:

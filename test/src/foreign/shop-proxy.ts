@@ -57,6 +57,12 @@ export class ShopProxy {
     return httpCall(await this.#portOf('plain'), path);
   }
 
+  /** The status of a request to the one with scopes. */
+  async callFrom(region: string): Promise<number> {
+    const headers = { 'x-region': region };
+    return (await httpCall(await this.#portOf('scoped'), '/', { headers })).status;
+  }
+
   /** A request to the one with TLS; resolves with the status and who answered the handshake. */
   async callSecurely(path: string): Promise<{ readonly status: number; readonly peer: string }> {
     const port = await this.#portOf('secure');

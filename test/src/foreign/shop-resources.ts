@@ -17,7 +17,7 @@ export interface ShopOptions {
 const TYPE = 'type.googleapis.com';
 const FAULT = `${TYPE}/envoy.extensions.filters.http.fault.v3.HTTPFault`;
 
-/** Two listeners, one with TLS, over one route configuration and cluster: every type that go-control-plane serves by names. */
+/** Three listeners, one with TLS and one with scopes of routes, over one cluster: every type that go-control-plane serves. */
 export function shopResources(options: ShopOptions): JsonResources {
   const { upstreamPort, generation, faultStatus, certificate } = options;
   const source = sourceOf(options.source);
@@ -31,6 +31,21 @@ export function shopResources(options: ShopOptions): JsonResources {
     ],
   };
   const filters = [{ name: 'http', typed_config: manager }];
+  const { rds: _, ...unrouted } = manager;
+  const scoped = {
+    ...unrouted,
+    scoped_routes: {
+      name: 'regions',
+      scope_key_builder: { fragments: [{ header_value_extractor: { name: 'x-region', index: 0 } }] },
+      rds_config_source: source,
+      scoped_rds: { scoped_rds_config_source: source },
+    },
+  };
+  const scope = (name: string, routes: string): object => ({
+    name,
+    route_configuration_name: routes,
+    key: { fragments: [{ string_key: name }] },
+  });
   const address = { socket_address: { address: '127.0.0.1', port_value: 0 } };
   const tls = {
     '@type': `${TYPE}/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext`,
@@ -66,6 +81,11 @@ export function shopResources(options: ShopOptions): JsonResources {
     [typeUrls.listener]: [
       { name: 'plain', address, filter_chains: [{ filters }] },
       {
+        name: 'scoped',
+        address,
+        filter_chains: [{ filters: [{ name: 'http', typed_config: scoped }] }],
+      },
+      {
         name: 'secure',
         address,
         filter_chains: [
@@ -85,7 +105,18 @@ export function shopResources(options: ShopOptions): JsonResources {
           },
         ],
       },
+      {
+        name: 'closed',
+        virtual_hosts: [
+          {
+            name: 'all',
+            domains: ['*'],
+            routes: [{ match: { prefix: '/' }, direct_response: { status: 451 } }],
+          },
+        ],
+      },
     ],
+    [typeUrls.scopedRouteConfiguration]: [scope('eu', 'shop'), scope('us', 'closed')],
     [typeUrls.secret]: [
       {
         name: 'shop-certificate',
