@@ -40,8 +40,8 @@ export type PlainSecret =
       readonly rules: PeerRulesConfig;
     };
 
-/** Where a resource comes from that is watched by name. */
-export type WatchedType = 'endpoints' | 'routes' | 'extension' | 'secret';
+/** What is watched by name, and all scopes of routes as one: their bytes are those of a DiscoveryResponse. */
+export type WatchedType = 'endpoints' | 'routes' | 'scopes' | 'extension' | 'secret';
 
 /** What a worker serves, for the admin pages. */
 export interface WorkerView {

@@ -1,4 +1,12 @@
-import type { EndpointsConfig, ExtensionConfig, RouteConfig, SecretConfig, Translated } from '@heddle/engine';
+import type {
+  EndpointsConfig,
+  ExtensionConfig,
+  RouteConfig,
+  RouteScopeConfig,
+  SecretConfig,
+  Translated,
+} from '@heddle/engine';
+import { envoy } from '@heddle/xds-protos';
 import type { ApplyProblem } from '../../cluster/cluster-manager.js';
 import type { ResourceSubscription, ResourceWatcher } from '../../config-source.js';
 import type { DiscoveredResources } from '../../discovered-resources.js';
@@ -9,6 +17,7 @@ import {
   extensionsType,
   listenerType,
   routesType,
+  scopesType,
   secretsType,
   type ResourceType,
 } from '../../xds/resource-type.js';
@@ -69,6 +78,13 @@ export class RelayedConfiguration implements ConfigurationClient {
     return this.#watch('routes', routesType, name, watcher, timeoutMs);
   }
 
+  watchScopes(
+    watcher: ResourceWatcher<readonly RouteScopeConfig[]>,
+    timeoutMs?: number,
+  ): ResourceSubscription {
+    return this.#watch('scopes', { translate: translateScopes }, '', watcher, timeoutMs);
+  }
+
   watchExtension(
     name: string,
     watcher: ResourceWatcher<ExtensionConfig>,
@@ -118,7 +134,7 @@ export class RelayedConfiguration implements ConfigurationClient {
 
   #watch<T>(
     type: WatchedType,
-    resourceType: ResourceType<T>,
+    resourceType: Pick<ResourceType<T>, 'translate'>,
     name: string,
     watcher: ResourceWatcher<T>,
     timeoutMs: number | undefined,
@@ -142,6 +158,12 @@ export class RelayedConfiguration implements ConfigurationClient {
       },
     };
   }
+}
+
+function translateScopes(bytes: Uint8Array): Translated<readonly RouteScopeConfig[]> {
+  const { resources } = envoy.service.discovery.v3.DiscoveryResponse.decode(bytes);
+  const scopes = resources.map(({ value }) => scopesType.translate(value));
+  return { ok: true, value: scopes.flatMap((one) => (one.ok ? one.value : [])), warnings: [] };
 }
 
 async function apply<T extends { readonly name: string }>(

@@ -1,5 +1,6 @@
-import { typeUrls } from '@heddle/xds-protos';
+import { envoy, typeUrls } from '@heddle/xds-protos';
 import type { ResourceSubscription } from '../../config-source.js';
+import type { ConfigurationClient } from '../configuration-client.js';
 import type { MainThread } from '../thread-parts.js';
 import type { ToMain, ToWorker } from './messages.js';
 
@@ -59,10 +60,20 @@ export class ResourceRelay {
         return configuration.watchEndpoints(name, of(typeUrls.clusterLoadAssignment), timeoutMs);
       case 'routes':
         return configuration.watchRoutes(name, of(typeUrls.routeConfiguration), timeoutMs);
+      case 'scopes':
+        return configuration.watchScopes(
+          watcher(() => allOf(typeUrls.scopedRouteConfiguration, configuration)),
+          timeoutMs,
+        );
       case 'extension':
         return configuration.watchExtension(name, of(typeUrls.extensionConfig), timeoutMs);
       case 'secret':
         return configuration.watchSecret(name, of(typeUrls.secret));
     }
   }
+}
+
+function allOf(typeUrl: string, configuration: ConfigurationClient): Uint8Array {
+  const resources = configuration.resources(typeUrl).held.map(({ bytes: value }) => ({ typeUrl, value }));
+  return envoy.service.discovery.v3.DiscoveryResponse.encode({ resources }).finish();
 }
