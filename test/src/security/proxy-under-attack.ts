@@ -154,10 +154,12 @@ export function rbacFilter(action: 'ALLOW' | 'DENY', permission: object): object
   };
 }
 
-function listenerJson(
+/** A listener of a bootstrap. `log`: the file of its access log. */
+export function listenerJson(
   name: string,
   { manager, filters, routes, listener, chain }: AttackedListener,
   log: string,
+  port = 0,
 ): object {
   const fileLog = {
     name: 'envoy.access_loggers.file',
@@ -168,7 +170,7 @@ function listenerJson(
   };
   return {
     name,
-    address: address(0),
+    address: address(port),
     filter_chains: [
       {
         filters: [
