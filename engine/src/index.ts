@@ -277,7 +277,7 @@ export { translateCluster } from './translate/cluster.js';
 export { translateListener } from './translate/listener.js';
 export { translateRouteConfiguration } from './translate/route-configuration.js';
 export { translateNameTable } from './translate/name-table.js';
-export type { NamedService, NameTableConfig } from './config/name-table-config.js';
+export type { NamedPort, NamedService, NameTableConfig } from './config/name-table-config.js';
 export { translateExtensionConfig } from './translate/extension-config.js';
 export { whyNotExtension } from './translate/filter-discovery.js';
 export { sameKeys, translateScopedRouteConfiguration } from './translate/scoped-routes.js';

@@ -136,6 +136,8 @@ function capturedMetadata(captured: CapturedPlan): Readonly<Record<string, unkno
     INSTANCE_IPS: captured.address,
     DNS_CAPTURE: 'true',
     HEDDLE_DNS_SERVERS: captured.dnsServer,
+    // No name server outside knows the services of this mesh.
+    HEDDLE_DNS_AUTHORITY: 'true',
     HEDDLE_CAPTURED: { applicationAddress: captured.applicationAddress, ports: captured.ports },
   };
 }

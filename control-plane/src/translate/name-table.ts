@@ -24,10 +24,23 @@ export function nameTableOf(model: MeshModel, scope: NamespaceScope): NameTable 
     for (const service of scope.services.values()) {
       const ips = [...addressesOf(model, service)];
       if (ips.length === 0) continue;
+      const heddlePorts = service.ports
+        .filter(({ name }) => name !== '')
+        .map(({ name, number, protocol }) => ({
+          name,
+          number,
+          protocol: protocol === 'udp' ? 'udp' : 'tcp',
+        }));
       table[service.hostname] =
         service.kind === 'Service'
-          ? { ips, registry: 'Kubernetes', shortname: service.name, namespace: service.namespace }
-          : { ips, registry: 'External' };
+          ? {
+              ips,
+              registry: 'Kubernetes',
+              shortname: service.name,
+              namespace: service.namespace,
+              heddlePorts,
+            }
+          : { ips, registry: 'External', heddlePorts };
     }
     tables.set(scope, (made = { table }));
   }

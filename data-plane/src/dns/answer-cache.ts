@@ -16,11 +16,14 @@ const MOST_ANSWER_BYTES = 4096;
 export class AnswerCache {
   readonly #clock: Clock;
   readonly #most: number;
+  readonly #onEviction: () => void;
   readonly #answers = new Map<string, KeptAnswer>();
 
-  constructor(clock: Clock, most: number) {
+  /** `onEviction`: an answer that held still made room. */
+  constructor(clock: Clock, most: number, onEviction: () => void) {
     this.#clock = clock;
     this.#most = most;
+    this.#onEviction = onEviction;
   }
 
   get size(): number {
@@ -50,7 +53,10 @@ export class AnswerCache {
     const key = keyOf(request);
     this.#answers.delete(key);
     const [oldest] = this.#answers.keys();
-    if (this.#answers.size >= this.#most && oldest !== undefined) this.#answers.delete(oldest);
+    if (this.#answers.size >= this.#most && oldest !== undefined) {
+      this.#answers.delete(oldest);
+      this.#onEviction();
+    }
     const keptAtMs = this.#clock.monotonicMs();
     this.#answers.set(key, {
       bytes: Buffer.from(answer),

@@ -6,13 +6,15 @@ export interface DnsConfig {
   readonly port: number;
   /** Who is asked for what is not of the mesh; undefined: the name servers of this machine. */
   readonly servers: readonly UpstreamServer[] | undefined;
+  /** Whether nobody else knows names of the mesh's zone, so that one that we do not know is not there. */
+  readonly isAuthority: boolean;
 }
 
 const DNS_PORT = 15_053;
 
 /**
- * What node metadata says of DNS: `DNS_CAPTURE` turns it on, as in Istio; `HEDDLE_DNS_PORT` and `HEDDLE_DNS_SERVERS`
- * (`10.0.0.2,tcp://10.0.0.3:53`) are ours.
+ * What node metadata says of DNS: `DNS_CAPTURE` turns it on, as in Istio; `HEDDLE_DNS_PORT`, `HEDDLE_DNS_SERVERS`
+ * (`10.0.0.2,tcp://10.0.0.3:53`) and `HEDDLE_DNS_AUTHORITY` (`true`) are ours.
  *
  * Errors: every problem, by the place where it can be mended.
  */
@@ -41,5 +43,6 @@ export function dnsConfigOf(node: envoy.config.core.v3.Node | null): {
     });
     return [];
   });
-  return { dns: { port, servers: serversText === '' ? undefined : parsed }, problems };
+  const isAuthority = field('HEDDLE_DNS_AUTHORITY') === 'true';
+  return { dns: { port, servers: serversText === '' ? undefined : parsed, isAuthority }, problems };
 }

@@ -1,3 +1,16 @@
+import { addressRecords, formatAnswer } from './answer.js';
+import type { DnsQuery } from './message.js';
+
+/** An answer with addresses. */
+export function addressAnswer(
+  request: Buffer,
+  query: DnsQuery,
+  addresses: readonly string[],
+  ttlS: number,
+): Buffer {
+  return formatAnswer(request, query, { answers: addressRecords(addresses, ttlS) });
+}
+
 /** A question as resolvers send it; labels are cut at 63 bytes. */
 export function questionFor(
   name: string,

@@ -1,16 +1,9 @@
 import type { Clock } from '@heddle/common';
 import type { Counter, StatsStore } from '../stats/stats-store.js';
 import { AnswerCache } from './answer-cache.js';
-import {
-  DNS_CLASS_IN,
-  DNS_RCODE,
-  DNS_TYPE,
-  formatAddresses,
-  formatFailure,
-  formatRefusal,
-  parseQuery,
-  type DnsQuery,
-} from './message.js';
+import { formatAnswer, formatRefusal } from './answer.js';
+import { answerOfMesh } from './mesh-answer.js';
+import { DNS_CLASS_IN, DNS_RCODE, parseQuery, type DnsQuery } from './message.js';
 import type { NameTable } from './name-table.js';
 import type { AskServer, UpstreamServer } from './upstream-servers.js';
 
@@ -20,14 +13,13 @@ export interface DnsResolutionOptions {
   /** Asked in turn until one answers; empty: nothing but the mesh is known. */
   readonly servers: readonly UpstreamServer[];
   readonly ask: AskServer;
+  /** Whether names of the mesh's zone are known to nobody else, so that one that is not in the table is not there. Default false. */
+  readonly isAuthority?: boolean;
   /** Questions that wait for a name server at a time. Default 1,024. */
   readonly mostPending?: number;
   /** Answers that are kept. Default 2,048. */
   readonly mostCached?: number;
 }
-
-/** How long a name of the mesh holds. Source: Istio. */
-const MESH_TTL_S = 30;
 
 /** Answers questions: names of the mesh from its table, everything else by asking name servers. */
 export class DnsResolution {
@@ -46,9 +38,10 @@ export class DnsResolution {
 
   constructor(options: DnsResolutionOptions) {
     this.#options = options;
-    this.#cache = new AnswerCache(options.clock, options.mostCached ?? 2_048);
-    this.#mostPending = options.mostPending ?? 1_024;
     const counter = (name: string): Counter => options.stats.counter(`dns.${name}`);
+    const evictions = counter('cache_evictions');
+    this.#cache = new AnswerCache(options.clock, options.mostCached ?? 2_048, () => evictions.inc());
+    this.#mostPending = options.mostPending ?? 1_024;
     this.#requests = counter('requests');
     this.#fromMesh = counter('answered_from_mesh');
     this.#fromCache = counter('answered_from_cache');
@@ -75,12 +68,15 @@ export class DnsResolution {
       callback(query === 'ignored' ? undefined : formatRefusal(query.id, query.rcode), undefined);
       return;
     }
-    const service = query.class === DNS_CLASS_IN ? this.#names?.find(query.name) : undefined;
-    if (service !== undefined) {
+    if (query.edns !== undefined && query.edns > 0) {
+      callback(formatAnswer(request, query, { rcode: DNS_RCODE.badVersion }), query);
+      return;
+    }
+    const names = query.class === DNS_CLASS_IN ? this.#names : undefined;
+    const answer = names && answerOfMesh(names, query, this.#options.isAuthority === true);
+    if (answer !== undefined) {
       this.#fromMesh.inc();
-      const wanted =
-        query.type === DNS_TYPE.a ? service.ipv4 : query.type === DNS_TYPE.aaaa ? service.ipv6 : [];
-      callback(formatAddresses(request, query, wanted, MESH_TTL_S), query);
+      callback(formatAnswer(request, query, answer), query);
       return;
     }
     const cached = this.#cache.get(request, query);
@@ -100,7 +96,7 @@ export class DnsResolution {
     const { servers, ask } = this.#options;
     if (this.#pending >= this.#mostPending) {
       this.#overflow.inc();
-      callback(formatFailure(request, query, DNS_RCODE.serverFailure), query);
+      callback(formatAnswer(request, query, { rcode: DNS_RCODE.serverFailure }), query);
       return;
     }
     this.#pending++;
@@ -113,7 +109,7 @@ export class DnsResolution {
       const server = servers[index];
       if (server === undefined) {
         this.#failures.inc();
-        finish(formatFailure(request, query, DNS_RCODE.serverFailure));
+        finish(formatAnswer(request, query, { rcode: DNS_RCODE.serverFailure }));
         return;
       }
       ask(server, request, (answer) => {

@@ -5,11 +5,11 @@ import { describe, it, type TestContext } from 'node:test';
 import { FakeClock, createLogger } from '@heddle/common';
 import type { NamedService } from '@heddle/engine';
 import { StatsStore } from '../stats/stats-store.js';
-import { questionFor, recordsOf } from './dns-message.test-support.js';
+import { addressAnswer, questionFor, recordsOf } from './dns-message.test-support.js';
 import { DnsResolution } from './dns-resolution.js';
 import { DnsServer } from './dns-server.js';
 import { MessageReader, framed } from './framed-messages.js';
-import { formatAddresses, parseQuery, type DnsQuery } from './message.js';
+import { parseQuery, type DnsQuery } from './message.js';
 import { NameTable } from './name-table.js';
 import { parseUpstreamServer, type AskServer } from './upstream-servers.js';
 
@@ -33,6 +33,62 @@ describe('the DNS server of a sidecar', () => {
     await assert.rejects(resolver.resolve4('ledger'), { code: 'ESERVFAIL' }, 'of another namespace');
     await assert.rejects(resolver.resolve6('ledger.bank'), { code: 'ENODATA' });
     await assert.rejects(resolver.resolveMx('reviews'), { code: 'ENODATA' });
+  });
+
+  it('answers names that a search list made with the name that they stand for, as resolvers want it', async (t) => {
+    const { resolver } = await serve(t, new Upstream({}));
+    const made = 'reviews.shop.svc.cluster.local.shop.svc.cluster.local';
+    assert.deepEqual(await resolver.resolveCname(made), ['reviews.shop.svc.cluster.local']);
+    assert.deepEqual(await resolver.resolve4(made), ['240.240.0.1']);
+    assert.deepEqual(await resolver.resolve4('ledger.bank.corp.example'), ['240.240.0.2']);
+    await assert.rejects(resolver.resolveCname('reviews'), { code: 'ENODATA' });
+  });
+
+  it('says on which ports a service is served, and which version of names it speaks', async (t) => {
+    const { resolver } = await serve(t, new Upstream({}));
+    const target = { name: 'reviews.shop.svc.cluster.local', priority: 0, weight: 100 };
+    for (const name of ['_http._tcp.reviews.shop.svc.cluster.local', '_http._tcp.reviews'])
+      assert.deepEqual(await resolver.resolveSrv(name), [{ ...target, port: 9080 }], name);
+    const all = await resolver.resolveSrv('reviews.shop');
+    assert.deepEqual(all.map(({ port }) => port).sort(), [15_020, 9080]);
+    await assert.rejects(resolver.resolveSrv('_grpc._tcp.reviews'), { code: 'ENOTFOUND' });
+    await assert.rejects(resolver.resolveSrv('ledger.bank'), { code: 'ENODATA' });
+    assert.deepEqual(await resolver.resolveTxt('dns-version.cluster.local'), [['1.1.0']]);
+    await assert.rejects(resolver.resolveTxt('reviews'), { code: 'ENODATA' });
+  });
+
+  it('says of names in the zone of the mesh that they are not there, with an SOA, where nobody else knows them', async (t) => {
+    const upstream = new Upstream({});
+    const { resolver, resolution } = await serve(t, upstream, true);
+    await assert.rejects(resolver.resolve4('nobody.shop.svc.cluster.local'), { code: 'ENOTFOUND' });
+    await assert.rejects(resolver.resolve4('shop.svc.cluster.local'), { code: 'ENODATA' });
+    await assert.rejects(resolver.resolve4('_http._tcp.reviews.shop.svc.cluster.local'), { code: 'ENODATA' });
+    assert.deepEqual(upstream.asked, []);
+    const answer = await resolve(resolution, questionFor('nobody.shop.svc.cluster.local', 1));
+    assert.equal(answer?.readUInt16BE(8), 1, 'one record of authority');
+    assert.equal(answer.readUInt32BE(answer.length - 4), 30, 'for so long');
+    await assert.rejects(resolver.resolve4('else.where'), { code: 'ESERVFAIL' });
+    assert.deepEqual(upstream.asked, ['192.0.2.53', '192.0.2.54']);
+  });
+
+  it('answers EDNS with EDNS, and refuses a version of it that it does not know', async (t) => {
+    const { resolution } = await serve(t, new Upstream({}));
+    const plain = await resolve(resolution, questionFor('reviews', 1));
+    assert.equal(plain?.readUInt16BE(10), 0);
+    const asked = questionFor('reviews', 1, { udpBytes: 1232 });
+    const extended = await resolve(resolution, asked);
+    assert.equal(extended?.readUInt16BE(10), 1);
+    asked[asked.length - 5] = 1;
+    const refused = (await resolve(resolution, asked)) as Buffer;
+    assert.deepEqual([refused.readUInt16BE(6), refused[refused.length - 6]], [0, 1], 'BADVERS is 16');
+  });
+
+  it('keeps no more answers than it may, and counts those that made room', async (t) => {
+    const names = ['a.example', 'b.example', 'c.example'];
+    const known = Object.fromEntries(names.map((name) => [name, { addresses: ['192.0.2.1'], ttlS: 60 }]));
+    const { resolver, counter } = await serve(t, new Upstream(known));
+    for (const name of names) await resolver.resolve4(name);
+    assert.equal(counter('cache_evictions'), 1);
   });
 
   it('asks name servers for the rest, one after the other, and keeps what they say as long as it holds', async (t) => {
@@ -111,18 +167,27 @@ describe('the DNS server of a sidecar', () => {
 const services = new Map<string, NamedService>([
   [
     'reviews.shop.svc.cluster.local',
-    { ipv4: ['240.240.0.1'], ipv6: ['2001:2::1'], short: { name: 'reviews', namespace: 'shop' } },
+    {
+      ipv4: ['240.240.0.1'],
+      ipv6: ['2001:2::1'],
+      ports: [
+        { name: 'http', protocol: 'tcp', number: 9080 },
+        { name: 'metrics', protocol: 'tcp', number: 15_020 },
+      ],
+      short: { name: 'reviews', namespace: 'shop' },
+    },
   ],
   [
     'ledger.bank.svc.cluster.local',
-    { ipv4: ['240.240.0.2'], ipv6: [], short: { name: 'ledger', namespace: 'bank' } },
+    { ipv4: ['240.240.0.2'], ipv6: [], ports: [], short: { name: 'ledger', namespace: 'bank' } },
   ],
-  ['*.example.com', { ipv4: ['240.240.0.3'], ipv6: [], short: undefined }],
+  ['*.example.com', { ipv4: ['240.240.0.3'], ipv6: [], ports: [], short: undefined }],
 ]);
 
 async function serve(
   t: TestContext,
   upstream: Upstream,
+  isAuthority = false,
 ): Promise<{
   readonly server: DnsServer;
   readonly resolver: Resolver;
@@ -138,8 +203,10 @@ async function serve(
     servers: ['192.0.2.53', '192.0.2.54'].map((host) => ({ host, port: 53, protocol: 'udp' })),
     ask: upstream.ask,
     mostPending: 1,
+    mostCached: 2,
+    isAuthority,
   });
-  resolution.setNames(new NameTable({ services }, 'shop'));
+  resolution.setNames(new NameTable({ services }, 'shop', ['corp.example']));
   const log = createLogger({ component: 'test', level: 'off' });
   const server = new DnsServer({ log, resolution, hosts: ['127.0.0.1'], port: 0 });
   await server.start();
@@ -179,7 +246,7 @@ class Upstream {
     const query = parseQuery(request) as DnsQuery;
     const known = server.host === '192.0.2.54' ? this.#names[query.name] : undefined;
     const answer =
-      known === undefined ? undefined : formatAddresses(request, query, known.addresses, known.ttlS);
+      known === undefined ? undefined : addressAnswer(request, query, known.addresses, known.ttlS);
     if (this.holds) this.#held.push(() => callback(answer));
     else callback(answer);
   };

@@ -2,9 +2,9 @@ import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Logger } from '@heddle/common';
 import type { HeldSockets } from '@heddle/supervisor/held-sockets';
+import { formatAnswer } from './answer.js';
 import type { DnsResolution } from './dns-resolution.js';
 import { MessageReader, framed } from './framed-messages.js';
-import { truncated } from './message.js';
 
 export interface DnsServerOptions {
   readonly log: Logger;
@@ -82,7 +82,12 @@ export class DnsServer {
         const fits = query === undefined || answer.length <= query.mostBytes;
         // Whoever asked may be gone, and the socket closed.
         if (this.#udp.includes(udp))
-          udp.send(fits ? answer : truncated(request, query), from.port, from.address, () => undefined);
+          udp.send(
+            fits ? answer : formatAnswer(request, query, { isTruncated: true }),
+            from.port,
+            from.address,
+            () => undefined,
+          );
       });
     });
     this.#udp.push(udp);

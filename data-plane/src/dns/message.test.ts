@@ -2,15 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { framed, MessageReader } from './framed-messages.js';
-import {
-  answerLife,
-  formatAddresses,
-  formatFailure,
-  parseQuery,
-  truncated,
-  type DnsQuery,
-} from './message.js';
-import { questionFor, recordsOf } from './dns-message.test-support.js';
+import { formatAnswer, soaRecord } from './answer.js';
+import { addressAnswer, questionFor, recordsOf } from './dns-message.test-support.js';
+import { answerLife, isTruncated, parseQuery, repeatsQuestion, type DnsQuery } from './message.js';
 
 describe('DNS messages', () => {
   it('are read as the questions that they are', () => {
@@ -23,6 +17,7 @@ describe('DNS messages', () => {
       recursionDesired: true,
       end: 12 + 17 + 4,
       mostBytes: 1232,
+      edns: 0,
     });
   });
 
@@ -54,7 +49,7 @@ describe('DNS messages', () => {
           for (const { at, to } of edits) if (at < bytes.length) bytes[at] = to;
           const query = parseQuery(bytes);
           if (query === 'ignored' || 'rcode' in query) return;
-          const answer = formatAddresses(bytes, query, ['10.0.0.1', '2001:db8::1'], 30);
+          const answer = addressAnswer(bytes, query, ['10.0.0.1', '2001:db8::1'], 30);
           assert.deepEqual(recordsOf(answer), ['10.0.0.1', '2001:db8:0:0:0:0:0:1']);
           assert.equal(answerLife(answer, query)?.ttlS, 30);
         },
@@ -92,22 +87,56 @@ describe('DNS messages', () => {
 
   it('that are too long for UDP are cut to their question and say so', () => {
     const request = questionFor('a', 1);
-    const short = truncated(request, parseQuery(request) as DnsQuery);
-    assert.equal(short.readUInt16BE(2) & 0x0200, 0x0200);
+    const short = formatAnswer(request, parseQuery(request) as DnsQuery, { isTruncated: true });
+    assert.ok(isTruncated(short));
     assert.deepEqual(recordsOf(short), []);
   });
 
   it('have a life of their shortest TTL, and none where something failed', () => {
     const request = questionFor('a', 1);
     const query = parseQuery(request) as DnsQuery;
-    const answer = formatAddresses(request, query, ['10.0.0.1', '10.0.0.2'], 60);
+    const answer = addressAnswer(request, query, ['10.0.0.1', '10.0.0.2'], 60);
     answer.writeUInt32BE(5, query.end + 6);
     assert.deepEqual(answerLife(answer, query), {
       ttlS: 5,
       ttlOffsets: [query.end + 6, query.end + 22],
     });
-    assert.equal(answerLife(formatFailure(request, query, 2), query), undefined);
-    assert.equal(answerLife(formatFailure(request, query, 3), query), undefined, 'without an SOA');
+    assert.equal(answerLife(formatAnswer(request, query, { rcode: 2 }), query), undefined);
+    assert.equal(answerLife(formatAnswer(request, query, { rcode: 3 }), query), undefined, 'without an SOA');
+  });
+
+  it('that say that something is not there hold as long as the SOA beside them says', () => {
+    const request = questionFor('a.example', 1);
+    const query = parseQuery(request) as DnsQuery;
+    const authorities = [{ ...soaRecord('example', 7), ttlS: 600 }];
+    assert.equal(answerLife(formatAnswer(request, query, { rcode: 3, authorities }), query)?.ttlS, 7);
+    assert.equal(answerLife(formatAnswer(request, query, { authorities }), query)?.ttlS, 7);
+  });
+
+  it('repeat a question when it is the very same, with the case of its letters', () => {
+    const request = questionFor('A.eXample', 1);
+    const query = parseQuery(request) as DnsQuery;
+    const answer = addressAnswer(request, query, ['10.0.0.1'], 1);
+    assert.equal(repeatsQuestion(request, query, answer), true);
+    for (const other of [questionFor('a.example', 1), questionFor('A.eXample', 28), Buffer.alloc(5)])
+      assert.equal(repeatsQuestion(request, query, other), false);
+  });
+
+  it('whose names point at themselves, or round in circles, are passed over without end', () => {
+    const request = questionFor('a', 1);
+    const query = parseQuery(request) as DnsQuery;
+    const pointer = fc.nat(60).map((at) => [0xc0, at]);
+    const label = fc.constantFrom([1, 97], [0]);
+    const names = fc.array(fc.oneof(pointer, label), { maxLength: 20 }).map((parts) => parts.flat());
+    fc.assert(
+      fc.property(names, fc.nat(4), (bytes, answers) => {
+        const answer = Buffer.concat([formatAnswer(request, query, {}), Buffer.from(bytes)]);
+        answer.writeUInt16BE(answers, 6);
+        answerLife(answer, query);
+        parseQuery(Buffer.concat([request.subarray(0, 12), Buffer.from(bytes)]));
+      }),
+      { numRuns: 2_000 },
+    );
   });
 
   it('have no life, and no end of the process, when their records are any bytes at all', () => {
@@ -115,7 +144,7 @@ describe('DNS messages', () => {
     const query = parseQuery(request) as DnsQuery;
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), fc.nat(5), fc.nat(5), (bytes, answers, authorities) => {
-        const answer = Buffer.concat([formatFailure(request, query, 0), bytes]);
+        const answer = Buffer.concat([formatAnswer(request, query, {}), bytes]);
         answer.writeUInt16BE(answers, 6);
         answer.writeUInt16BE(authorities, 8);
         for (const at of answerLife(answer, query)?.ttlOffsets ?? []) assert.ok(at + 4 <= answer.length);

@@ -1,5 +1,3 @@
-import { isIPv4 } from 'node:net';
-
 /** One question to a name server. */
 export interface DnsQuery {
   readonly id: number;
@@ -12,10 +10,12 @@ export interface DnsQuery {
   readonly end: number;
   /** How long an answer over UDP may be. */
   readonly mostBytes: number;
+  /** The version of EDNS that it speaks; undefined: it has no OPT record, and its answer has none. */
+  readonly edns: number | undefined;
 }
 
-/** Source: RFC 1035, section 3.2.2; RFC 3596, section 2.1. */
-export const DNS_TYPE = { a: 1, soa: 6, aaaa: 28, opt: 41 } as const;
+/** Source: RFC 1035, section 3.2.2; RFC 3596, section 2.1; RFC 2782; RFC 6891, section 6.1.1. */
+export const DNS_TYPE = { a: 1, cname: 5, soa: 6, txt: 16, aaaa: 28, srv: 33, opt: 41, any: 255 } as const;
 export const DNS_CLASS_IN = 1;
 /** Source: RFC 1035, section 4.1.1. */
 export const DNS_RCODE = {
@@ -24,15 +24,19 @@ export const DNS_RCODE = {
   serverFailure: 2,
   noSuchName: 3,
   notImplemented: 4,
+  refused: 5,
+  /** Its upper bits are in the OPT record. Source: RFC 6891, section 9. */
+  badVersion: 16,
 } as const;
 
-const HEADER_BYTES = 12;
+export const HEADER_BYTES = 12;
 const MOST_NAME_BYTES = 255;
 /** Source: RFC 1035, section 4.2.1. */
 const PLAIN_UDP_BYTES = 512;
 /** What asks for more gets this much: larger datagrams are fragmented. */
-const MOST_UDP_BYTES = 4096;
-const POINTER_TO_QUESTION = 0xc000 | HEADER_BYTES;
+export const MOST_UDP_BYTES = 4096;
+/** Of an OPT record without options. */
+const OPT_BYTES = 11;
 
 /** Why a question cannot be answered: nothing can be said to whoever sent it, or this code. */
 export type RefusedQuery = 'ignored' | { readonly id: number; readonly rcode: number };
@@ -57,7 +61,7 @@ export function parseQuery(bytes: Buffer): DnsQuery | RefusedQuery {
     class: bytes.readUInt16BE(named.end + 2),
     recursionDesired: (flags & 0x0100) !== 0,
     end,
-    mostBytes: answerBytes(bytes, end),
+    ...readOpt(bytes, end),
   };
 }
 
@@ -81,84 +85,31 @@ function readQuestionName(bytes: Buffer): { readonly name: string; readonly end:
   }
 }
 
-/** What an OPT record right after the question allows; it has an empty name, and the size in place of a class. */
-function answerBytes(bytes: Buffer, at: number): number {
-  const additional = bytes.readUInt16BE(10);
-  if (bytes.readUInt16BE(8) !== 0 || additional === 0 || at + 5 > bytes.length) return PLAIN_UDP_BYTES;
-  if (bytes[at] !== 0 || bytes.readUInt16BE(at + 1) !== DNS_TYPE.opt) return PLAIN_UDP_BYTES;
-  return Math.min(Math.max(bytes.readUInt16BE(at + 3), PLAIN_UDP_BYTES), MOST_UDP_BYTES);
+/** What an OPT record right after the question says; it has an empty name, the size in place of a class, and the version in its TTL. */
+function readOpt(bytes: Buffer, at: number): Pick<DnsQuery, 'mostBytes' | 'edns'> {
+  const isThere =
+    bytes.readUInt16BE(8) === 0 &&
+    bytes.readUInt16BE(10) > 0 &&
+    at + OPT_BYTES <= bytes.length &&
+    bytes[at] === 0 &&
+    bytes.readUInt16BE(at + 1) === DNS_TYPE.opt;
+  if (!isThere) return { mostBytes: PLAIN_UDP_BYTES, edns: undefined };
+  const asked = bytes.readUInt16BE(at + 3);
+  return { mostBytes: Math.min(Math.max(asked, PLAIN_UDP_BYTES), MOST_UDP_BYTES), edns: bytes[at + 6] };
 }
 
-/** The addresses that a name has, as an answer to its question. `ttlS` in seconds. */
-export function formatAddresses(
-  request: Buffer,
-  query: DnsQuery,
-  addresses: readonly string[],
-  ttlS: number,
-): Buffer {
-  const records = addresses.map((address) => {
-    const data = isIPv4(address) ? Buffer.from(address.split('.').map(Number)) : ipv6Bytes(address);
-    const record = Buffer.alloc(12 + data.length);
-    record.writeUInt16BE(POINTER_TO_QUESTION, 0);
-    record.writeUInt16BE(data.length === 4 ? DNS_TYPE.a : DNS_TYPE.aaaa, 2);
-    record.writeUInt16BE(DNS_CLASS_IN, 4);
-    record.writeUInt32BE(ttlS, 6);
-    record.writeUInt16BE(data.length, 10);
-    data.copy(record, 12);
-    return record;
-  });
-  const head = formatHead(request, query, DNS_RCODE.ok, records.length);
-  return Buffer.concat([head, ...records]);
+/**
+ * Whether a message answers the very question that was asked: its letters are compared as they were written, which is as good as
+ * further bits of the id. Source: RFC 5452, section 9.1.
+ */
+export function repeatsQuestion(request: Buffer, query: DnsQuery, message: Buffer): boolean {
+  if (message.length < query.end || message.readUInt16BE(4) !== 1) return false;
+  return message.compare(request, HEADER_BYTES, query.end, HEADER_BYTES, query.end) === 0;
 }
 
-/** An answer without records. */
-export function formatFailure(request: Buffer, query: DnsQuery, rcode: number): Buffer {
-  return formatHead(request, query, rcode, 0);
-}
-
-/** The answer to what could not be read: its id and a code. */
-export function formatRefusal(id: number, rcode: number): Buffer {
-  const head = Buffer.alloc(HEADER_BYTES);
-  head.writeUInt16BE(id, 0);
-  head.writeUInt16BE(0x8000 | rcode, 2);
-  return head;
-}
-
-/** An answer that is too long for UDP, without its records: whoever asked comes again over TCP. */
-export function truncated(request: Buffer, query: DnsQuery): Buffer {
-  const head = formatHead(request, query, DNS_RCODE.ok, 0);
-  head.writeUInt16BE(head.readUInt16BE(2) | 0x0200, 2);
-  return head;
-}
-
-/** Header and question of an answer: the question as it was asked, for some resolvers compare the case of its letters. */
-function formatHead(request: Buffer, query: DnsQuery, rcode: number, answers: number): Buffer {
-  const head = Buffer.alloc(query.end);
-  request.copy(head, HEADER_BYTES, HEADER_BYTES, query.end);
-  head.writeUInt16BE(query.id, 0);
-  // An answer, with recursion where it was asked for and always at hand.
-  head.writeUInt16BE(0x8080 | (query.recursionDesired ? 0x0100 : 0) | rcode, 2);
-  head.writeUInt16BE(1, 4);
-  head.writeUInt16BE(answers, 6);
-  return head;
-}
-
-function ipv6Bytes(address: string): Buffer {
-  const bytes = Buffer.alloc(16);
-  const [before = '', after] = address.split('::');
-  const groups = (text: string): number[] =>
-    text === ''
-      ? []
-      : text.split(':').flatMap((group) => {
-          if (!group.includes('.')) return [parseInt(group, 16)];
-          const [a = 0, b = 0, c = 0, d = 0] = group.split('.').map(Number);
-          return [a * 256 + b, c * 256 + d];
-        });
-  const first = groups(before);
-  const last = after === undefined ? [] : groups(after);
-  first.forEach((group, i) => bytes.writeUInt16BE(group, i * 2));
-  last.forEach((group, i) => bytes.writeUInt16BE(group, 16 - (last.length - i) * 2));
-  return bytes;
+/** Whether an answer over UDP says that there is more than it could carry. */
+export function isTruncated(answer: Buffer): boolean {
+  return ((answer[2] ?? 0) & 0x02) !== 0;
 }
 
 /** What of an answer counts down with time. */

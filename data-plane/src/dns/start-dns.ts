@@ -6,7 +6,7 @@ import type { StatsStore } from '../stats/stats-store.js';
 import { DnsResolution } from './dns-resolution.js';
 import { DnsServer } from './dns-server.js';
 import { NameTable } from './name-table.js';
-import { askOverNetwork, systemServers } from './upstream-servers.js';
+import { askOverNetwork, systemResolver } from './upstream-servers.js';
 
 export interface StartDnsOptions {
   readonly config: DnsConfig;
@@ -29,10 +29,12 @@ export async function startDns(options: StartDnsOptions): Promise<{
   readonly names: { apply(tables: readonly NameTableConfig[]): readonly [] };
 }> {
   const { config, namespace, sourceAddress, clock, log, stats, heldSockets } = options;
+  const system = systemResolver();
   const resolution = new DnsResolution({
     clock,
     stats,
-    servers: config.servers ?? systemServers(),
+    servers: config.servers ?? system.servers,
+    isAuthority: config.isAuthority,
     ask: askOverNetwork(clock, sourceAddress),
   });
   const server = new DnsServer({ log, resolution, hosts: HOSTS, port: config.port, heldSockets });
@@ -42,7 +44,11 @@ export async function startDns(options: StartDnsOptions): Promise<{
     server,
     names: {
       apply: (tables) => {
-        const table = new NameTable(tables.at(-1) ?? { services: new Map() }, namespace);
+        const table = new NameTable(
+          tables.at(-1) ?? { services: new Map() },
+          namespace,
+          system.searchDomains,
+        );
         resolution.setNames(table);
         gauge.set(table.size);
         return [];

@@ -5,14 +5,8 @@ export { HpackEncoder } from '../codec/http2/hpack-encoder.js';
 export { parseConfigDocument } from '../bootstrap/config-document.js';
 export { translateBootstrap } from '../bootstrap/translate-bootstrap.js';
 export { MessageReader } from '../dns/framed-messages.js';
-export {
-  answerLife,
-  DNS_RCODE,
-  formatAddresses,
-  formatFailure,
-  parseQuery,
-  truncated,
-} from '../dns/message.js';
+export { addressRecords, formatAnswer, soaRecord } from '../dns/answer.js';
+export { answerLife, DNS_RCODE, parseQuery } from '../dns/message.js';
 export { GrpcMessages } from '../http/grpc-messages.js';
 export { parseClientHello } from '../listener/client-hello.js';
 export { readProxyHeader } from '../listener/proxy-header.js';

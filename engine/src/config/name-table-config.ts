@@ -4,9 +4,17 @@ export interface NameTableConfig {
   readonly services: ReadonlyMap<string, NamedService>;
 }
 
+export interface NamedPort {
+  readonly name: string;
+  readonly protocol: 'tcp' | 'udp';
+  readonly number: number;
+}
+
 export interface NamedService {
   readonly ipv4: readonly string[];
   readonly ipv6: readonly string[];
+  /** Those with a name. */
+  readonly ports: readonly NamedPort[];
   /** Name and namespace of a service of the mesh, which has shorter names too; undefined: of others. */
   readonly short: { readonly name: string; readonly namespace: string } | undefined;
 }

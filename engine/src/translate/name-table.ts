@@ -1,6 +1,6 @@
 import type { istio } from '@heddle/xds-protos';
 import { parseIp } from '../address/ip-address.js';
-import type { NamedService, NameTableConfig } from '../config/name-table-config.js';
+import type { NamedPort, NamedService, NameTableConfig } from '../config/name-table-config.js';
 import type { Translated } from '../config/problem.js';
 import { Findings } from './findings.js';
 
@@ -14,7 +14,8 @@ export function translateNameTable(table: istio.networking.nds.v1.NameTable): Tr
   const entries = Object.entries(table.table);
   if (entries.length > MOST_NAMES) findings.problem('table', `has more than ${MOST_NAMES} names`);
   else {
-    for (const [host, { ips = [], registry = '', shortname = '', namespace = '' }] of entries) {
+    for (const [host, info] of entries) {
+      const { ips = [], registry = '', shortname = '', namespace = '', heddlePorts } = info;
       ips?.forEach((ip, i) => {
         if (parseIp(ip) === undefined)
           findings.problem(`table[${host}].ips[${i}]`, `${JSON.stringify(ip)} is no IP address`);
@@ -23,6 +24,9 @@ export function translateNameTable(table: istio.networking.nds.v1.NameTable): Tr
       services.set(host.toLowerCase(), {
         ipv4: (ips ?? []).filter((ip) => parseIp(ip)?.length === 4),
         ipv6: (ips ?? []).filter((ip) => parseIp(ip)?.length === 16),
+        ports: (heddlePorts ?? []).flatMap(({ name, protocol, number }): NamedPort[] =>
+          !name || !number ? [] : [{ name, protocol: protocol === 'udp' ? 'udp' : 'tcp', number }],
+        ),
         short: isOfMesh ? { name: shortname ?? '', namespace: namespace ?? '' } : undefined,
       });
     }

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import {
   answerLife,
   DNS_RCODE,
-  formatAddresses,
-  formatFailure,
+  addressRecords,
+  formatAnswer,
   MessageReader,
   parseQuery,
-  truncated,
+  soaRecord,
 } from '@heddle/data-plane/testing';
 import type { FuzzTarget } from '../fuzz-target.js';
 
@@ -46,9 +46,9 @@ function asked(bytes: Buffer): string {
   if (query === 'ignored' || !('name' in query)) return JSON.stringify(query);
   assert.ok(query.end <= bytes.length && query.mostBytes <= MOST_UDP_BYTES);
   for (const answer of [
-    formatAddresses(bytes, query, ['127.0.0.1', '2001:db8::1'], 60),
-    formatFailure(bytes, query, DNS_RCODE.noSuchName),
-    truncated(bytes, query),
+    formatAnswer(bytes, query, { answers: addressRecords(['127.0.0.1', '2001:db8::1'], 60) }),
+    formatAnswer(bytes, query, { rcode: DNS_RCODE.noSuchName, authorities: [soaRecord('example', 30)] }),
+    formatAnswer(bytes, query, { isTruncated: true }),
   ]) {
     // Every answer is one to this question, and can be read again.
     assert.equal(answer.readUInt16BE(0), query.id);
