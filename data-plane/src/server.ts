@@ -348,6 +348,7 @@ export class Server {
       configSource: this.#xds,
       tls: () => tls.transports,
       bindAddress: config.upstreamBindAddress,
+      cells: thread?.cells,
     });
     this.#accessLogs = new AccessLogFiles({
       clock: this.#clock,
@@ -371,6 +372,7 @@ export class Server {
         Math.min(MOST_CONNECTIONS, affordableConnections() ?? MOST_CONNECTIONS),
       originalDestination: originalDestinationFinder(this.#log.child('listener')),
       heldSockets: thread?.sockets ?? this.#supervisor?.sockets,
+      cells: thread?.cells,
     });
     return { clusters, listeners };
   }

@@ -182,7 +182,12 @@ export { isTimedByGrpc, perTryTimeoutMs, requestTimeoutMs } from './route/reques
 export { formatGrpcTimeout, parseGrpcTimeout } from './http/grpc-timeout.js';
 export { LocalRateLimiter } from './rate-limit/local-rate-limiter.js';
 export { collectDescriptors, descriptorKey, requestDescriptors } from './rate-limit/request-descriptors.js';
-export { TokenBucket, type RateLimitVerdict } from './rate-limit/token-bucket.js';
+export {
+  SharedTokenBucket,
+  TokenBucket,
+  type RateLimitVerdict,
+  type SharedBucketState,
+} from './rate-limit/token-bucket.js';
 
 export { requestHash, type HashSource, type RequestHash } from './hash/request-hash.js';
 export { combineHashes, hashModulo, xxHash64, type Hash64 } from './hash/xx-hash64.js';

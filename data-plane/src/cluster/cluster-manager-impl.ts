@@ -223,10 +223,14 @@ export class ClusterManagerImpl implements ClusterManager {
     if (older !== undefined && sameJson(older.config.circuitBreakers, circuitBreakers))
       return older.resources;
     const name = statNameOf(config);
-    return {
-      default: new ResourceManager(circuitBreakers.default, this.#gauges(name, 'default')),
-      high: new ResourceManager(circuitBreakers.high, this.#gauges(name, 'high')),
+    const create = (priority: 'default' | 'high'): ResourceManager => {
+      const thresholds = circuitBreakers[priority];
+      // What an older version has in flight counts against its own limits, in every thread.
+      const shared = `breakers ${config.name} ${priority} ${JSON.stringify(thresholds)}`;
+      const slot = this.#options.cells?.claim(shared);
+      return new ResourceManager(thresholds, this.#gauges(name, priority), slot);
     };
+    return { default: create('default'), high: create('high') };
   }
 
   #gauges(statName: string, priority: 'default' | 'high'): ResourceManagerGauges {

@@ -1,6 +1,7 @@
 import type { Clock, Logger, Random } from '@heddle/common';
 import type { AddressConfig, ClusterConfig, EndpointConfig } from '@heddle/engine';
 import type { ConfigSource } from '../config-source.js';
+import type { SharedCells } from '../shared/shared-cells.js';
 import type { StatsStore } from '../stats/stats-store.js';
 import type { TlsTransports } from '../tls/transport.js';
 import type { Cluster } from './cluster.js';
@@ -22,6 +23,8 @@ export interface ClusterManagerOptions {
   readonly bindAddress?: AddressConfig | undefined;
   /** Default: the system's resolver; with a bind address one whose questions come from there, too. */
   readonly resolver?: DnsResolver;
+  /** What the threads of this process limit together; undefined: there is one. */
+  readonly cells?: SharedCells | undefined;
   /** Default: the real connection pools. */
   readonly createPool?: PoolFactory;
 }

@@ -1,8 +1,11 @@
 import type { CircuitBreakerThresholds } from '@heddle/engine';
+import type { SharedSlot } from '../shared/shared-cells.js';
 
 /** Moved by a resource as it is used; a gauge of the statistics. */
 export interface ResourceGauge {
   set(value: number): void;
+  inc(): void;
+  dec(): void;
 }
 
 /** One limited resource. */
@@ -43,11 +46,115 @@ export class Resource {
 }
 
 /**
+ * One limited resource of all threads of a process.
+ *
+ * Shape: one number in shared memory. `canCreate` takes what it says is there, and the `inc` that follows it in the same turn counts
+ * nothing further: so the limit holds exactly, whoever asks at the same time. A gauge is what the threads moved theirs by, together.
+ */
+class SharedResource extends Resource {
+  readonly #slot: SharedSlot;
+  readonly #at: number;
+  readonly #open: ResourceGauge | undefined;
+  readonly #remaining: ResourceGauge | undefined;
+  #isTaken = false;
+
+  /** `at`: its place in the slot. */
+  constructor(
+    max: number,
+    open: ResourceGauge | undefined,
+    remaining: ResourceGauge | undefined,
+    slot: SharedSlot,
+    at: number,
+  ) {
+    super(max);
+    this.#slot = slot;
+    this.#at = at;
+    this.#open = open;
+    this.#remaining = remaining;
+    if (slot.isFirst) remaining?.set(max);
+  }
+
+  override get count(): number {
+    return Atomics.load(this.#slot.ints, this.#at);
+  }
+
+  override canCreate(): boolean {
+    return this.take(this.max);
+  }
+
+  override inc(): void {
+    if (this.#isTaken) this.#isTaken = false;
+    else this.#onRaised(Atomics.add(this.#slot.ints, this.#at, 1));
+  }
+
+  override dec(): void {
+    const before = Atomics.sub(this.#slot.ints, this.#at, 1);
+    if (before === this.max) this.#open?.dec();
+    if (before <= this.max) this.#remaining?.inc();
+  }
+
+  /** Takes one where there are fewer than `most`. */
+  protected take(most: number): boolean {
+    if (this.#isTaken) return true;
+    const { ints } = this.#slot;
+    for (let seen = this.count; seen < most;) {
+      const before = Atomics.compareExchange(ints, this.#at, seen, seen + 1);
+      if (before === seen) {
+        this.#isTaken = true;
+        this.#onRaised(before);
+        return true;
+      }
+      seen = before;
+    }
+    return false;
+  }
+
+  #onRaised(before: number): void {
+    if (before + 1 === this.max) this.#open?.inc();
+    if (before < this.max) this.#remaining?.dec();
+  }
+}
+
+/**
  * Retries under way as a share of the requests that are, which grows and shrinks with the traffic.
  *
  * Source: envoy.config.cluster.v3.CircuitBreakers.Thresholds.RetryBudget. As in Envoy the gauges go on showing `maxRetries`.
  */
 class RetryBudget extends Resource {
+  readonly #share: BudgetShare;
+
+  constructor(maxRetries: number, open: ResourceGauge | undefined, share: BudgetShare) {
+    super(maxRetries, open);
+    this.#share = share;
+  }
+
+  override canCreate(): boolean {
+    return this.count < this.#share.most();
+  }
+}
+
+/** The same of all threads of a process. */
+class SharedRetryBudget extends SharedResource {
+  readonly #share: BudgetShare;
+
+  constructor(
+    maxRetries: number,
+    open: ResourceGauge | undefined,
+    share: BudgetShare,
+    slot: SharedSlot,
+    at: number,
+  ) {
+    super(maxRetries, open, undefined, slot, at);
+    this.#share = share;
+  }
+
+  override canCreate(): boolean {
+    return this.take(this.#share.most());
+  }
+}
+
+/** How many retries the requests of this moment allow. */
+class BudgetShare {
   readonly #ratio: number;
   readonly #least: number;
   readonly #requests: Resource;
@@ -55,21 +162,18 @@ class RetryBudget extends Resource {
 
   constructor(
     budget: NonNullable<CircuitBreakerThresholds['retryBudget']>,
-    maxRetries: number,
-    open: ResourceGauge | undefined,
     requests: Resource,
     pending: Resource,
   ) {
-    super(maxRetries, open);
     this.#ratio = budget.percent / 100;
     this.#least = budget.minConcurrency;
     this.#requests = requests;
     this.#pending = pending;
   }
 
-  override canCreate(): boolean {
+  most(): number {
     const active = this.#requests.count + this.#pending.count;
-    return this.count < Math.max(Math.floor(this.#ratio * active), this.#least);
+    return Math.max(Math.floor(this.#ratio * active), this.#least);
   }
 }
 
@@ -96,20 +200,36 @@ export class ResourceManager {
   readonly requests: Resource;
   readonly retries: Resource;
 
-  constructor(thresholds: CircuitBreakerThresholds, gauges: ResourceManagerGauges = {}) {
+  /** `slot`: where the threads of a process count together; undefined: there is one. */
+  constructor(thresholds: CircuitBreakerThresholds, gauges: ResourceManagerGauges = {}, slot?: SharedSlot) {
     const remaining = (gauge: ResourceGauge | undefined): ResourceGauge | undefined =>
       thresholds.trackRemaining ? gauge : undefined;
-    this.connections = new Resource(thresholds.maxConnections, gauges.cxOpen, remaining(gauges.remainingCx));
-    this.pendingRequests = new Resource(
+    const resource = (
+      at: number,
+      max: number,
+      open: ResourceGauge | undefined,
+      left: ResourceGauge | undefined,
+    ): Resource =>
+      slot === undefined
+        ? new Resource(max, open, remaining(left))
+        : new SharedResource(max, open, remaining(left), slot, at);
+    this.connections = resource(0, thresholds.maxConnections, gauges.cxOpen, gauges.remainingCx);
+    this.pendingRequests = resource(
+      1,
       thresholds.maxPendingRequests,
       gauges.rqPendingOpen,
-      remaining(gauges.remainingPending),
+      gauges.remainingPending,
     );
-    this.requests = new Resource(thresholds.maxRequests, gauges.rqOpen, remaining(gauges.remainingRq));
+    this.requests = resource(2, thresholds.maxRequests, gauges.rqOpen, gauges.remainingRq);
     const { maxRetries, retryBudget } = thresholds;
+    if (retryBudget === undefined) {
+      this.retries = resource(3, maxRetries, gauges.rqRetryOpen, gauges.remainingRetries);
+      return;
+    }
+    const share = new BudgetShare(retryBudget, this.requests, this.pendingRequests);
     this.retries =
-      retryBudget === undefined
-        ? new Resource(maxRetries, gauges.rqRetryOpen, remaining(gauges.remainingRetries))
-        : new RetryBudget(retryBudget, maxRetries, gauges.rqRetryOpen, this.requests, this.pendingRequests);
+      slot === undefined
+        ? new RetryBudget(maxRetries, gauges.rqRetryOpen, share)
+        : new SharedRetryBudget(maxRetries, gauges.rqRetryOpen, share, slot, 3);
   }
 }

@@ -17,6 +17,7 @@ import { Http2Stats } from '../codec/http2/http2-stats.js';
 import type { ConfigSource, ResourceSubscription } from '../config-source.js';
 import type { IstioTelemetry } from '../stats/istio/istio-telemetry.js';
 import type { OverloadState } from '../overload/overload-state.js';
+import type { SharedLimits } from '../shared/shared-limits.js';
 import type { StatsStore } from '../stats/stats-store.js';
 import { ConnectionManagerStats } from './connection-manager-stats.js';
 import { DateHeader } from './date-header.js';
@@ -43,6 +44,8 @@ export interface ConnectionManagerOptions {
   /** Of the listener. */
   readonly bufferLimitBytes: number;
   readonly trafficDirection: TrafficDirection;
+  /** Where the threads of a process limit together; undefined: there is one. */
+  readonly limits?: SharedLimits | undefined;
 }
 
 /**
@@ -109,6 +112,7 @@ export class ConnectionManagerRuntime {
         random: options.random,
         stats: options.stats,
         statPrefix: config.statPrefix,
+        limits: options.limits,
         trafficDirection: options.trafficDirection,
         telemetry: options.telemetry,
         istioCluster: (name) => clusters.cluster(name)?.config.istio,

@@ -8,6 +8,7 @@ import type {
   TrafficDirection,
 } from '@heddle/engine';
 import type { IstioTelemetry } from '../stats/istio/istio-telemetry.js';
+import type { SharedLimits } from '../shared/shared-limits.js';
 import type { StatsStore } from '../stats/stats-store.js';
 import type { StreamState } from './stream-state.js';
 
@@ -77,6 +78,8 @@ export interface FilterFactoryContext {
   readonly random: Random;
   readonly stats: StatsStore;
   readonly statPrefix: string;
+  /** Where the threads of a process limit together; undefined: there is one. */
+  readonly limits?: SharedLimits | undefined;
 }
 
 /** Makes the filter of one stream; undefined when it has nothing to do for any stream. */

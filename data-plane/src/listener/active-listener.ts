@@ -17,6 +17,7 @@ import { clientAddressOf } from './client-address-of.js';
 import { ConnectionRecord } from './connection-record.js';
 import { awaitProxyHeader, type ProxiedConnection } from './await-proxy-header.js';
 import { inspectSocket, type Inspection } from './inspect-socket.js';
+import type { ConnectionCount } from './connection-count.js';
 import type { ListenerContext } from './listener-context.js';
 import { ListenerStats } from './listener-stats.js';
 import { ListenerVersion } from './listener-version.js';
@@ -43,6 +44,7 @@ export class ActiveListener {
   readonly #servers: Server[] = [];
   readonly #addresses: AddressConfig[] = [];
   readonly #sockets = new Set<Socket>();
+  readonly #open: ConnectionCount;
   /** Of older versions, until their connections have ended. */
   readonly #leaving = new Map<ActiveFilterChain, Timer>();
   #version: ListenerVersion | undefined = undefined;
@@ -55,6 +57,7 @@ export class ActiveListener {
     this.name = config.name;
     this.#context = context;
     this.#onChange = onChange;
+    this.#open = context.countFor(config.name);
     const statName = config.statPrefix === '' ? formatAddress(config.address) : config.statPrefix;
     this.stats = new ListenerStats(context.options.stats, statName);
   }
@@ -197,14 +200,18 @@ export class ActiveListener {
       return;
     }
     const most = this.newestConfig.maxConnections ?? context.maxConnectionsPerListener;
-    if (this.#sockets.size >= most || context.connections >= context.maxConnections) {
-      if (this.#sockets.size >= most) stats.cxOverflow.inc();
-      else stats.globalCxOverflow.inc();
+    if (!this.#open.take(most)) {
+      stats.cxOverflow.inc();
+      socket.destroy();
+      return;
+    }
+    if (!context.connections.take(context.maxConnections)) {
+      this.#open.release();
+      stats.globalCxOverflow.inc();
       socket.destroy();
       return;
     }
     this.#sockets.add(socket);
-    context.connections++;
     stats.cxActive.inc();
     socket.once('close', () => this.#onSocketClose(socket));
     if (this.#version === undefined) this.#wait(socket);
@@ -213,7 +220,8 @@ export class ActiveListener {
 
   #onSocketClose(socket: Socket): void {
     if (!this.#sockets.delete(socket)) return;
-    this.#context.connections--;
+    this.#open.release();
+    this.#context.connections.release();
     this.stats.cxActive.dec();
     this.stats.cxDestroy.inc();
     if (this.#draining) this.#checkGone();
@@ -310,7 +318,8 @@ export class ActiveListener {
 
   #giveAway(socket: Socket, owner: ActiveListener, destination: AddressConfig): void {
     this.#sockets.delete(socket);
-    this.#context.connections--;
+    this.#open.release();
+    this.#context.connections.release();
     this.stats.cxActive.dec();
     owner.handOver(socket, destination);
   }

@@ -39,21 +39,21 @@ export function createNetworkFilter(
 /** Makes those before the terminal one that a connection has to pass, in order. */
 export function createConnectionFilters(
   filters: readonly NetworkFilterConfig[],
-  options: Pick<ConnectionManagerOptions, 'stats' | 'clock' | 'configSource'>,
+  options: Pick<ConnectionManagerOptions, 'stats' | 'clock' | 'configSource' | 'limits'>,
 ): readonly ConnectionFilter[] {
   return filters.flatMap((filter) => createConnectionFilter(filter, options) ?? []);
 }
 
 function createConnectionFilter(
   filter: NetworkFilterConfig,
-  options: Pick<ConnectionManagerOptions, 'stats' | 'clock' | 'configSource'>,
+  options: Pick<ConnectionManagerOptions, 'stats' | 'clock' | 'configSource' | 'limits'>,
 ): ConnectionFilter | undefined {
-  const { stats, clock, configSource } = options;
+  const { stats, clock, configSource, limits } = options;
   switch (filter.kind) {
     case 'rbac':
       return new RbacConnectionFilter(filter.config, stats);
     case 'local-rate-limit':
-      return new ConnectionRateLimit(filter.config, stats, clock);
+      return new ConnectionRateLimit(filter.config, stats, clock, limits);
     case 'discovered': {
       const { name, discovery } = filter;
       const create = (config: NetworkFilterConfig): ConnectionFilter | undefined =>

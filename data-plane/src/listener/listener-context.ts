@@ -1,5 +1,6 @@
 import type { AddressConfig } from '@heddle/engine';
 import type { ConnectionManagerOptions } from '../http/connection-manager-runtime.js';
+import type { ConnectionCount } from './connection-count.js';
 import type { BoundedLog } from './bounded-log.js';
 import type { ActiveListener } from './active-listener.js';
 import type { ListenerManagerOptions } from './listener-manager.js';
@@ -13,9 +14,12 @@ export interface ListenerContext {
   readonly drainTimeMs: number;
   readonly maxConnections: number;
   readonly maxConnectionsPerListener: number;
-  /** Of all listeners: open ones, and all that were ever accepted. */
-  connections: number;
+  /** Of all listeners. */
+  readonly connections: ConnectionCount;
+  /** All that were ever accepted. */
   accepted: number;
+  /** Counts the connections of one listener. */
+  countFor(listener: string): ConnectionCount;
   nextConnectionId(): number;
   /** The listener whose address is that destination, for connections that were redirected. */
   listenerFor(destination: AddressConfig, asking: ActiveListener): ActiveListener | undefined;

@@ -5,6 +5,8 @@ import { OverloadState } from '../overload/overload-state.js';
 import { IstioTelemetry } from '../stats/istio/istio-telemetry.js';
 import { LabelledMetrics } from '../stats/istio/labelled-metrics.js';
 import { Deadlines } from '../codec/http1/deadline-queue.js';
+import { SharedLimits } from '../shared/shared-limits.js';
+import { ConnectionCount, SharedConnectionCount } from './connection-count.js';
 import { BoundedLog } from './bounded-log.js';
 import { ActiveListener } from './active-listener.js';
 import type { ListenerContext } from './listener-context.js';
@@ -45,6 +47,11 @@ export class ListenerManagerImpl implements ListenerManager {
     this.#options = options;
     this.#deadlines = new Deadlines(options.clock);
     const { clock, random, log, stats, clusters, accessLogFiles, configSource } = options;
+    const { cells } = options;
+    const countFor = (what: string): ConnectionCount =>
+      cells === undefined
+        ? new ConnectionCount()
+        : new SharedConnectionCount(cells.claim(`connections of ${what}`));
     this.#context = {
       options,
       filterOptions: {
@@ -58,14 +65,16 @@ export class ListenerManagerImpl implements ListenerManager {
         formatContext: options.formatContext ?? {},
         deadlines: this.#deadlines,
         overload: options.overload ?? new OverloadState(),
+        limits: cells && new SharedLimits(cells),
         telemetry: options.telemetry ?? new IstioTelemetry({}, new LabelledMetrics({ clock, stats })),
       },
       failures: new BoundedLog(log, clock),
       drainTimeMs: options.drainTimeMs ?? 600_000,
       maxConnections: options.maxConnections ?? 50_000,
       maxConnectionsPerListener: options.maxConnectionsPerListener ?? 10_000,
-      connections: 0,
+      connections: countFor('all listeners'),
       accepted: 0,
+      countFor: (listener) => countFor(`listener ${listener}`),
       nextConnectionId: () => ++this.#lastConnectionId,
       listenerFor: (destination, asking) => this.#listenerFor(destination, asking),
     };
@@ -106,7 +115,7 @@ export class ListenerManagerImpl implements ListenerManager {
   }
 
   get activeConnections(): number {
-    return this.#context.connections;
+    return this.#context.connections.open;
   }
 
   get acceptedConnections(): number {

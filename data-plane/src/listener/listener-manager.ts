@@ -6,6 +6,7 @@ import type { ApplyProblem, ClusterManager } from '../cluster/cluster-manager.js
 import type { ConfigSource } from '../config-source.js';
 import type { IstioTelemetry } from '../stats/istio/istio-telemetry.js';
 import type { OverloadState } from '../overload/overload-state.js';
+import type { SharedCells } from '../shared/shared-cells.js';
 import type { StatsStore } from '../stats/stats-store.js';
 import type { TlsTransports } from '../tls/transport.js';
 import type { SocketSource } from './bind-server.js';
@@ -37,6 +38,8 @@ export interface ListenerManagerOptions {
   readonly maxConnections?: number;
   /** Bound of a listener that sets none. Default 10,000. */
   readonly maxConnectionsPerListener?: number;
+  /** What the threads of this process limit together; undefined: there is one. */
+  readonly cells?: SharedCells | undefined;
   /** How long connections of a removed listener or filter chain may go on. Default 600 s, as Envoy's --drain-time-s. */
   readonly drainTimeMs?: number;
 }

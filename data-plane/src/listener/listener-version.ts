@@ -95,15 +95,17 @@ export class ListenerVersion {
         left.delete(one);
         return one;
       }
+      const limits = options.filter.limits?.within(`${config.name}/${chain.name}`);
       const filter = createNetworkFilter(chain.filters, {
         ...options.filter,
+        limits,
         bufferLimitBytes: config.perConnectionBufferLimitBytes,
         trafficDirection: config.trafficDirection,
       });
       const made = new ActiveFilterChain(
         chain,
         filter,
-        createConnectionFilters(chain.filters, options.filter),
+        createConnectionFilters(chain.filters, { ...options.filter, limits }),
         createTransport(chain, options),
       );
       own.push(made);

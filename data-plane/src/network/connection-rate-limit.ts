@@ -1,6 +1,7 @@
-import { TokenBucket, type ConnectionRateLimitConfig } from '@heddle/engine';
+import { SharedTokenBucket, TokenBucket, type ConnectionRateLimitConfig } from '@heddle/engine';
 import type { Clock } from '@heddle/common';
 import type { ConnectionRefusal } from '../http/refused-connection.js';
+import type { SharedLimits } from '../shared/shared-limits.js';
 import type { Counter, StatsStore } from '../stats/stats-store.js';
 import type { ConnectionFilter } from './connection-filter.js';
 
@@ -21,8 +22,15 @@ export class ConnectionRateLimit implements ConnectionFilter {
   readonly #clock: Clock;
   readonly #rateLimited: Counter;
 
-  constructor(config: ConnectionRateLimitConfig, stats: StatsStore, clock: Clock) {
-    this.#bucket = config.enabled ? new TokenBucket(config.bucket, clock.monotonicMs()) : undefined;
+  /** `limits`: where the threads of a process limit together; undefined: there is one. */
+  constructor(config: ConnectionRateLimitConfig, stats: StatsStore, clock: Clock, limits?: SharedLimits) {
+    const { bucket, enabled } = config;
+    const nowMs = clock.monotonicMs();
+    this.#bucket = !enabled
+      ? undefined
+      : limits === undefined
+        ? new TokenBucket(bucket, nowMs)
+        : new SharedTokenBucket(bucket, nowMs, limits.bucket(JSON.stringify(config)));
     this.#clock = clock;
     this.#rateLimited = stats.counter('local_rate_limit.rate_limited', [
       ['envoy_local_network_ratelimit_prefix', config.statPrefix],

@@ -48,6 +48,8 @@ export interface LocalDescriptorConfig {
 
 /** Source: envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit. Ratios are 0..1. */
 export interface LocalRateLimitConfig {
+  /** Of a route or virtual host: its path in the route configuration, which tells it from others that say the same. */
+  readonly place?: string;
   readonly statPrefix: string;
   readonly status: number;
   /** undefined: nothing is limited but by descriptors. */

@@ -1,6 +1,15 @@
-import type { LocalDescriptorConfig, LocalRateLimitConfig } from '../config/rate-limit-config.js';
+import type {
+  LocalDescriptorConfig,
+  LocalRateLimitConfig,
+  TokenBucketConfig,
+} from '../config/rate-limit-config.js';
 import { descriptorKey } from './request-descriptors.js';
-import { TokenBucket, type RateLimitVerdict } from './token-bucket.js';
+import {
+  SharedTokenBucket,
+  TokenBucket,
+  type RateLimitVerdict,
+  type SharedBucketState,
+} from './token-bucket.js';
 
 const NOT_ASKED: RateLimitVerdict = Object.freeze({ allowed: true, bucket: undefined });
 
@@ -16,17 +25,23 @@ export class LocalRateLimiter {
   readonly #alwaysConsumeDefault: boolean;
   readonly #byDescriptor: ReadonlyMap<string, TokenBucket>;
 
+  /** `stateOf`: where the threads of a process keep each bucket together; undefined: they are ours alone. */
   constructor(
     config: Pick<LocalRateLimitConfig, 'bucket' | 'descriptors' | 'alwaysConsumeDefault'>,
     nowMs: number,
+    stateOf?: (bucket: number) => SharedBucketState,
   ) {
     const page = new Float64Array(1 + config.descriptors.length);
-    this.#default = config.bucket && new TokenBucket(config.bucket, nowMs, page, 0);
+    const create = (bucket: TokenBucketConfig, at: number): TokenBucket =>
+      stateOf === undefined
+        ? new TokenBucket(bucket, nowMs, page, at)
+        : new SharedTokenBucket(bucket, nowMs, stateOf(at));
+    this.#default = config.bucket && create(config.bucket, 0);
     this.#alwaysConsumeDefault = config.alwaysConsumeDefault;
     this.#byDescriptor = new Map(
       config.descriptors.map(({ entries, bucket }: LocalDescriptorConfig, i) => [
         entries.map(([key, value]) => descriptorKey(key, value)).join(''),
-        new TokenBucket(bucket, nowMs, page, 1 + i),
+        create(bucket, 1 + i),
       ]),
     );
   }

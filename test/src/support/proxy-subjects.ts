@@ -19,7 +19,12 @@ export function heddleProxy(): ProxySubject {
   return {
     name: 'heddle-proxy',
     missing: undefined,
-    start: (file, state) => new RunningProgram(process.execPath, [main, '-c', file, '--state-dir', state]),
+    start: (file, state) =>
+      new RunningProgram(process.execPath, [
+        main,
+        ...['-c', file, '--state-dir', state],
+        ...['--concurrency', process.env['HEDDLE_CONCURRENCY'] ?? '1'],
+      ]),
     validate: (file) => new RunningProgram(process.execPath, [main, '--mode', 'validate', '-c', file]),
   };
 }

@@ -30,7 +30,8 @@ function parse(bytes: Uint8Array, path: string, isOfRoute: boolean): Translated<
   if (isOfRoute && limit.tokenBucket === null) {
     findings.problem(`${path}.token_bucket`, 'must be set on routes');
   }
-  return findings.finish(deepFreeze(translate(limit, path, findings)));
+  const config = translate(limit, path, findings);
+  return findings.finish(deepFreeze(isOfRoute ? { ...config, place: path } : config));
 }
 
 function translate(limit: LocalRateLimit, path: string, findings: Findings): LocalRateLimitConfig {

@@ -17,11 +17,11 @@ export interface LocalRateLimitShared {
 export const localRateLimitFilter: HttpFilter = {
   name: 'envoy.filters.http.local_ratelimit',
   typeUrl: 'type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit',
-  create(config, { clock, random, stats }) {
+  create(config, { clock, random, stats, limits }) {
     // Of routes, which come and go with their configuration.
     const ofRoutes = new WeakMap<LocalRateLimitConfig, PreparedRateLimit>();
     const make = (own: LocalRateLimitConfig): PreparedRateLimit =>
-      new PreparedRateLimit(own, stats, clock.monotonicMs());
+      new PreparedRateLimit(own, stats, clock.monotonicMs(), limits);
     const shared: LocalRateLimitShared = {
       clock,
       random,

@@ -8,6 +8,7 @@ import {
   type LocalRateLimitConfig,
   type LocalReply,
 } from '@heddle/engine';
+import type { SharedLimits } from '../../../shared/shared-limits.js';
 import type { Counter, StatsStore, Tags } from '../../../stats/stats-store.js';
 import type { ConnectionInfo, StreamState } from '../../stream-state.js';
 
@@ -27,7 +28,8 @@ export class PreparedRateLimit {
   readonly #ofConnections: WeakMap<ConnectionInfo, LocalRateLimiter> | undefined;
   readonly #plainReply: LocalReply;
 
-  constructor(config: LocalRateLimitConfig, stats: StatsStore, nowMs: number) {
+  /** `limits`: where the threads of a process limit together; undefined: there is one. */
+  constructor(config: LocalRateLimitConfig, stats: StatsStore, nowMs: number, limits?: SharedLimits) {
     this.config = config;
     const tags: Tags = [['envoy_local_http_ratelimit_prefix', config.statPrefix]];
     this.enabled = stats.counter('http_local_rate_limit.enabled', tags);
@@ -36,7 +38,12 @@ export class PreparedRateLimit {
     this.enforced = stats.counter('http_local_rate_limit.enforced', tags);
     this.requestHeaders = [compileHeaderChanges(config.requestHeaders)];
     this.#responseHeaders = [compileHeaderChanges(config.responseHeaders)];
-    this.#limiter = new LocalRateLimiter(config, nowMs);
+    const text = limits && JSON.stringify(config);
+    this.#limiter = new LocalRateLimiter(
+      config,
+      nowMs,
+      limits && ((bucket) => limits.bucket(`${bucket} ${text}`, config.place !== undefined)),
+    );
     this.#ofConnections = config.perConnection ? new WeakMap() : undefined;
     this.#plainReply = localRateLimited(
       config.status,
