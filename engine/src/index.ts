@@ -219,6 +219,7 @@ export { createRouteTable, type RouteMatch, type RouteMiss, type RouteTable } fr
 export { requestScopeKey, scopeKey } from './route/scope-key.js';
 export { describeStringMatch, stringMatches } from './route/string-match.js';
 
+export { acceptedFilters } from './http-filters/accepted/config.js';
 export { corsFilter, type CorsPolicyConfig } from './http-filters/cors/config.js';
 export { allowOrigin, decideCors, type CorsDecision } from './http-filters/cors/decide-cors.js';
 export type { FaultAbort, FaultConfig, FaultDelay } from './http-filters/fault/config.js';

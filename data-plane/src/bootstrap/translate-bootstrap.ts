@@ -32,6 +32,9 @@ export interface TranslatedBootstrap {
   readonly ads: AdsConfig | undefined;
 }
 
+/** Extensions of the bootstrap that have no effect, whatever they are. */
+const WITHOUT_EFFECT = /^(tracing\.|stats_sinks\[|bootstrap_extensions\[).*\.@type$/;
+
 /**
  * Translates a bootstrap given as plain JSON.
  *
@@ -45,7 +48,10 @@ export function translateBootstrap(json: unknown): {
   const findings = new BootstrapFindings();
   const unread: ProtoProblem[] = [];
   const message = fromJson(envoy.config.bootstrap.v3.Bootstrap, json, unread) as Bootstrap | undefined;
-  for (const { path, message: what } of unread) findings.problem(path, what);
+  for (const { path, message: what } of unread) {
+    // Whose kind is not known there has no effect anyway, and that is told of the whole.
+    if (!WITHOUT_EFFECT.test(path)) findings.problem(path, what);
+  }
   if (message === undefined) return { bootstrap: undefined, findings };
   for (const field of unknownFieldsOf(message)) {
     findings.warnings.push({ path: field.path, message: `unknown field number ${field.tag} has no effect` });
@@ -252,6 +258,7 @@ function translateUpstreamBind(message: Bootstrap, findings: BootstrapFindings):
 function reportUnsupported(message: Bootstrap, findings: BootstrapFindings): void {
   findings.ignored('hds_config', message.hdsConfig !== null);
   findings.ignored('flags_path', message.flagsPath !== '');
+  findings.ignored('stats_eviction_interval', message.statsEvictionInterval !== null);
   findings.ignored('stats_sinks', message.statsSinks.length > 0);
   findings.ignored('tracing', message.tracing !== null);
   findings.ignored('header_prefix', message.headerPrefix !== '');

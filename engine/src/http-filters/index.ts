@@ -1,11 +1,10 @@
+import { acceptedFilters } from './accepted/config.js';
 import { corsFilter } from './cors/config.js';
 import { faultFilter } from './fault/config.js';
-import { grpcStatsFilter } from './grpc-stats/config.js';
 import { localRateLimitFilter } from './local-rate-limit/config.js';
 import type { HttpFilterFactoryConfig } from './http-filter.js';
 import { jwtAuthnFilter } from './jwt-authn/config.js';
 import { rbacFilter } from './rbac/config.js';
-import { istioAlpnFilter } from './istio-alpn/config.js';
 import { istioStatsFilter } from './istio-stats/config.js';
 import { peerMetadataFilter } from './peer-metadata/config.js';
 import { routerFilter } from './router/config.js';
@@ -20,8 +19,7 @@ export const httpFilters: readonly HttpFilterFactoryConfig[] = [
   rbacFilter,
   peerMetadataFilter,
   istioStatsFilter,
-  istioAlpnFilter,
-  grpcStatsFilter,
+  ...acceptedFilters,
 ];
 
 const byTypeUrl: ReadonlyMap<string, HttpFilterFactoryConfig> = new Map(

@@ -1,8 +1,7 @@
 import type { HttpFilter, HttpObserver } from '../filter.js';
+import { acceptedFilters } from './accepted/index.js';
 import { corsFilter } from './cors/index.js';
 import { faultFilter } from './fault/index.js';
-import { grpcStatsFilter } from './grpc-stats/index.js';
-import { istioAlpnFilter } from './istio-alpn/index.js';
 import { istioStatsFilter } from './istio-stats/index.js';
 import { jwtAuthnFilter } from './jwt-authn/index.js';
 import { localRateLimitFilter } from './local-rate-limit/index.js';
@@ -18,8 +17,7 @@ export const httpFilters: readonly (HttpFilter | HttpObserver)[] = [
   rbacFilter,
   peerMetadataFilter,
   istioStatsFilter,
-  istioAlpnFilter,
-  grpcStatsFilter,
+  ...acceptedFilters,
 ];
 
 const byTypeUrl: ReadonlyMap<string, HttpFilter | HttpObserver> = new Map(
