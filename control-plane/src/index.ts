@@ -49,4 +49,3 @@ export { encodeResources } from './snapshot/encode-resources.js';
 export { type RawResource } from './snapshot/resource-store.js';
 export { SnapshotCache } from './snapshot/snapshot-cache.js';
 export { AdsService, type ProxyStatus } from './xds-server/ads-service.js';
-export { bindPlaintext, createGrpcServer } from './grpc/grpc-server.js';

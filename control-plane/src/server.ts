@@ -19,7 +19,7 @@ import { KeySetFiles } from './jwks/key-set-files.js';
 import { KeySetStore } from './jwks/key-set-store.js';
 import { loadKeySet } from './jwks/load-key-set.js';
 import { OriginBreakers } from './jwks/origin-breakers.js';
-import { bindPlaintext, createGrpcServer } from './grpc/grpc-server.js';
+import { createGrpcServer, PlaintextPort } from './grpc/grpc-server.js';
 import { emptyMeshState, nextMeshState, type MeshState } from './mesh-state.js';
 import { diffModels } from './model/diff-models.js';
 import { KnownWorkloads } from './model/known-workloads.js';
@@ -130,6 +130,7 @@ export class ControlPlane {
   readonly #ads: AdsService<ProxyView>;
   readonly #api: ApiServer;
   readonly #grpc: Server = createGrpcServer();
+  readonly #plaintext: PlaintextPort;
   readonly #secureGrpc: Server = createGrpcServer();
   readonly #ca: CertificateAuthority | undefined;
   readonly #injectorConfig: InjectorConfigFile | undefined;
@@ -168,6 +169,7 @@ export class ControlPlane {
       identity === undefined
         ? undefined
         : new CertificateAuthority({ ...identity, folder: identity.caFolder, clock, log: log.child('ca') });
+    this.#plaintext = new PlaintextPort(this.#grpc, log.child('xds-server'));
     this.#cache = new SnapshotCache<ProxyView>({
       translate: (view) => encodeResources(translateProxy(this.#modelFor(view), view)),
       keyOf: viewKey,
@@ -317,7 +319,7 @@ export class ControlPlane {
       this.#ads.register(this.#secureGrpc, (call) => ca.authenticator.authenticate(call));
       xdsTlsPort = await ca.listen(this.#secureGrpc, identity.tlsHost, identity.tlsPort);
     }
-    const xdsPort = await bindPlaintext(this.#grpc, this.#options.xdsAddress);
+    const xdsPort = await this.#plaintext.listen(this.#options.xdsAddress);
     const apiPort = await this.#api.listen(this.#options.apiHost, this.#options.apiPort);
     const webhookPort = await this.#startWebhook();
     this.#collector.start();
@@ -332,6 +334,7 @@ export class ControlPlane {
     this.#keySets.close();
     this.#breakers.close();
     this.#grpc.forceShutdown();
+    await this.#plaintext.close();
     this.#secureGrpc.forceShutdown();
     this.#injectorConfig?.close();
     await this.#webhook?.close();

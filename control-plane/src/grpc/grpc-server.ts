@@ -1,4 +1,7 @@
+import { createServer, type Server as TcpServer, type Socket } from 'node:net';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
+import type { Logger } from '@heddle/common';
+import { listen } from '../listen.js';
 
 /** A gRPC server with keep-alive that suits long-lived discovery streams. */
 export function createGrpcServer(): Server {
@@ -14,12 +17,34 @@ export function createGrpcServer(): Server {
   });
 }
 
-/** Binds without TLS: for loopback. Resolves with the port that was bound. */
-export function bindPlaintext(server: Server, address: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) => {
-      if (error === null) resolve(port);
-      else reject(error);
+/** A port on which gRPC is spoken without TLS: for loopback. */
+export class PlaintextPort {
+  readonly #tcp: TcpServer;
+  readonly #log: Logger;
+  readonly #open = new Set<Socket>();
+
+  constructor(grpc: Server, log: Logger) {
+    this.#log = log;
+    // grpc-js would listen itself, with a backlog that is too short for a mesh that comes back.
+    const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure());
+    this.#tcp = createServer({ noDelay: true }, (socket) => {
+      this.#open.add(socket);
+      socket.once('close', () => this.#open.delete(socket));
+      injector.injectConnection(socket);
     });
-  });
+  }
+
+  /** `address` is `HOST:PORT`, IPv6 in brackets. Resolves with the port. Errors: it is taken. */
+  listen(address: string): Promise<number> {
+    const colon = address.lastIndexOf(':');
+    const host = address.slice(0, colon).replace(/^\[(.*)\]$/, '$1');
+    return listen(this.#tcp, host, Number(address.slice(colon + 1)), this.#log);
+  }
+
+  close(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#tcp.close(() => resolve());
+      for (const socket of this.#open) socket.destroy();
+    });
+  }
 }
