@@ -27,6 +27,7 @@ const programs = {
   faults: { entry: 'test/dist/faults/main.js', args, parts: ['test', ...mesh] },
   soak: { entry: 'test/dist/soak/main.js', args, parts: ['test', ...mesh] },
   kubernetes: { entry: 'test/dist/kubernetes/main.js', args, parts: ['test', ...mesh] },
+  bodies: { entry: 'test/dist/bodies/main.js', args, parts: ['test', ...mesh] },
   fuzz: { entry: 'test/dist/fuzz/main.js', args, parts: ['test', ...mesh] },
   foreign: { entry: 'test/dist/foreign/main.js', args, parts: ['test', ...mesh] },
   bench: { entry: 'bench/dist/main.js', args, parts: ['bench', ...mesh] },
