@@ -5,7 +5,7 @@ export type {
   JsonLogFields,
   JsonLogValue,
 } from './config/access-log-config.js';
-export { formatAddress, type AddressConfig } from './config/address.js';
+export { formatAddress, parseAddress, type AddressConfig } from './config/address.js';
 export type {
   CircuitBreakerThresholds,
   ClusterConfig,
@@ -77,6 +77,7 @@ export type {
   RouteMatchConfig,
   RouteTarget,
   StringMatchConfig,
+  UpgradeConfig,
   VirtualHostConfig,
   WeightedClusterConfig,
 } from './config/route-config.js';
@@ -86,7 +87,7 @@ export {
   type IstioStatsConfig,
   type MetricOverride,
 } from './config/istio-stats-config.js';
-export type { TcpProxyConfig } from './config/tcp-proxy-config.js';
+export type { TcpProxyConfig, TunnelingConfig } from './config/tcp-proxy-config.js';
 export {
   NO_PEER_RULES,
   type CommonTlsConfig,
@@ -102,7 +103,13 @@ export {
   type UpstreamTlsConfig,
   type ValidationContextConfig,
 } from './config/tls-config.js';
-export type { RawBufferConfig, TransportSocketMatchConfig } from './config/transport-socket-config.js';
+export type {
+  PassthroughMetadataConfig,
+  RawBufferConfig,
+  TransportSocketMatchConfig,
+  UpstreamSocketConfig,
+  UpstreamWrappingConfig,
+} from './config/transport-socket-config.js';
 export { parseIp } from './address/ip-address.js';
 export { HeaderMap } from './http/header-map.js';
 export { clientCertificateText } from './http/client-certificate-header.js';
@@ -129,8 +136,12 @@ export type { HttpVersion, RequestHead, ResponseHead } from './http/message-head
 export { InternalAddresses } from './http/internal-addresses.js';
 export { appendVia, normalizeRequest, prepareRequestHeaders } from './http/prepare-request.js';
 export {
+  LOCAL_PRINCIPAL_KEY,
+  PEER_PRINCIPAL_KEY,
   RESPONSE_FLAGS,
   type DynamicMetadata,
+  type FilterState,
+  type FilterStateObject,
   type ResponseFlag,
   type StreamInfo,
 } from './http/stream-info.js';
@@ -254,6 +265,7 @@ export {
 } from './http-filters/jwt-authn/verify-signature.js';
 export { rbacFilter } from './http-filters/rbac/config.js';
 export type { PeerMetadataConfig } from './http-filters/peer-metadata/config.js';
+export type { SetFilterStateConfig } from './http-filters/set-filter-state/config.js';
 export { routerFilter, type RouterConfig } from './http-filters/router/config.js';
 
 export { compileRbac, decide, type CompiledRbac, type RbacDecision } from './rbac/decide.js';

@@ -72,7 +72,7 @@ export class AdminServer {
       };
       if (held !== undefined) server.listen(held.handle, listening);
       else if (address.kind === 'pipe') server.listen(address.path, listening);
-      else server.listen(address.port, address.host, listening);
+      else if (address.kind === 'socket') server.listen(address.port, address.host, listening);
     });
     const bound = server.address();
     if (address.kind === 'socket' && bound !== null && typeof bound === 'object') {

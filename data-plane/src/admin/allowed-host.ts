@@ -14,7 +14,7 @@ export function isAllowedHost(
   bound: AddressConfig,
   configured: AddressConfig,
 ): boolean {
-  if (bound.kind === 'pipe') return true;
+  if (bound.kind !== 'socket') return true;
   if (host === undefined) return false;
   const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([^:[\]]*))(?::(\d{1,5}))?$/.exec(host);
   if (match === null) return false;

@@ -191,7 +191,7 @@ function targetUri(cluster: ClusterConfig): string | undefined {
   if (discovery.kind === 'eds' || discovery.kind === 'original-dst') return undefined;
   const targets = discovery.endpoints.localities
     .flatMap((locality) => locality.endpoints)
-    .map((endpoint) => targetOf(endpoint.address));
+    .flatMap(({ address }) => (address.kind === 'internal' ? [] : targetOf(address)));
   const first = targets[0];
   if (first === undefined) return undefined;
   if (first.scheme !== 'ipv4' && first.scheme !== 'ipv6') return `${first.scheme}:${first.address}`;
@@ -199,7 +199,10 @@ function targetUri(cluster: ClusterConfig): string | undefined {
   return `${first.scheme}:${same.join(',')}`;
 }
 
-function targetOf(address: AddressConfig): { scheme: 'ipv4' | 'ipv6' | 'dns' | 'unix'; address: string } {
+function targetOf(address: Exclude<AddressConfig, { kind: 'internal' }>): {
+  scheme: 'ipv4' | 'ipv6' | 'dns' | 'unix';
+  address: string;
+} {
   if (address.kind === 'pipe') return { scheme: 'unix', address: address.path };
   if (address.host.includes(':')) return { scheme: 'ipv6', address: `[${address.host}]:${address.port}` };
   if (/^\d+\.\d+\.\d+\.\d+$/.test(address.host)) {

@@ -18,6 +18,8 @@ import type { AdsConfig } from './bootstrap-config.js';
 import { translateOverload } from './translate-overload.js';
 import { BootstrapFindings } from './bootstrap-findings.js';
 
+const { InternalListener } = envoy.extensions.bootstrap.internal_listener.v3;
+
 type Bootstrap = envoy.config.bootstrap.v3.Bootstrap;
 
 /** What a bootstrap says, without what the command line adds. */
@@ -262,7 +264,11 @@ function reportUnsupported(message: Bootstrap, findings: BootstrapFindings): voi
   findings.ignored('stats_sinks', message.statsSinks.length > 0);
   findings.ignored('tracing', message.tracing !== null);
   findings.ignored('header_prefix', message.headerPrefix !== '');
-  findings.ignored('bootstrap_extensions', message.bootstrapExtensions.length > 0);
+  message.bootstrapExtensions.forEach(({ typedConfig }, i) => {
+    // Listeners inside the process are always allowed.
+    const isKnown = typedConfig?.typeUrl.endsWith(`/${InternalListener.typeName}`) === true;
+    findings.ignored(`bootstrap_extensions[${i}]`, !isKnown);
+  });
   findings.ignored('fatal_actions', message.fatalActions.length > 0);
   findings.ignored('config_sources', message.configSources.length > 0);
   findings.ignored('default_config_source', message.defaultConfigSource !== null);

@@ -9,11 +9,12 @@ import type {
 } from './cluster-manager.js';
 import { Deadlines } from '../codec/http1/deadline-queue.js';
 import { ClusterStats } from './cluster-stats.js';
-import { ClusterTransports, speaksTls, transportProblems } from './cluster-transports.js';
+import { ClusterTransports, needsTransports, transportProblems } from './cluster-transports.js';
 import { createConnectionPool } from './create-connection-pool.js';
 import { resolverFor, type DnsResolver } from './dns-resolver.js';
 import { startDiscovery, type EndpointDiscovery } from './endpoint-discovery.js';
 import type { Host } from './host.js';
+import { InternalListeners } from './internal-listeners.js';
 import { HOST_COUNTER, HostCounterPages } from './host-counters.js';
 import { ResourceManager, type ResourceGauge, type ResourceManagerGauges } from './resource-manager.js';
 
@@ -26,6 +27,7 @@ interface Member {
 
 /** See `ClusterManager`. */
 export class ClusterManagerImpl implements ClusterManager {
+  readonly internalListeners = new InternalListeners();
   readonly #options: ClusterManagerOptions;
   readonly #resolver: DnsResolver;
   readonly #deadlines: Deadlines;
@@ -48,6 +50,7 @@ export class ClusterManagerImpl implements ClusterManager {
       createPool: options.createPool ?? ((request) => createConnectionPool(request, this.#deadlines)),
       hostCounters: new HostCounterPages(),
       statsStore: options.stats,
+      internalListeners: this.internalListeners,
     };
   }
 
@@ -171,7 +174,7 @@ export class ClusterManagerImpl implements ClusterManager {
   }
 
   #createTransports(config: ClusterConfig): ClusterTransports | undefined {
-    if (!speaksTls(config)) return undefined;
+    if (!needsTransports(config)) return undefined;
     const statTags = [['envoy_cluster_name', statNameOf(config)]] as const;
     return new ClusterTransports(config, this.#options.tls?.(), statTags);
   }
@@ -270,6 +273,7 @@ function connectionConfig(config: ClusterConfig): unknown {
     config.protocol,
     config.transportSocket,
     config.transportSocketMatches,
+    config.passthroughMetadata,
     config.tcpKeepalive,
     config.bindAddress,
     config.extraBindAddresses,

@@ -7,6 +7,7 @@ import type { TlsTransports } from '../tls/transport.js';
 import type { Cluster } from './cluster.js';
 import { ClusterManagerImpl } from './cluster-manager-impl.js';
 import type { DnsResolver } from './dns-resolver.js';
+import type { InternalListeners } from './internal-listeners.js';
 import type { OutlierDetector } from './outlier/outlier-detector.js';
 import type { PoolFactory } from './pool-factory.js';
 
@@ -47,6 +48,8 @@ export interface ClusterManager {
   apply(added: readonly ClusterConfig[], removed: readonly string[]): readonly ApplyProblem[];
   /** The cluster that serves requests for this name, also while a newer version of it warms. */
   cluster(name: string): Cluster | undefined;
+  /** Those of this process, which hosts may be reached by. */
+  readonly internalListeners: InternalListeners;
   /** Calls back once, when every cluster known by then is warm (or its fetch timed out); inside the call when that is so already. */
   onReady(callback: () => void): void;
   readonly ready: boolean;

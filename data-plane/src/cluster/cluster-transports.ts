@@ -1,5 +1,11 @@
 import { BrokenInvariantError } from '@heddle/common';
-import { matchesTransportSocket, type ClusterConfig, type EndpointConfig } from '@heddle/engine';
+import {
+  matchesTransportSocket,
+  type ClusterConfig,
+  type EndpointConfig,
+  type UpstreamSocketConfig,
+  type UpstreamWrappingConfig,
+} from '@heddle/engine';
 import type { Tags } from '../stats/stats-store.js';
 import type { TlsTransports, UpstreamTransport } from '../tls/transport.js';
 
@@ -19,33 +25,43 @@ export function transportProblems(config: ClusterConfig, tls: TlsTransports | un
   );
 }
 
-/** Whether a cluster speaks TLS to any of its hosts. */
-export function speaksTls(config: ClusterConfig): boolean {
+/** Whether a cluster speaks to any of its hosts otherwise than by bare plain text. */
+export function needsTransports(config: ClusterConfig): boolean {
   const sockets = [config, ...(config.transportSocketMatches ?? [])];
-  return sockets.some(({ transportSocket }) => transportSocket.kind === 'tls');
+  return sockets.some(({ transportSocket: { kind, passthroughMetadata } }) => {
+    return kind === 'tls' || passthroughMetadata !== undefined;
+  });
+}
+
+/** How a host is connected to. */
+export interface HostTransport {
+  /** undefined: plain text. */
+  readonly tls: UpstreamTransport | undefined;
+  /** What is put around it. */
+  readonly wrapping: UpstreamWrappingConfig;
 }
 
 /**
- * The transport sockets of one cluster that speaks TLS: one for all hosts, and one for each match of their metadata.
+ * The transport sockets of one cluster that needs any: one for all hosts, and one for each match of their metadata.
  *
  * Shape: shared by the versions of a cluster that connect alike, and closed by the last one.
  */
 export class ClusterTransports {
-  readonly #default: UpstreamTransport | undefined;
+  readonly #default: HostTransport;
   readonly #matches: readonly {
     readonly wanted: readonly (readonly [name: string, value: unknown])[];
-    readonly transport: UpstreamTransport | undefined;
+    readonly transport: HostTransport;
   }[];
   #users = 1;
   #isWarm = false;
   readonly #waiting: (() => void)[] = [];
 
   constructor(config: ClusterConfig, tls: TlsTransports | undefined, statTags: Tags) {
-    const create = (socket: ClusterConfig['transportSocket']): UpstreamTransport | undefined => {
-      if (socket.kind === 'raw') return undefined;
+    const create = (socket: UpstreamSocketConfig): HostTransport => {
+      if (socket.kind === 'raw') return { tls: undefined, wrapping: socket };
       // Configurations with TLS are refused where there is none: it must never become plain text.
       if (tls === undefined) throw new BrokenInvariantError('there is no TLS for a cluster that asks for it');
-      return tls.upstream(socket, { statTags });
+      return { tls: tls.upstream(socket, { statTags }), wrapping: socket };
     };
     this.#default = create(config.transportSocket);
     this.#matches = (config.transportSocketMatches ?? []).map(({ match, transportSocket }) => ({
@@ -69,8 +85,8 @@ export class ClusterTransports {
     else this.#waiting.push(callback);
   }
 
-  /** The transport socket for a host; undefined for plain text. Source: the first match counts, as in Envoy. */
-  of(metadata: EndpointConfig['metadata']): UpstreamTransport | undefined {
+  /** The transport socket for a host. Source: the first match counts, as in Envoy. */
+  of(metadata: EndpointConfig['metadata']): HostTransport {
     for (const { wanted, transport } of this.#matches) {
       if (matchesTransportSocket(wanted, metadata)) return transport;
     }
@@ -90,8 +106,8 @@ export class ClusterTransports {
   }
 
   #all(): readonly UpstreamTransport[] {
-    return [this.#default, ...this.#matches.map(({ transport }) => transport)].filter(
-      (transport) => transport !== undefined,
+    return [this.#default, ...this.#matches.map(({ transport }) => transport)].flatMap(
+      ({ tls }) => tls ?? [],
     );
   }
 }

@@ -2,18 +2,22 @@ import type { Clock, Logger, Random } from '@heddle/common';
 import {
   createLoadBalancer,
   formatAddress,
+  parseAddress,
   type AddressConfig,
   type ClusterConfig,
   type EndpointConfig,
   type EndpointsConfig,
+  type FilterState,
   type Hash64,
   type LbLocality,
   type LoadBalancer,
+  type StreamInfo,
 } from '@heddle/engine';
 import type { ConnectionPool } from '../codec/stream.js';
 import type { ClientAddress } from './client-address.js';
 import type { ClusterStats } from './cluster-stats.js';
 import type { ClusterTransports } from './cluster-transports.js';
+import type { InternalListeners } from './internal-listeners.js';
 import { HealthCheckStats } from './health-check/health-check-stats.js';
 import { HealthChecker } from './health-check/health-checker.js';
 import { CHECKED_FLAGS, HEALTH_FLAG } from './health-flag.js';
@@ -34,6 +38,7 @@ export interface ClusterContext {
   readonly createPool: PoolFactory;
   readonly hostCounters: HostCounterPages;
   readonly statsStore: StatsStore;
+  readonly internalListeners: InternalListeners;
 }
 
 /** Hosts that no request has used for this long leave an ORIGINAL_DST cluster. */
@@ -64,7 +69,7 @@ export class Cluster {
   readonly resources: { readonly default: ResourceManager; readonly high: ResourceManager };
   /** undefined: no host is ejected. */
   readonly outlier: OutlierDetector | undefined;
-  /** undefined: plain text is spoken to every host. */
+  /** undefined: bare plain text is spoken to every host. */
   readonly transports: ClusterTransports | undefined;
   /** undefined: nobody asks hosts whether they serve. */
   readonly healthChecker: HealthChecker | undefined;
@@ -133,6 +138,19 @@ export class Cluster {
     return this.#balancer.pick(hash, attempt);
   }
 
+  /** Where something goes, for `pickHost`: where it was going, unless its metadata says otherwise and the cluster listens to that. */
+  destinationOf(
+    going: Pick<StreamInfo, 'dynamicMetadata'> & { readonly originalDestination: AddressConfig | undefined },
+  ): AddressConfig | undefined {
+    const { discovery } = this.config;
+    if (discovery.kind !== 'original-dst' || discovery.metadataKey === undefined)
+      return going.originalDestination;
+    const { namespace, path } = discovery.metadataKey;
+    let value: unknown = going.dynamicMetadata?.get(namespace);
+    for (const key of path) value = (value as Readonly<Record<string, unknown>> | undefined)?.[key];
+    return (typeof value === 'string' ? parseAddress(value) : undefined) ?? going.originalDestination;
+  }
+
   /** What is spoken to the hosts for a request that came by HTTP/2, or by another version. */
   poolProtocol(isHttp2: boolean): PoolProtocol {
     const { codec } = this.config.protocol;
@@ -161,6 +179,11 @@ export class Cluster {
       host.pools[slot] = pool;
     }
     return pool;
+  }
+
+  /** A pool for one tunnel that ends here: its bytes go to the host by a TCP connection of their own. */
+  tunnelPool(host: Host, priority: 'default' | 'high', filterState: FilterState | undefined): ConnectionPool {
+    return this.#context.createPool({ cluster: this, host, protocol: 'tcp', priority, filterState });
   }
 
   /** Replaces the endpoints. The addresses are resolved: every endpoint is a host. */
@@ -341,6 +364,7 @@ export class Cluster {
     const counters = this.#context.hostCounters.take();
     const host = new Host(address, { ...endpoint, address }, locality, priority, counters);
     host.transport = this.transports?.of(host.metadata);
+    if (address.kind === 'internal') host.internalListeners = this.#context.internalListeners;
     host.startSlowly(this.#context.clock.monotonicMs());
     this.#hosts.set(host.addressText, host);
     return host;

@@ -6,12 +6,14 @@ import type { PoolOptions } from './conn-pool/base-pool.js';
 import { AutoPool } from './conn-pool/auto-pool.js';
 import { Http1Pool } from './conn-pool/http1-pool.js';
 import { Http2Pool } from './conn-pool/http2-pool.js';
+import { TunnelPool } from './conn-pool/tunnel-pool.js';
 import type { PoolObserver } from './conn-pool/pool-observer.js';
 import { HOST_COUNTER } from './host-counters.js';
 import type { Host } from './host.js';
 import { tlsInfoOf } from '../tls/tls-socket-info.js';
 import { connectEventOf, openSocket, type SocketMakers } from './open-socket.js';
-import type { PoolProtocol, PoolRequest } from './pool-factory.js';
+import { passedOn } from './internal-listeners.js';
+import type { PoolRequest, SpokenUpstream } from './pool-factory.js';
 
 const SOCKETS: SocketMakers = { connect: connectSocket, connectTls: connectTlsSocket };
 
@@ -31,7 +33,10 @@ export function createConnectionPool(request: PoolRequest, deadlines: Deadlines)
   const speaks = request.protocol;
   const observer = new PoolStats(cluster, host, speaks);
   const options: PoolOptions = {
-    connect: () => openSocket(config, host, speaks, sockets),
+    connect:
+      speaks === 'tcp'
+        ? () => openSocket(config, host, 'any', undefined, host.address, passedOn(request.filterState))
+        : () => openSocket(config, host, speaks, sockets),
     connectEvent: connectEventOf(host),
     tlsInfoOf,
     resources: priority === 'high' ? cluster.resources.high : cluster.resources.default,
@@ -51,6 +56,8 @@ export function createConnectionPool(request: PoolRequest, deadlines: Deadlines)
   const http1 = { ...limits, preserveHeaderCase: protocol.preserveHeaderCase, enableTrailers: true };
   const http2 = { ...limits, http2: protocol.http2, stats: cluster.stats.http2 };
   switch (speaks) {
+    case 'tcp':
+      return new TunnelPool(options);
     case 'http1':
       return new Http1Pool({ ...options, codec: http1 });
     case 'http2':
@@ -64,9 +71,9 @@ export function createConnectionPool(request: PoolRequest, deadlines: Deadlines)
 class PoolStats implements PoolObserver {
   readonly #cluster: Cluster;
   readonly #host: Host;
-  readonly #speaks: PoolProtocol;
+  readonly #speaks: SpokenUpstream;
 
-  constructor(cluster: Cluster, host: Host, speaks: PoolProtocol) {
+  constructor(cluster: Cluster, host: Host, speaks: SpokenUpstream) {
     this.#cluster = cluster;
     this.#host = host;
     this.#speaks = speaks;
@@ -75,7 +82,7 @@ class PoolStats implements PoolObserver {
   onConnection(): void {
     const { stats } = this.#cluster;
     stats.cxTotal.inc();
-    if (this.#speaks !== 'auto') this.countProtocol(this.#speaks);
+    if (this.#speaks === 'http1' || this.#speaks === 'http2') this.countProtocol(this.#speaks);
     stats.cxActive.inc();
     this.#host.count(HOST_COUNTER.cxTotal);
     this.#host.count(HOST_COUNTER.cxActive);

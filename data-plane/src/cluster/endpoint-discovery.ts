@@ -143,11 +143,11 @@ class DnsDiscovery implements EndpointDiscovery {
     endpoints.localities.forEach((locality, index) => {
       for (const endpoint of locality.endpoints) {
         const { address } = endpoint;
-        const literal = address.kind === 'pipe' || isIP(address.host) !== 0;
+        const literal = address.kind !== 'socket' || isIP(address.host) !== 0;
         this.#names.push({
           endpoint,
           locality: index,
-          addresses: literal ? [address.kind === 'pipe' ? '' : address.host] : undefined,
+          addresses: literal ? [address.kind === 'socket' ? address.host : ''] : undefined,
           failures: 0,
           answered: literal,
           timer: undefined,
@@ -165,7 +165,7 @@ class DnsDiscovery implements EndpointDiscovery {
 
   #resolve(name: DnsName): void {
     const { address } = name.endpoint;
-    if (address.kind === 'pipe') return;
+    if (address.kind !== 'socket') return;
     this.#options.stats.updateAttempt.inc();
     this.#options.resolver.resolve(address.host, (error, found, ttlMs) => {
       if (this.#closed) return;
@@ -220,7 +220,7 @@ class DnsDiscovery implements EndpointDiscovery {
 
 function withHost(endpoint: EndpointConfig, host: string): EndpointConfig {
   const { address } = endpoint;
-  if (address.kind === 'pipe') return endpoint;
+  if (address.kind !== 'socket') return endpoint;
   const hostname = endpoint.hostname === '' ? address.host : endpoint.hostname;
   return { ...endpoint, hostname, address: { ...address, host } };
 }

@@ -9,8 +9,9 @@ import {
 } from '@heddle/engine';
 import type { ConnectionPool } from '../codec/stream.js';
 import { HEALTH_FLAG, healthOf } from './health-flag.js';
-import type { UpstreamTransport } from '../tls/transport.js';
+import type { HostTransport } from './cluster-transports.js';
 import { HOST_COUNTER, type HostCounters } from './host-counters.js';
+import type { InternalListeners } from './internal-listeners.js';
 
 export interface Locality {
   readonly region: string;
@@ -40,8 +41,10 @@ export class Host implements LbHost {
   healthCheck: EndpointConfig['healthCheck'];
   /** What the control plane calls the workload there; empty: nothing. Source: Istio's endpoint metadata `istio.workload`. */
   workload: string;
-  /** undefined: plain text is spoken to it. */
-  transport: UpstreamTransport | undefined = undefined;
+  /** undefined: bare plain text is spoken to it. */
+  transport: HostTransport | undefined = undefined;
+  /** Where it is reached, if that is inside this process. */
+  internalListeners: InternalListeners | undefined = undefined;
   readonly counters: HostCounters;
   /** By protocol and priority: see `Cluster.pool`. */
   readonly pools: (ConnectionPool | undefined)[] = [

@@ -1,5 +1,6 @@
 import { connect as connectPlainly, type NetConnectOpts, type Socket } from 'node:net';
-import type { AddressConfig, ClusterConfig } from '@heddle/engine';
+import { BrokenInvariantError } from '@heddle/common';
+import type { AddressConfig, ClusterConfig, DynamicMetadata, FilterState } from '@heddle/engine';
 import { VERIFIED_EVENT, type MakeTlsSocket, type SpokenProtocols } from '../tls/transport.js';
 import type { Host } from './host.js';
 
@@ -13,7 +14,7 @@ const NODE_SOCKETS: SocketMakers = { connect: connectPlainly, connectTls: undefi
 
 /**
  * Starts connecting to a host as its cluster does: with the socket options, and the transport socket of the host. `address`: where
- * to, if not where requests go.
+ * to, if not where requests go. `filterState`: what listeners inside this process are told of the filter state.
  */
 export function openSocket(
   config: ClusterConfig,
@@ -21,15 +22,19 @@ export function openSocket(
   protocols: SpokenProtocols,
   { connect, connectTls }: SocketMakers = NODE_SOCKETS,
   address: AddressConfig = host.address,
+  filterState?: FilterState,
 ): Socket {
-  const { addressText, transport } = host;
+  const { addressText } = host;
+  const tls = host.transport?.tls;
   const { tcpKeepalive } = config;
   const bindAddress = bindAddressFor(config, address);
-  if (transport !== undefined) {
+  const inner = address.kind === 'internal' ? connectInside(config, host, address, filterState) : undefined;
+  if (tls !== undefined) {
     const keepAliveIdleMs = tcpKeepalive.enabled ? tcpKeepalive.idleMs : undefined;
-    const target = { address, addressText, bindAddress, keepAliveIdleMs, makeSocket: connectTls };
-    return transport.connect(target, protocols);
+    const target = { address, addressText, bindAddress, keepAliveIdleMs, makeSocket: connectTls, inner };
+    return tls.connect(target, protocols);
   }
+  if (address.kind === 'internal') return inner as Socket;
   if (address.kind === 'pipe') return connect({ path: address.path, allowHalfOpen: true });
   return connect({
     host: address.host,
@@ -42,6 +47,26 @@ export function openSocket(
       ? { localAddress: bindAddress.host, localPort: bindAddress.port }
       : {}),
   });
+}
+
+/** Connects to a listener of this process, and tells it what the transport socket says that it is to be told. */
+function connectInside(
+  { passthroughMetadata: ofCluster = {} }: ClusterConfig,
+  { transport, metadata: ofHost, internalListeners }: Host,
+  { listener }: Extract<AddressConfig, { kind: 'internal' }>,
+  filterState: FilterState | undefined,
+): Socket {
+  // A host is where its address is from the moment on that it is made.
+  if (internalListeners === undefined)
+    throw new BrokenInvariantError('a host that is nowhere in this process');
+  const told = transport?.wrapping.passthroughMetadata;
+  if (told === undefined) return internalListeners.connect(listener, { metadata: undefined, filterState });
+  const metadata = new Map<string, DynamicMetadata>();
+  for (const { of, name } of told) {
+    const found = (of === 'host' ? ofHost : ofCluster)[name];
+    if (typeof found === 'object' && found !== null) metadata.set(name, found as DynamicMetadata);
+  }
+  return internalListeners.connect(listener, { metadata, filterState });
 }
 
 /** Source: Envoy: the extra source address of the host's family, where the first is of another. */
@@ -60,5 +85,5 @@ function isSameFamily(a: AddressConfig, b: AddressConfig): boolean {
 
 /** The event by which a socket of this host tells that it may be written to. */
 export function connectEventOf(host: Host): 'connect' | typeof VERIFIED_EVENT {
-  return host.transport === undefined ? 'connect' : VERIFIED_EVENT;
+  return host.transport?.tls === undefined ? 'connect' : VERIFIED_EVENT;
 }

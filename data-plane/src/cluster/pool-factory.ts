@@ -1,3 +1,4 @@
+import type { FilterState } from '@heddle/engine';
 import type { ConnectionPool } from '../codec/stream.js';
 import type { ClientAddress } from './client-address.js';
 import type { Cluster } from './cluster.js';
@@ -6,14 +7,19 @@ import type { Host } from './host.js';
 /** `auto`: whichever is agreed on with the host. */
 export type PoolProtocol = 'http1' | 'http2' | 'auto';
 
+/** `tcp`: each stream is a connection of its own, and its bytes go as they are. */
+export type SpokenUpstream = PoolProtocol | 'tcp';
+
 /** Whose connections a pool keeps. */
 export interface PoolRequest {
   readonly cluster: Cluster;
   readonly host: Host;
-  readonly protocol: PoolProtocol;
+  readonly protocol: SpokenUpstream;
   readonly priority: 'default' | 'high';
   /** Of the only client whose requests it takes, where connections come from there. */
   readonly clientAddress?: ClientAddress | undefined;
+  /** What hosts inside this process are told of the filter state. */
+  readonly filterState?: FilterState | undefined;
 }
 
 /** Makes the connection pool of one host; injected so that tests own the connections. */

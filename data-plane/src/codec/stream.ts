@@ -125,7 +125,8 @@ export interface UpstreamConnection {
   readonly id: number;
   readonly localAddress: string;
   readonly localPort: number;
-  readonly protocol: 'HTTP/1.1' | 'HTTP/2';
+  /** `TCP`: bytes as they are. */
+  readonly protocol: 'HTTP/1.1' | 'HTTP/2' | 'TCP';
   /** Requests that it carried before this one; > 0 means that it was reused. */
   readonly requestsBefore: number;
   /** undefined for plain text. */

@@ -57,6 +57,7 @@ export class ActiveStream extends StreamState implements RequestReceiver, Filter
   #ended = false;
   #upgraded = false;
   #headMethod = false;
+  #isConnect = false;
   /** How often the request is paused by filters and the router. */
   #aboveWatermark = false;
   /** The routes among which this request found its own. */
@@ -143,7 +144,8 @@ export class ActiveStream extends StreamState implements RequestReceiver, Filter
     prepareRequestHeaders(head, this, config, internalOnlyHeaders, runtime.internalAddresses);
     if (!endStream && !config.proxy100Continue) this.#answerExpectation(head);
     this.#findRoute(head);
-    if (head.upgrade !== '' && !this.#mayUpgrade(head.upgrade)) {
+    if (head.method === 'CONNECT') this.#isConnect = true;
+    if (this.#wantsTunnel(head) && !this.#mayUpgrade(head.upgrade || 'connect')) {
       this.sendLocalReply(LOCAL_REPLY.upgradeRefused);
       return;
     }
@@ -260,7 +262,7 @@ export class ActiveStream extends StreamState implements RequestReceiver, Filter
       runtime.stats.cxOverloadDisableKeepalive.inc();
       this.#sender.connection.drain();
     }
-    if (head.status === 101) this.#beginTunnel();
+    if (head.status === 101 || (this.#isConnect && head.status < 300)) this.#beginTunnel();
     if (endStream) this.#responseEnded = true;
     this.#sender.sendResponseHeaders(head, endStream);
     if (endStream) this.#onResponseEnd();
@@ -359,6 +361,11 @@ export class ActiveStream extends StreamState implements RequestReceiver, Filter
     const chosen = chooseCluster(action.target, head, random);
     this.clusterName = chosen.name;
     this.weightedCluster = chosen.weighted;
+  }
+
+  /** A CONNECT that no route takes is answered as any other request. */
+  #wantsTunnel(head: RequestHead): boolean {
+    return head.upgrade !== '' || (this.#isConnect && this.route?.route.action.kind === 'forward');
   }
 
   #mayUpgrade(upgrade: string): boolean {

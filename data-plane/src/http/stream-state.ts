@@ -1,8 +1,13 @@
 import {
   formatAddress,
+  LOCAL_PRINCIPAL_KEY,
+  localPrincipal,
+  PEER_PRINCIPAL_KEY,
+  peerPrincipal,
   pathForMatching,
   type AddressConfig,
   type DynamicMetadata,
+  type FilterState,
   type HeaderMap,
   type RequestHead,
   type ResponseFlag,
@@ -37,6 +42,8 @@ export interface ConnectionInfo {
   readonly originalDestination: AddressConfig | undefined;
   /** From where connections are made upstream for it; left out: from where all are made. */
   readonly clientAddress?: ClientAddress;
+  /** What a connection inside this process brought along. */
+  readonly filterState?: FilterState | undefined;
   /** What filters of connections found out, by their names; undefined while there is nothing. */
   dynamicMetadata: Map<string, DynamicMetadata> | undefined;
 }
@@ -89,10 +96,12 @@ export abstract class StreamState implements StreamInfo {
   /** Whether the caller's proxy told who it is, and may want to be told the same. */
   callerTellsMetadata = false;
   dynamicMetadata: Map<string, DynamicMetadata> | undefined = undefined;
+  filterState: FilterState | undefined;
   #flags: ResponseFlag[] | undefined = undefined;
 
   constructor(connectionInfo: ConnectionInfo, startTimeMs: number, startedAtMs: number) {
     this.connectionInfo = connectionInfo;
+    this.filterState = connectionInfo.filterState;
     this.startTimeMs = startTimeMs;
     this.startedAtMs = startedAtMs;
   }
@@ -166,11 +175,22 @@ export abstract class StreamState implements StreamInfo {
   }
 
   get upstreamProtocol(): string {
-    return this.upstreamConnection?.protocol ?? '';
+    const protocol = this.upstreamConnection?.protocol;
+    return protocol === undefined || protocol === 'TCP' ? '' : protocol;
   }
 
   get downstreamTls(): TlsInfo | undefined {
     return this.connectionInfo.tls;
+  }
+
+  /** Who calls, and whom they called, as far as either is proven: by TLS, or by that of the tunnel that the connection came by. */
+  get callerPrincipal(): string {
+    return callerPrincipal(this.connectionInfo);
+  }
+
+  get calledPrincipal(): string {
+    const { filterState, tls } = this.connectionInfo;
+    return filterState?.get(LOCAL_PRINCIPAL_KEY)?.value ?? localPrincipal(tls);
   }
 
   get upstreamTls(): TlsInfo | undefined {
@@ -198,6 +218,11 @@ export abstract class StreamState implements StreamInfo {
   get connectionId(): number {
     return this.connectionInfo.id;
   }
+}
+
+/** Who calls, as far as that is proven. */
+export function callerPrincipal({ filterState, tls }: ConnectionInfo): string {
+  return filterState?.get(PEER_PRINCIPAL_KEY)?.value ?? peerPrincipal(tls);
 }
 
 /** `host:port` with brackets round IPv6. */

@@ -2,11 +2,13 @@ import type { Server, Socket } from 'node:net';
 import type { Timer } from '@heddle/common';
 import {
   formatAddress,
+  parseAddress,
   parseIp,
   type AddressConfig,
   type ConnectionFacts,
   type ListenerConfig,
 } from '@heddle/engine';
+import type { BroughtAlong, InternalListeners } from '../cluster/internal-listeners.js';
 import { adoptSocket } from '../codec/socket-reads.js';
 import type { ConnectionInfo } from '../http/stream-state.js';
 import type { DownstreamTransport } from '../tls/transport.js';
@@ -45,6 +47,8 @@ export class ActiveListener {
   readonly #addresses: AddressConfig[] = [];
   readonly #sockets = new Set<Socket>();
   readonly #open: ConnectionCount;
+  /** What connections inside this process brought along; undefined for a listener that has none. */
+  readonly #brought: WeakMap<Socket, BroughtAlong> | undefined;
   /** Of older versions, until their connections have ended. */
   readonly #leaving = new Map<ActiveFilterChain, Timer>();
   #version: ListenerVersion | undefined = undefined;
@@ -58,7 +62,10 @@ export class ActiveListener {
     this.#context = context;
     this.#onChange = onChange;
     this.#open = context.countFor(config.name);
-    const statName = config.statPrefix === '' ? formatAddress(config.address) : config.statPrefix;
+    const isInternal = config.address.kind === 'internal';
+    const ownName = isInternal ? `envoy_internal_${config.name}` : formatAddress(config.address);
+    const statName = config.statPrefix === '' ? ownName : config.statPrefix;
+    this.#brought = isInternal ? new WeakMap() : undefined;
     this.stats = new ListenerStats(context.options.stats, statName);
   }
 
@@ -66,9 +73,11 @@ export class ActiveListener {
   async bind(config: ListenerConfig): Promise<string | undefined> {
     if (!config.bindToPort) {
       this.#addresses.push(config.address, ...config.additionalAddresses);
+      if (config.address.kind === 'internal') this.#internalListeners.listen(this.name, this.#onInternal);
       return undefined;
     }
     for (const address of [config.address, ...config.additionalAddresses]) {
+      if (address.kind === 'internal') continue;
       const result = await bindServer(address, config, this.#onSocket, this.#context.options.heldSockets);
       if (!result.ok) {
         this.#closeServers();
@@ -189,6 +198,15 @@ export class ActiveListener {
     this.#accept(socket, undefined);
   };
 
+  get #internalListeners(): InternalListeners {
+    return this.#context.options.clusters.internalListeners;
+  }
+
+  readonly #onInternal = (socket: Socket, brought: BroughtAlong): void => {
+    this.#brought?.set(socket, brought);
+    this.#accept(socket, undefined);
+  };
+
   #accept(socket: Socket, destination: AddressConfig | undefined): void {
     const { stats } = this;
     const context = this.#context;
@@ -283,6 +301,9 @@ export class ActiveListener {
       told === undefined
         ? handedDestination
         : ({ kind: 'socket', host: plainIp(told.host), port: told.port, protocol: 'tcp' } as const);
+    const brought = this.#brought?.get(socket);
+    if (brought !== undefined && version.findsOriginalDestination)
+      destination ??= toldAddress(brought, LOCAL_ADDRESS_KEY, 'local');
     if (destination === undefined && version.findsOriginalDestination) {
       destination = this.#context.options.originalDestination?.(socket) ?? arrivedAt(socket, version.config);
       if (destination !== undefined && version.config.useOriginalDst && proxied === undefined) {
@@ -336,7 +357,8 @@ export class ActiveListener {
       return;
     }
     const directIp = plainIp(socket.remoteAddress);
-    const source = proxied?.header?.addresses?.source;
+    const brought = this.#brought?.get(socket);
+    const source = proxied?.header?.addresses?.source ?? toldSource(brought, version);
     const remoteIp = source === undefined ? directIp : plainIp(source.host);
     const localIp = destination?.kind === 'socket' ? destination.host : plainIp(socket.localAddress);
     const localPort = destination?.kind === 'socket' ? destination.port : (socket.localPort ?? 0);
@@ -364,7 +386,8 @@ export class ActiveListener {
       requestedServerName: inspection.serverName,
       tls: undefined,
       originalDestination: destination,
-      dynamicMetadata: undefined,
+      ...(brought?.filterState === undefined ? {} : { filterState: brought.filterState }),
+      dynamicMetadata: brought?.metadata === undefined ? undefined : new Map(brought.metadata),
       ...(version.clientAddressMark === undefined
         ? {}
         : clientAddressOf(version.clientAddressMark, remoteIp, localIp, (reason) =>
@@ -479,6 +502,7 @@ export class ActiveListener {
   }
 
   #closeServers(): void {
+    if (this.#brought !== undefined) this.#internalListeners.close(this.name, this.#onInternal);
     for (const server of this.#servers) server.close();
     this.#servers.length = 0;
   }
@@ -489,6 +513,30 @@ export class ActiveListener {
     this.#leaving.clear();
     this.#onChange();
   }
+}
+
+/** Under which keys of the filter state Envoy's original_dst filter finds addresses, and in whose metadata. */
+const LOCAL_ADDRESS_KEY = 'envoy.filters.listener.original_dst.local_ip';
+const REMOTE_ADDRESS_KEY = 'envoy.filters.listener.original_dst.remote_ip';
+const ADDRESS_METADATA = 'envoy.filters.listener.original_dst';
+
+/** Where a connection inside this process was going, or comes from, as whoever made it tells. */
+function toldAddress(
+  { filterState, metadata }: BroughtAlong,
+  key: string,
+  field: 'local' | 'remote',
+): Extract<AddressConfig, { kind: 'socket' }> | undefined {
+  const told = filterState?.get(key)?.value ?? metadata?.get(ADDRESS_METADATA)?.[field];
+  const address = typeof told === 'string' ? parseAddress(told) : undefined;
+  return address?.kind === 'socket' ? address : undefined;
+}
+
+function toldSource(
+  brought: BroughtAlong | undefined,
+  { findsOriginalDestination }: ListenerVersion,
+): { readonly host: string; readonly port: number } | undefined {
+  if (brought === undefined || !findsOriginalDestination) return undefined;
+  return toldAddress(brought, REMOTE_ADDRESS_KEY, 'remote');
 }
 
 /** With TPROXY nothing is rewritten: a connection arrives at the address to which it was going. */

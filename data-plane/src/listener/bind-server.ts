@@ -14,6 +14,9 @@ export interface SocketSource {
   unlisten(host: string, port: number): void;
 }
 
+/** Where sockets can be bound. */
+export type BoundAddress = Exclude<AddressConfig, { readonly kind: 'internal' }>;
+
 /** A listening socket, or why there is none. */
 export type BindResult =
   | { readonly ok: true; readonly server: Server; readonly address: AddressConfig }
@@ -24,7 +27,7 @@ export type BindResult =
  * tunnels and TCP relays need.
  */
 export async function bindServer(
-  address: AddressConfig,
+  address: BoundAddress,
   {
     name,
     tcpBacklogSize: backlog,

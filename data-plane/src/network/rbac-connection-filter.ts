@@ -71,6 +71,7 @@ function factsOf(info: ConnectionInfo): RbacFacts {
     request: undefined,
     path: '',
     tls: info.tls,
+    filterState: info.filterState,
     serverName: info.requestedServerName,
     remoteIp: info.remoteIp,
     directRemoteIp: info.direct?.ip ?? info.remoteIp,

@@ -28,10 +28,12 @@ export class TcpMetrics {
 
   /** The series of a connection: asked for when it is established, or when it ends without having been. */
   find(stream: StreamState, cluster: IstioClusterConfig | undefined): TcpSeries {
-    const tls = this.#isServer ? stream.downstreamTls : stream.upstreamTls;
     const peer = this.#isServer ? UNKNOWN_PEER : stream.upstreamWorkload;
     const service = cluster?.service ?? serviceKey(stream.clusterName, '', undefined);
     const flags = flagBits(stream.responseFlags);
+    if (this.#isServer)
+      return this.#table.find(peer, service, stream.calledPrincipal, stream.callerPrincipal, flags);
+    const tls = stream.upstreamTls;
     return this.#table.find(peer, service, localPrincipal(tls), peerPrincipal(tls), flags);
   }
 }

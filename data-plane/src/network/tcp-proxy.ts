@@ -14,6 +14,7 @@ import type { Cluster } from '../cluster/cluster.js';
 import type { ClusterManager } from '../cluster/cluster-manager.js';
 import type { Host } from '../cluster/host.js';
 import { HOST_COUNTER } from '../cluster/host-counters.js';
+import { passedOn } from '../cluster/internal-listeners.js';
 import { connectEventOf, openSocket, type SocketMakers } from '../cluster/open-socket.js';
 import { createDeadline, type Deadline, type Deadlines } from '../codec/http1/deadline-queue.js';
 import { adoptUsedSocket, connectSocket, receiveBytes } from '../codec/socket-reads.js';
@@ -27,6 +28,8 @@ import type { NetworkConnection, NetworkFilter } from './network-connection.js';
 import { RelayWay } from './relay-way.js';
 import { TcpMetrics } from './tcp-metrics.js';
 import { TcpProxyStats } from './tcp-proxy-stats.js';
+import { TunnelRequest } from './tunnel-request.js';
+import { TunnelSocket } from './tunnel-socket.js';
 import { TurnCork } from './turn-cork.js';
 
 /** TLS reads as Node does: what it gives is written on together, by TurnCork. */
@@ -58,12 +61,15 @@ export class TcpProxy implements NetworkFilter {
   readonly stats: TcpProxyStats;
   readonly accessLogs: readonly AccessLog[];
   readonly metrics: readonly TcpMetrics[];
+  /** undefined: connections are relayed as they are. */
+  readonly tunnel: TunnelRequest | undefined;
   activeRequests = 0;
 
   constructor(config: TcpProxyConfig, options: TcpProxyOptions) {
     this.config = config;
     this.options = options;
     this.stats = new TcpProxyStats(options.stats, config.statPrefix);
+    this.tunnel = config.tunneling && new TunnelRequest(config.tunneling, options.formatContext);
     this.accessLogs = createAccessLogs(config.accessLogs, options.accessLogFiles, options.formatContext);
     this.metrics = options.istioStats.map(
       (stats) => new TcpMetrics(stats, options.telemetry, options.trafficDirection),
@@ -195,7 +201,7 @@ class TcpRelay extends StreamState implements NetworkConnection {
     const cluster = this.#cluster as Cluster;
     const { connections } = cluster.resources.default;
     this.attemptCount++;
-    const host = cluster.pickHost(this.originalDestination);
+    const host = cluster.pickHost(cluster.destinationOf(this));
     if (host === undefined) {
       cluster.stats.cxNoneHealthy.inc();
       this.addFlag('UH');
@@ -220,12 +226,14 @@ class TcpRelay extends StreamState implements NetworkConnection {
     host.count(HOST_COUNTER.cxTotal);
     host.count(HOST_COUNTER.cxActive);
     host.count(HOST_COUNTER.rqActive);
-    const upstream = openSocket(cluster.config, host, 'any', this.#sockets());
+    const upstream = this.#open(cluster, host);
     this.#upstream = upstream;
     upstream.on('error', (error) => {
       this.#connectError = error.message;
     });
-    upstream.once(connectEventOf(host), () => this.#onConnected(upstream));
+    upstream.once(this.#proxy.tunnel === undefined ? connectEventOf(host) : 'connect', () =>
+      this.#onConnected(upstream),
+    );
     upstream.once('close', () => this.#onUpstreamClose(upstream));
     this.#proxy.options.deadlines.set(this.#connectDeadline, cluster.config.connectTimeoutMs);
   }
@@ -233,6 +241,26 @@ class TcpRelay extends StreamState implements NetworkConnection {
   #sockets(): SocketMakers {
     const { clientAddress } = this.connectionInfo;
     return clientAddress === undefined ? SOCKETS : { ...SOCKETS, connect: clientAddress.sockets.connect };
+  }
+
+  /** Begins a connection of its own to the host, or a tunnel through one that others may share. */
+  #open(cluster: Cluster, host: Host): Socket {
+    const { tunnel } = this.#proxy;
+    if (tunnel === undefined)
+      return openSocket(
+        cluster.config,
+        host,
+        'any',
+        this.#sockets(),
+        host.address,
+        passedOn(this.filterState),
+      );
+    const socket = new TunnelSocket(tunnel.headFor(this));
+    // Whoever waits for it to open listens only from then on.
+    process.nextTick(() => {
+      if (!socket.destroyed) socket.open(cluster.pool(host, cluster.poolProtocol(true), 'default'));
+    });
+    return socket;
   }
 
   #onConnectTimeout(): void {
@@ -245,8 +273,10 @@ class TcpRelay extends StreamState implements NetworkConnection {
     const { options, config, stats } = this.#proxy;
     options.deadlines.clear(this.#connectDeadline);
     this.#connected = true;
-    this.#upstreamTls = tlsInfoOf(upstream);
-    this.#localText = socketText(upstream.localAddress ?? '', upstream.localPort ?? 0);
+    const tunnelled = upstream instanceof TunnelSocket ? upstream.connection : undefined;
+    const { localAddress = '', localPort = 0 } = tunnelled ?? upstream;
+    this.#upstreamTls = tunnelled === undefined ? tlsInfoOf(upstream) : tunnelled.tls;
+    this.#localText = socketText(localAddress, localPort);
     stats.cxConnected.inc();
     this.#openSeries();
     if (this.#host !== undefined) this.#cluster?.outlier?.onRelay(this.#host);

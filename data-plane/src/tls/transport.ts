@@ -41,6 +41,8 @@ export interface UpstreamTarget {
   readonly keepAliveIdleMs: number | undefined;
   /** How the socket is made, by whoever wants to read from it in a way of its own. */
   readonly makeSocket?: MakeTlsSocket | undefined;
+  /** What TLS is spoken over, where that is not a new connection to `address`. */
+  readonly inner?: Socket | undefined;
 }
 
 /** Calls what it is given, with the option `onread` of the socket or without one, and returns what that returns. */

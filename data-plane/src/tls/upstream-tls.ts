@@ -80,7 +80,7 @@ export class UpstreamTls implements UpstreamTransport {
     const kept = this.#config.resumption ? context.session(sessionKey, clock.monotonicMs()) : undefined;
     const usable = kept?.peer === undefined || kept.peer.notAfterMs > clock.nowMs() ? kept : undefined;
     const alpn = this.#alpn[protocols];
-    const { address, bindAddress } = target;
+    const { address, bindAddress, inner } = target;
     const options: SocketOptions = {
       secureContext: context.secureContext,
       rejectUnauthorized: context.verifiesChain,
@@ -90,21 +90,23 @@ export class UpstreamTls implements UpstreamTransport {
       ...(sni === '' ? {} : { servername: sni }),
       ...(alpn === undefined ? {} : { ALPNProtocols: alpn }),
       ...(usable === undefined ? {} : { session: usable.session }),
-      ...(address.kind === 'pipe' ? { path: address.path } : { host: address.host, port: address.port }),
+      ...(inner === undefined ? {} : { socket: inner }),
+      ...(address.kind === 'pipe' ? { path: address.path } : {}),
+      ...(address.kind === 'socket' ? { host: address.host, port: address.port } : {}),
       ...(bindAddress?.kind === 'socket'
         ? { localAddress: bindAddress.host, localPort: bindAddress.port }
         : {}),
     };
     const { makeSocket } = target;
     const socket =
-      makeSocket === undefined
+      makeSocket === undefined || inner !== undefined
         ? nodeTls().connect(options)
         : makeSocket((onread) =>
             nodeTls().connect(onread === undefined ? options : ({ ...options, onread } as SocketOptions)),
           );
     // Node makes its old object of the certificate even where nobody asks for it, at a seventh of the handshake's cost.
     Object.defineProperty(socket, 'getPeerCertificate', { value: nothing, configurable: true });
-    if (address.kind !== 'pipe') {
+    if (address.kind === 'socket') {
       socket.setNoDelay(true);
       if (target.keepAliveIdleMs !== undefined) socket.setKeepAlive(true, target.keepAliveIdleMs);
     }

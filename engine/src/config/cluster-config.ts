@@ -1,10 +1,10 @@
+import type { DynamicMetadata } from '../http/stream-info.js';
 import type { AddressConfig } from './address.js';
 import type { EndpointsConfig } from './endpoints-config.js';
 import type { HealthCheckConfig } from './health-check-config.js';
 import type { Http2Config } from './http2-config.js';
 import type { OutlierDetectionConfig } from './outlier-detection-config.js';
-import type { UpstreamTlsConfig } from './tls-config.js';
-import type { RawBufferConfig, TransportSocketMatchConfig } from './transport-socket-config.js';
+import type { TransportSocketMatchConfig, UpstreamSocketConfig } from './transport-socket-config.js';
 
 /** A cluster, translated. Source: envoy.config.cluster.v3.Cluster. Times in ms. */
 export interface ClusterConfig {
@@ -18,7 +18,13 @@ export interface ClusterConfig {
         readonly dns: DnsConfig;
       }
     | { readonly kind: 'eds'; readonly serviceName: string; readonly initialFetchTimeoutMs: number }
-    | { readonly kind: 'original-dst'; readonly useHttpHeader: boolean; readonly portOverride: number };
+    | {
+        readonly kind: 'original-dst';
+        readonly useHttpHeader: boolean;
+        readonly portOverride: number;
+        /** Where a connection goes instead, if its metadata has an address there. */
+        readonly metadataKey?: { readonly namespace: string; readonly path: readonly string[] };
+      };
   readonly lbPolicy: LbPolicyConfig;
   /** Whether localities share by their weights. Source: locality_weighted_lb_config, or the wrr_locality policy. */
   readonly localityWeighted?: boolean;
@@ -36,7 +42,7 @@ export interface ClusterConfig {
   readonly outlierDetection: OutlierDetectionConfig | undefined;
   /** Percent 0..100 below which health is ignored. Envoy's default is 50. */
   readonly panicThresholdPercent: number;
-  readonly transportSocket: RawBufferConfig | UpstreamTlsConfig;
+  readonly transportSocket: UpstreamSocketConfig;
   /** The first that matches a host's metadata stands in for `transportSocket`. Left out: none. */
   readonly transportSocketMatches?: readonly TransportSocketMatchConfig[];
   readonly tcpKeepalive: { readonly enabled: boolean; readonly idleMs: number };
@@ -45,6 +51,8 @@ export interface ClusterConfig {
   readonly bindAddress: AddressConfig | undefined;
   /** Of other families: the first that fits the host stands in. Source: upstream_bind_config.extra_source_addresses. */
   readonly extraBindAddresses?: readonly AddressConfig[];
+  /** Its own metadata, by namespace, as far as listeners of this process are told of it. */
+  readonly passthroughMetadata?: Readonly<Record<string, DynamicMetadata>>;
   /** What Istio's filters want to know of it. Source: cluster metadata `istio`. */
   readonly istio?: IstioClusterConfig;
 }

@@ -129,13 +129,22 @@ export interface ForwardAction {
   readonly maxStreamDurationMs: number | undefined;
   readonly grpcTimeout: GrpcTimeoutConfig | undefined;
   readonly priority: 'default' | 'high';
-  readonly upgradeTypes: readonly { readonly type: string; readonly enabled: boolean }[];
+  readonly upgradeTypes: readonly UpgradeConfig[];
   readonly retry: RetryConfig | undefined;
   /** What hashing policies of load balancing choose a host by. */
   readonly hashPolicies: readonly HashPolicyConfig[];
   readonly rateLimits: readonly RateLimitEntryConfig[];
   /** How much of a request is kept for another attempt; the smaller of this and the listener's bound holds. */
   readonly retryBufferLimitBytes: number;
+}
+
+/** Source: envoy.config.route.v3.RouteAction.UpgradeConfig. */
+export interface UpgradeConfig {
+  /** Lower case. */
+  readonly type: string;
+  readonly enabled: boolean;
+  /** A tunnel by CONNECT ends here, and its bytes go on by a TCP connection of their own. */
+  readonly terminates: boolean;
 }
 
 /** Source: envoy.config.route.v3.RetryPolicy. */

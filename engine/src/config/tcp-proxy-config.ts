@@ -1,3 +1,4 @@
+import type { HeaderChanges } from './route-config.js';
 import type { AccessLogConfig } from './access-log-config.js';
 
 /** Source: envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy. */
@@ -12,4 +13,15 @@ export interface TcpProxyConfig {
   /** 0 disables. */
   readonly maxDownstreamConnectionDurationMs: number;
   readonly accessLogs: readonly AccessLogConfig[];
+  /** Left out: bytes go as they are. */
+  readonly tunneling?: TunnelingConfig;
+}
+
+/** How connections are tunnelled through HTTP. Source: envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.TunnelingConfig. */
+export interface TunnelingConfig {
+  /** The authority that is asked for, with command operators. */
+  readonly hostname: string;
+  /** By POST to this path instead of by CONNECT; empty: by CONNECT. */
+  readonly postPath: string;
+  readonly headers: HeaderChanges;
 }

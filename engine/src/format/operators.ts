@@ -215,6 +215,17 @@ const grpcStatus: OperatorCompiler = (argument) => {
   };
 };
 
+/** `KEY:PLAIN` is the text as it is; without PLAIN it is quoted, as Envoy serialises it. */
+const filterState: OperatorCompiler = (argument) => {
+  const [key = '', form = 'TYPED', ...rest] = (argument ?? '').split(':');
+  if (key === '') return { problem: 'needs a key in parentheses' };
+  if (rest.length > 0 || (form !== 'PLAIN' && form !== 'TYPED')) return { problem: 'takes PLAIN or TYPED' };
+  return (info) => {
+    const value = info.filterState?.get(key)?.value;
+    return value === undefined || form === 'PLAIN' ? value : JSON.stringify(value);
+  };
+};
+
 const OPERATORS: ReadonlyMap<string, OperatorCompiler> = new Map<string, OperatorCompiler>([
   ['REQ', request],
   ['REQ_WITHOUT_QUERY', requestWithoutQuery],
@@ -262,6 +273,7 @@ const OPERATORS: ReadonlyMap<string, OperatorCompiler> = new Map<string, Operato
   ['GRPC_STATUS', grpcStatus],
   ['GRPC_STATUS_NUMBER', plain(grpcStatusOf)],
   ['DYNAMIC_METADATA', compileDynamicMetadata],
+  ['FILTER_STATE', filterState],
   ['HOSTNAME', (argument, context) => plain(() => context.hostname)(argument, context)],
   [
     'ENVIRONMENT',
@@ -282,7 +294,6 @@ const WITHOUT_DATA: ReadonlySet<string> = new Set([
   'UPSTREAM_CONNECTION_ID',
   'CLUSTER_METADATA',
   'UPSTREAM_METADATA',
-  'FILTER_STATE',
   'VIRTUAL_CLUSTER_NAME',
   'UPSTREAM_REQUEST_ATTEMPT_DURATION',
   'FILTER_CHAIN_NAME',

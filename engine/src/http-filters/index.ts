@@ -7,6 +7,7 @@ import { jwtAuthnFilter } from './jwt-authn/config.js';
 import { rbacFilter } from './rbac/config.js';
 import { istioStatsFilter } from './istio-stats/config.js';
 import { peerMetadataFilter } from './peer-metadata/config.js';
+import { setFilterStateFilter } from './set-filter-state/config.js';
 import { routerFilter } from './router/config.js';
 
 /** Every HTTP filter that configuration may name. */
@@ -20,6 +21,7 @@ export const httpFilters: readonly HttpFilterFactoryConfig[] = [
   peerMetadataFilter,
   istioStatsFilter,
   ...acceptedFilters,
+  setFilterStateFilter,
 ];
 
 const byTypeUrl: ReadonlyMap<string, HttpFilterFactoryConfig> = new Map(

@@ -56,7 +56,22 @@ export interface StreamInfo {
   readonly upstreamTls: TlsInfo | undefined;
   /** What filters found out, by their namespace, e.g. `envoy.filters.http.jwt_authn`. undefined while there is nothing. */
   readonly dynamicMetadata: ReadonlyMap<string, DynamicMetadata> | undefined;
+  /** What is known under the keys of Envoy's filter state; left out while there is nothing. */
+  readonly filterState?: FilterState | undefined;
 }
+
+/** Source: Envoy's filter state, of which only texts are known here. */
+export type FilterState = ReadonlyMap<string, FilterStateObject>;
+
+export interface FilterStateObject {
+  readonly value: string;
+  /** Whether connections that are made for its owner know it too, and those that are made for these. */
+  readonly shared: 'none' | 'once' | 'transitive';
+}
+
+/** Who proved to be at the other end of the tunnel by which a connection came. Source: Istio. */
+export const PEER_PRINCIPAL_KEY = 'io.istio.peer_principal';
+export const LOCAL_PRINCIPAL_KEY = 'io.istio.local_principal';
 
 /** JSON that a filter left for later filters, policies and logs. Source: envoy dynamic metadata. */
 export type DynamicMetadata = Readonly<Record<string, unknown>>;

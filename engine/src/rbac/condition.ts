@@ -1,3 +1,4 @@
+import { PEER_PRINCIPAL_KEY } from '../http/stream-info.js';
 import { peerPrincipal } from '../http/tls-info.js';
 import type { IpRanges } from './ip-ranges.js';
 import type { RbacFacts } from './rbac-facts.js';
@@ -197,8 +198,8 @@ export class PeerPrincipalCondition implements Condition {
     this.cost = 2 + test.cost;
   }
 
-  matches({ tls }: RbacFacts): boolean {
-    const principal = peerPrincipal(tls);
+  matches({ tls, filterState }: RbacFacts): boolean {
+    const principal = filterState?.get(PEER_PRINCIPAL_KEY)?.value ?? peerPrincipal(tls);
     return principal !== '' && this.#test.matches(principal);
   }
 }

@@ -1,5 +1,5 @@
 import type { RequestHead } from '../http/message-head.js';
-import type { DynamicMetadata } from '../http/stream-info.js';
+import type { DynamicMetadata, FilterState } from '../http/stream-info.js';
 import type { TlsInfo } from '../http/tls-info.js';
 
 /**
@@ -22,5 +22,7 @@ export interface RbacFacts {
   readonly destinationIp: string;
   /** 0 where there is none. */
   readonly destinationPort: number;
+  /** undefined while there is none. */
+  readonly filterState?: FilterState | undefined;
   readonly dynamicMetadata: ReadonlyMap<string, DynamicMetadata> | undefined;
 }

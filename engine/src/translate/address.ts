@@ -3,6 +3,7 @@ import type { envoy } from '@heddle/xds-protos';
 import type { AddressConfig } from '../config/address.js';
 import type { CidrConfig } from '../config/listener-config.js';
 import type { Findings } from './findings.js';
+import { requiredText } from './proto-values.js';
 
 const NOWHERE: AddressConfig = { kind: 'socket', host: '0.0.0.0', port: 0, protocol: 'tcp' };
 
@@ -32,10 +33,17 @@ export function translateAddress(
       return { kind: 'pipe', ...pipe };
     }
     case 'envoyInternalAddress':
-      findings.problem(`${path}.envoy_internal_address`, 'internal listeners are not supported');
-      return NOWHERE;
+      return {
+        kind: 'internal',
+        listener: requiredText(
+          address.envoyInternalAddress?.serverListenerName ?? '',
+          `${path}.envoy_internal_address.server_listener_name`,
+          findings,
+        ),
+        endpointId: address.envoyInternalAddress?.endpointId ?? '',
+      };
     case undefined:
-      findings.problem(path, 'one of socket_address or pipe must be set');
+      findings.problem(path, 'one of socket_address, pipe or envoy_internal_address must be set');
       return NOWHERE;
   }
 }

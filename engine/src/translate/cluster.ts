@@ -89,7 +89,22 @@ export function translateCluster(cluster: Cluster): Translated<ClusterConfig> {
     ...extraBindAddresses(cluster, findings),
     ...(istio === undefined ? {} : { istio }),
   };
-  return findings.finish(deepFreeze(config));
+  return findings.finish(deepFreeze({ ...config, ...passthroughMetadata(config, cluster) }));
+}
+
+/** What its transport sockets tell of the cluster. */
+function passthroughMetadata(
+  { transportSocket, transportSocketMatches = [] }: ClusterConfig,
+  { metadata }: Cluster,
+): Pick<ClusterConfig, 'passthroughMetadata'> {
+  const told = [transportSocket, ...transportSocketMatches.map((one) => one.transportSocket)].flatMap(
+    (socket) => socket.passthroughMetadata ?? [],
+  );
+  const entries = told.flatMap(({ of, name }) => {
+    const struct = of === 'cluster' ? metadata?.filterMetadata[name] : undefined;
+    return struct === undefined ? [] : [[name, structToJson(struct)] as const];
+  });
+  return entries.length === 0 ? {} : { passthroughMetadata: Object.fromEntries(entries) };
 }
 
 function translateDiscovery(cluster: Cluster, findings: Findings): ClusterConfig['discovery'] {
@@ -153,11 +168,6 @@ function translateDiscovery(cluster: Cluster, findings: Findings): ClusterConfig
       }
       const config = cluster.originalDstLbConfig;
       findings.unsupported(
-        'original_dst_lb_config.metadata_key',
-        config !== null && config.metadataKey !== null,
-        'problem',
-      );
-      findings.unsupported(
         'original_dst_lb_config.http_header_name',
         config !== null && config.httpHeaderName !== '',
         'problem',
@@ -165,6 +175,9 @@ function translateDiscovery(cluster: Cluster, findings: Findings): ClusterConfig
       return {
         kind,
         useHttpHeader: config?.useHttpHeader ?? false,
+        ...(config === null || config.metadataKey === null
+          ? {}
+          : { metadataKey: translateMetadataKey(config.metadataKey, findings) }),
         portOverride: wrappedNumber(
           config?.upstreamPortOverride ?? null,
           0,
@@ -176,6 +189,17 @@ function translateDiscovery(cluster: Cluster, findings: Findings): ClusterConfig
       };
     }
   }
+}
+
+function translateMetadataKey(
+  { key, path }: envoy.type.metadata.v3.MetadataKey,
+  findings: Findings,
+): { readonly namespace: string; readonly path: readonly string[] } {
+  const at = 'original_dst_lb_config.metadata_key';
+  return {
+    namespace: requiredText(key, `${at}.key`, findings),
+    path: path.map((segment, i) => requiredText(segment.key ?? '', `${at}.path[${i}].key`, findings)),
+  };
 }
 
 function translateDns(cluster: Cluster, findings: Findings): DnsConfig {

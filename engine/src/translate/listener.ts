@@ -1,4 +1,5 @@
 import type { envoy } from '@heddle/xds-protos';
+import type { AddressConfig } from '../config/address.js';
 import type { ListenerConfig } from '../config/listener-config.js';
 import type { Translated } from '../config/problem.js';
 import { translateAccessLogs } from './access-log.js';
@@ -6,7 +7,7 @@ import { translateAddress } from './address.js';
 import { reportSameMatches, translateFilterChain } from './filter-chain.js';
 import { Findings } from './findings.js';
 import { translateListenerFilters } from './listener-filters.js';
-import { deepFreeze, durationMs, enumName, wrappedNumber } from './proto-values.js';
+import { deepFreeze, durationMs, enumName, requiredText, wrappedNumber } from './proto-values.js';
 
 type Listener = envoy.config.listener.v3.Listener;
 
@@ -27,7 +28,13 @@ export function translateListener(listener: Listener): Translated<ListenerConfig
   if (chains.length === 0 && listener.defaultFilterChain === null) {
     findings.problem('filter_chains', 'must have at least one entry, or default_filter_chain must be set');
   }
-  const address = translateAddress(listener.address, 'ip-only', 'address', findings);
+  const isInternal = listener.listenerSpecifier === 'internalListener';
+  const address: AddressConfig = isInternal
+    ? { kind: 'internal', listener: requiredText(listener.name, 'name', findings), endpointId: '' }
+    : translateAddress(listener.address, 'ip-only', 'address', findings);
+  if (isInternal && listener.address !== null) findings.problem('address', 'an internal listener has none');
+  if (!isInternal && address.kind === 'internal')
+    findings.problem('address.envoy_internal_address', 'a listener of this process has internal_listener');
   if (address.kind === 'socket' && address.protocol === 'udp') {
     findings.problem('address.socket_address.protocol', 'UDP listeners are not supported');
   }
@@ -63,7 +70,9 @@ export function translateListener(listener: Listener): Translated<ListenerConfig
       'traffic_direction',
       findings,
     ),
-    bindToPort: listener.bindToPort?.value ?? listener.deprecatedV1?.bindToPort?.value ?? true,
+    bindToPort: isInternal
+      ? false
+      : (listener.bindToPort?.value ?? listener.deprecatedV1?.bindToPort?.value ?? true),
     ...(listener.transparent?.value === true ? { transparent: true } : {}),
     useOriginalDst: listener.useOriginalDst?.value ?? false,
     tcpBacklogSize: wrappedNumber(
@@ -85,7 +94,6 @@ function reportUnsupported(listener: Listener, findings: Findings): void {
   const warning = (field: string, isSet: boolean): void => findings.unsupported(field, isSet, 'warning');
   problem('filter_chain_matcher', listener.filterChainMatcher !== null);
   problem('api_listener', listener.apiListener !== null);
-  problem('internal_listener', listener.listenerSpecifier === 'internalListener');
   problem('udp_listener_config', listener.udpListenerConfig !== null);
   warning('freebind', listener.freebind?.value === true);
   warning('socket_options', listener.socketOptions.length > 0);

@@ -1,6 +1,7 @@
 import type { envoy } from '@heddle/xds-protos';
 import type { RbacCondition } from '../config/rbac-config.js';
 import { translateCidr } from './address.js';
+import { PEER_PRINCIPAL_KEY } from '../http/stream-info.js';
 import type { Findings } from './findings.js';
 import { translateHeaderMatcher, translateStringMatcher } from './matchers.js';
 import { translateMetadataMatcher } from './metadata-matcher.js';
@@ -12,7 +13,6 @@ type Principal = envoy.config.rbac.v3.Principal;
 export type RbacScope = 'request' | 'connection';
 
 /** The filter state in which Istio's proxies keep the SPIFFE ID of their peer. */
-const PEER_PRINCIPAL = 'io.istio.peer_principal';
 
 const ANY: RbacCondition = { kind: 'any' };
 /** Stands for what was refused; never comes to run. */
@@ -226,7 +226,8 @@ function translateFilterState(
   path: string,
   findings: Findings,
 ): RbacCondition {
-  if (state?.key !== PEER_PRINCIPAL) findings.problem(`${path}.key`, `only ${PEER_PRINCIPAL} is supported`);
+  if (state?.key !== PEER_PRINCIPAL_KEY)
+    findings.problem(`${path}.key`, `only ${PEER_PRINCIPAL_KEY} is supported`);
   if (state?.stringMatch == null) {
     findings.problem(`${path}.string_match`, 'must be set');
     return NEVER;

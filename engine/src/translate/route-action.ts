@@ -114,8 +114,16 @@ function translateUpgrades(action: Action, path: string, findings: Findings): Fo
     if (type === '') findings.problem(`${at}.upgrade_type`, 'must not be empty');
     if (seen.has(type)) findings.problem(`${at}.upgrade_type`, `${JSON.stringify(type)} is listed twice`);
     seen.add(type);
-    findings.unsupported(`${at}.connect_config`, upgrade.connectConfig !== null, 'problem');
-    return { type, enabled: upgrade.enabled?.value ?? true };
+    const connect = upgrade.connectConfig;
+    if (connect !== null && type !== 'connect')
+      findings.problem(`${at}.connect_config`, 'is for upgrades of type CONNECT alone');
+    findings.unsupported(
+      `${at}.connect_config.proxy_protocol_config`,
+      (connect?.proxyProtocolConfig ?? null) !== null,
+      'problem',
+    );
+    findings.unsupported(`${at}.connect_config.allow_post`, connect?.allowPost === true, 'problem');
+    return { type, enabled: upgrade.enabled?.value ?? true, terminates: connect !== null };
   });
 }
 

@@ -1,7 +1,9 @@
 import type { envoy } from '@heddle/xds-protos';
-import type { TcpProxyConfig } from '../config/tcp-proxy-config.js';
+import type { TcpProxyConfig, TunnelingConfig } from '../config/tcp-proxy-config.js';
 import { translateAccessLogs } from './access-log.js';
 import type { Findings } from './findings.js';
+import { checkTemplate, translateHeaderOptions } from './header-changes.js';
+import { hasControls } from './matchers.js';
 import { durationMs, requiredText, wrappedNumber } from './proto-values.js';
 
 const HOUR_MS = 3_600_000;
@@ -11,7 +13,6 @@ type TcpProxy = envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy;
 /** Source: envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy. */
 export function translateTcpProxy(proxy: TcpProxy, path: string, findings: Findings): TcpProxyConfig {
   findings.unsupported(`${path}.on_demand`, proxy.onDemand !== null, 'problem');
-  findings.unsupported(`${path}.tunneling_config`, proxy.tunnelingConfig !== null, 'problem');
   findings.unsupported(`${path}.metadata_match`, proxy.metadataMatch !== null, 'warning');
   findings.unsupported(`${path}.hash_policy`, proxy.hashPolicy.length > 0, 'warning');
   findings.unsupported(`${path}.downstream_idle_timeout`, proxy.downstreamIdleTimeout !== null, 'warning');
@@ -36,6 +37,33 @@ export function translateTcpProxy(proxy: TcpProxy, path: string, findings: Findi
       findings,
     ),
     accessLogs: translateAccessLogs(proxy.accessLog, `${path}.access_log`, findings),
+    ...(proxy.tunnelingConfig === null
+      ? {}
+      : { tunneling: translateTunneling(proxy.tunnelingConfig, `${path}.tunneling_config`, findings) }),
+  };
+}
+
+function translateTunneling(
+  tunneling: envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.TunnelingConfig,
+  path: string,
+  findings: Findings,
+): TunnelingConfig {
+  const hostname = requiredText(tunneling.hostname, `${path}.hostname`, findings);
+  if (hostname.includes('%')) checkTemplate(hostname, `${path}.hostname`, findings);
+  if (hasControls(hostname)) findings.problem(`${path}.hostname`, 'must not hold CR, LF or NUL');
+  if (!tunneling.usePost && tunneling.postPath !== '')
+    findings.problem(`${path}.post_path`, 'is for use_post alone');
+  const warning = (field: string, isSet: boolean): void =>
+    findings.unsupported(`${path}.${field}`, isSet, 'warning');
+  warning('propagate_response_headers', tunneling.propagateResponseHeaders);
+  warning('propagate_response_trailers', tunneling.propagateResponseTrailers);
+  return {
+    hostname,
+    postPath: tunneling.usePost ? tunneling.postPath || '/' : '',
+    headers: {
+      remove: [],
+      set: translateHeaderOptions(tunneling.headersToAdd, `${path}.headers_to_add`, findings),
+    },
   };
 }
 

@@ -1,13 +1,19 @@
 import { envoy, type MessageType } from '@heddle/xds-protos';
-import type { DownstreamTlsConfig, UpstreamTlsConfig } from '../config/tls-config.js';
-import type { RawBufferConfig } from '../config/transport-socket-config.js';
+import type { DownstreamTlsConfig } from '../config/tls-config.js';
+import type {
+  PassthroughMetadataConfig,
+  RawBufferConfig,
+  UpstreamSocketConfig,
+} from '../config/transport-socket-config.js';
 import { typeNameOfUrl, unpackAs } from './any-config.js';
 import type { Findings } from './findings.js';
+import { requiredText } from './proto-values.js';
 import { translateDownstreamTls, translateUpstreamTls } from './tls-context.js';
 
 type TransportSocket = envoy.config.core.v3.TransportSocket;
 
 const { DownstreamTlsContext, UpstreamTlsContext } = envoy.extensions.transport_sockets.tls.v3;
+const { InternalUpstreamTransport } = envoy.extensions.transport_sockets.internal_upstream.v3;
 const RAW_BUFFER = 'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer';
 const RAW: RawBufferConfig = Object.freeze({ kind: 'raw' });
 
@@ -25,8 +31,33 @@ export function translateUpstreamSocket(
   socket: TransportSocket | null,
   path: string,
   findings: Findings,
-): RawBufferConfig | UpstreamTlsConfig {
+): UpstreamSocketConfig {
+  const { typedConfig = null } = socket ?? {};
+  if (typedConfig !== null && typeNameOfUrl(typedConfig.typeUrl) === InternalUpstreamTransport.typeName) {
+    const at = `${path}.typed_config`;
+    const internal = unpackAs(typedConfig, InternalUpstreamTransport, at, findings);
+    return internal === undefined ? RAW : translateInternalUpstream(internal, at, findings);
+  }
   return translateSocket(socket, path, findings, UpstreamTlsContext, translateUpstreamTls);
+}
+
+/** What is spoken inside of it, and what is told of the connection. */
+function translateInternalUpstream(
+  internal: envoy.extensions.transport_sockets.internal_upstream.v3.InternalUpstreamTransport,
+  path: string,
+  findings: Findings,
+): UpstreamSocketConfig {
+  if (internal.transportSocket === null) findings.problem(`${path}.transport_socket`, 'must be set');
+  const inner = translateUpstreamSocket(internal.transportSocket, `${path}.transport_socket`, findings);
+  const sources = internal.passthroughMetadata.flatMap(({ kind, name }, i): PassthroughMetadataConfig[] => {
+    const at = `${path}.passthrough_metadata[${i}]`;
+    if (kind?.kind === 'host' || kind?.kind === 'cluster') {
+      return [{ of: kind.kind, name: requiredText(name, `${at}.name`, findings) }];
+    }
+    findings.problem(`${at}.kind`, 'must be host or cluster');
+    return [];
+  });
+  return sources.length === 0 ? inner : { ...inner, passthroughMetadata: sources };
 }
 
 /** Anything that is neither plain text nor TLS is a problem: it must not become plain text. */

@@ -36,6 +36,7 @@ import { grpcTimeouts } from './suites/34-grpc-timeouts.js';
 import { internalRequests } from './suites/35-internal-requests.js';
 import { proxyProtocol } from './suites/36-proxy-protocol.js';
 import { upstreamProtocols } from './suites/40-upstream-protocols.js';
+import { tunnels } from './suites/41-tunnels.js';
 
 /** Every bootstrap file with its table, in the order of their numbers. */
 export const ALL_SUITES: readonly ConformanceSuite[] = [
@@ -76,4 +77,5 @@ export const ALL_SUITES: readonly ConformanceSuite[] = [
   internalRequests,
   proxyProtocol,
   upstreamProtocols,
+  tunnels,
 ];

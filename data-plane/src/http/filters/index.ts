@@ -6,6 +6,7 @@ import { istioStatsFilter } from './istio-stats/index.js';
 import { jwtAuthnFilter } from './jwt-authn/index.js';
 import { localRateLimitFilter } from './local-rate-limit/index.js';
 import { peerMetadataFilter } from './peer-metadata/index.js';
+import { setFilterStateFilter } from './set-filter-state/index.js';
 import { rbacFilter } from './rbac/index.js';
 
 /** Every HTTP filter there is, beside the router, which ends each chain. */
@@ -18,6 +19,7 @@ export const httpFilters: readonly (HttpFilter | HttpObserver)[] = [
   peerMetadataFilter,
   istioStatsFilter,
   ...acceptedFilters,
+  setFilterStateFilter,
 ];
 
 const byTypeUrl: ReadonlyMap<string, HttpFilter | HttpObserver> = new Map(

@@ -26,12 +26,16 @@ export class IstioStatsObserver implements StreamObserver {
   onStreamEnd(stream: StreamState): void {
     const { clusterName } = stream;
     let peer: PeerKey;
-    let tls;
+    let own: string;
+    let others: string;
     if (this.#isServer) {
-      tls = stream.downstreamTls;
+      own = stream.calledPrincipal;
+      others = stream.callerPrincipal;
       peer = stream.downstreamPeer ?? UNKNOWN_PEER;
     } else {
-      tls = stream.upstreamTls;
+      const tls = stream.upstreamTls;
+      own = localPrincipal(tls);
+      others = peerPrincipal(tls);
       peer = stream.upstreamPeer ?? stream.upstreamWorkload;
     }
     const service =
@@ -39,14 +43,7 @@ export class IstioStatsObserver implements StreamObserver {
       serviceKey(clusterName, stream.routeName, this.#usesHost ? stream.request?.authority : undefined);
     const grpc = stream.isGrpc ? grpcOutcome(grpcStatusOf(stream)) : NO_GRPC;
     const outcome = httpOutcome(stream.responseCode, grpc, flagBits(stream.responseFlags));
-    const series = this.#metrics.find(
-      peer,
-      service,
-      localPrincipal(tls),
-      peerPrincipal(tls),
-      outcome,
-      stream.request,
-    );
+    const series = this.#metrics.find(peer, service, own, others, outcome, stream.request);
     series.record(
       stream.durationMs,
       stream.requestHeadBytes + stream.bytesReceived,

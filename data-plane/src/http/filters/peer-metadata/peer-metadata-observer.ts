@@ -2,7 +2,7 @@ import { peerPrincipal, type PeerMetadataConfig, type RequestHead, type Response
 import type { IstioTelemetry } from '../../../stats/istio/istio-telemetry.js';
 import { PEER_METADATA_HEADER, PEER_METADATA_ID_HEADER } from '../../../stats/istio/peer-metadata-header.js';
 import type { ObserverContext, StreamObserver } from '../../filter.js';
-import type { StreamState } from '../../stream-state.js';
+import { callerPrincipal, type StreamState } from '../../stream-state.js';
 
 /** Whatever Istio says of it, this cluster is where the mesh does not know the way. */
 const PASSTHROUGH = 'PassthroughCluster';
@@ -33,7 +33,7 @@ export class PeerMetadataObserver implements StreamObserver {
         stream.callerTellsMetadata = true;
         headers.remove(PEER_METADATA_HEADER);
         const { connectionInfo } = stream;
-        const principal = peerPrincipal(connectionInfo.tls);
+        const principal = callerPrincipal(connectionInfo);
         if (principal !== '') {
           stream.downstreamPeer = this.#telemetry.peers.find(value, principal, connectionInfo.id);
         }

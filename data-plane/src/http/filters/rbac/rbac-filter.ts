@@ -1,6 +1,7 @@
 import {
   decide,
   type DynamicMetadata,
+  type FilterState,
   type RbacFacts,
   type RbacFilterConfig,
   type RequestHead,
@@ -35,6 +36,10 @@ export class RbacFilter implements DecoderFilter, RbacFacts {
 
   get tls(): TlsInfo | undefined {
     return this.#info.connectionInfo.tls;
+  }
+
+  get filterState(): FilterState | undefined {
+    return this.#info.filterState;
   }
 
   get serverName(): string {

@@ -23,6 +23,7 @@ import {
   upstreamResetAfterStart,
   type AttemptFailure,
   type ForwardAction,
+  type UpgradeConfig,
   type HeaderMap,
   type LocalReply,
   type RequestHash,
@@ -33,7 +34,8 @@ import {
 } from '@heddle/engine';
 import type { Cluster } from '../../../cluster/cluster.js';
 import { HOST_COUNTER } from '../../../cluster/host-counters.js';
-import type { RequestSender, ResetReason } from '../../../codec/stream.js';
+import type { Host } from '../../../cluster/host.js';
+import type { ConnectionPool, RequestSender, ResetReason } from '../../../codec/stream.js';
 import type { TerminalFilter } from '../../filter.js';
 import type { StreamState } from '../../stream-state.js';
 import { StreamTimeout, type TimeoutOwner } from '../../stream-timeout.js';
@@ -408,8 +410,8 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
     const retry = this.#retry;
     const host =
       retry === undefined
-        ? cluster.pickHost(info.originalDestination, this.#hash?.hash)
-        : retry.pickHost(cluster, info.originalDestination, this.#hash?.hash);
+        ? cluster.pickHost(cluster.destinationOf(info), this.#hash?.hash)
+        : retry.pickHost(cluster, cluster.destinationOf(info), this.#hash?.hash);
     if (host === undefined) {
       cluster.stats.cxNoneHealthy.inc();
       cluster.stats.countStatus(503);
@@ -424,12 +426,18 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
     const isWhole = this.#requestEnded && (retry === undefined || retry.isBodiless);
     const upstream = new UpstreamRequest(this, cluster, host, head, isWhole, bufferLimitBytes);
     this.#upstream = upstream;
-    const protocol = cluster.poolProtocol(head.version === 'HTTP/2');
-    const pool = cluster.pool(host, protocol, action.priority, info.connectionInfo.clientAddress);
-    upstream.start(pool, fresh);
+    upstream.start(this.#poolFor(cluster, host, action, head), fresh);
     if (retry !== undefined && this.#bodySeen && this.#upstream === upstream) {
       retry.replay(upstream, this.#requestEnded);
     }
+  }
+
+  #poolFor(cluster: Cluster, host: Host, action: ForwardAction, head: RequestHead): ConnectionPool {
+    const { info } = this.#stream;
+    if (head.method === 'CONNECT' && action.upgradeTypes.some(endsTunnels))
+      return cluster.tunnelPool(host, action.priority, info.filterState);
+    const protocol = cluster.poolProtocol(head.version === 'HTTP/2');
+    return cluster.pool(host, protocol, action.priority, info.connectionInfo.clientAddress);
   }
 
   /** Sends a response's attempt away and has another one follow, if the policy says so. */
@@ -571,4 +579,9 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
     if (this.#routeTimeout !== undefined) this.#shared.deadlines.clear(this.#routeTimeout);
     this.#timers?.stop();
   }
+}
+
+/** Source: `connect_config`. */
+function endsTunnels({ type, enabled, terminates }: UpgradeConfig): boolean {
+  return terminates && enabled && type === 'connect';
 }

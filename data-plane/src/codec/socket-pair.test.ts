@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { describe, it } from 'node:test';
+import { text } from 'node:stream/consumers';
+import { createSocketPair } from './socket-pair.js';
+
+describe('two sockets of this process', () => {
+  it('read what is written to the other, both ways, and end one way at a time', async () => {
+    const [near, far] = pair();
+    const seen: string[] = [];
+    far.on('data', (chunk: Buffer) => seen.push(chunk.toString()));
+    near.end('to the far end');
+    await once(far, 'end');
+    far.end('and back');
+    assert.equal(await text(near), 'and back');
+    if (!far.closed) await once(far, 'close');
+    assert.deepEqual(seen, ['to the far end']);
+  });
+
+  it('keep what was written whatever becomes of its memory', async () => {
+    const [near, far] = pair();
+    const bytes = Buffer.from('as it was');
+    near.end(bytes);
+    process.nextTick(() => bytes.fill(0));
+    assert.equal(await text(far), 'as it was');
+    far.destroy();
+  });
+
+  it('deliver in another turn than the one that writes', () => {
+    const [near, far] = pair();
+    let seen = false;
+    far.on('data', () => (seen = true));
+    near.write('x');
+    assert.equal(seen, false);
+    near.destroy();
+    far.destroy();
+  });
+
+  it('have the writer wait for a reader that reads nothing', async () => {
+    const [near, far] = pair();
+    const piece = Buffer.alloc(64 * 1024, 1);
+    let pieces = 0;
+    while (near.write(piece) && pieces < 1000) pieces++;
+    assert.ok(pieces < 1000);
+    let bytes = 0;
+    far.on('data', (chunk: Buffer) => (bytes += chunk.length));
+    await once(near, 'drain');
+    near.end();
+    await once(far, 'end');
+    assert.equal(bytes, (pieces + 1) * piece.length);
+    far.destroy();
+  });
+
+  it('tell of an end that is gone before it has said all', async () => {
+    const [near, far] = pair();
+    far.on('data', () => undefined);
+    const failed = once(far, 'error');
+    near.destroy();
+    assert.match(String((await failed)[0]), /is gone/);
+    assert.equal(far.destroyed, true);
+  });
+
+  it('refuse what is written to one that is gone', async () => {
+    const [near, far] = pair();
+    far.end();
+    far.destroy();
+    near.on('data', () => undefined);
+    const failed = once(near, 'error');
+    near.write('x');
+    await failed;
+    assert.equal(near.destroyed, true);
+  });
+});
+
+/** Who loses the other end is told so, whether a test looks at it or not. */
+function pair(): ReturnType<typeof createSocketPair> {
+  const sockets = createSocketPair();
+  for (const socket of sockets) socket.on('error', () => undefined);
+  return sockets;
+}
