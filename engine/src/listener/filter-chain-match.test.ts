@@ -61,6 +61,18 @@ describe('FilterChainMatcher', () => {
     assert.equal(matcher.find({ ...FACTS, serverName: 'example.com' }), undefined);
   });
 
+  it('takes the one loopback address for local, and no other, as Envoy does', () => {
+    const from = (sourceIp: string): boolean => isSameIpOrLoopback({ ...FACTS, sourceIp });
+    assert.deepEqual(['127.0.0.1', '127.0.0.9', '::1', '10.0.0.1', '10.0.0.2', ''].map(from), [
+      true,
+      false,
+      true,
+      true,
+      false,
+      true,
+    ]);
+  });
+
   it('refuses two chains that match the same connections', () => {
     const matcher = new FilterChainMatcher<number>(undefined);
     assert.equal(matcher.add({ ...ANYTHING, sourcePorts: [1, 2] }, 0), true);

@@ -28,6 +28,8 @@ type DestinationPorts<T> = Map<number, CidrMap<ServerNames<T>>>;
 /** The key of a criterion that is not set. */
 const ANY = '';
 const ANY_PORT = 0;
+const LOOPBACK_4 = [127, 0, 0, 1];
+const LOOPBACK_6 = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
 
 /**
  * Chooses the filter chain of a connection.
@@ -153,13 +155,13 @@ function findSourceType<T>(
   return types.get('any');
 }
 
-/** Source: Envoy's ConnectionSourceType: both ends have one address, or the source is a loopback address. */
+/** Source: Envoy's ConnectionSourceType: both ends have one address, or the source is 127.0.0.1 or ::1, and no other loopback address. */
 export function isSameIpOrLoopback(facts: ConnectionFacts): boolean {
   const source = parseIp(facts.sourceIp);
   // Unix sockets have no address.
   if (source === undefined) return true;
-  if (source.length === 4 ? source[0] === 127 : source.every((byte, i) => byte === (i === 15 ? 1 : 0)))
-    return true;
+  const loopback = source.length === 4 ? LOOPBACK_4 : LOOPBACK_6;
+  if (source.every((byte, i) => byte === loopback[i])) return true;
   const destination = parseIp(facts.destinationIp);
   return (
     destination !== undefined &&
