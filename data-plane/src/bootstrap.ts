@@ -97,6 +97,7 @@ export async function loadBootstrap(
     secrets: bootstrap.secrets,
     upstreamBindAddress: bootstrap.upstreamBindAddress,
     overload: bootstrap.overload,
+    runtime: bootstrap.runtime,
     ads: bootstrap.ads,
     logLevel: commandLine.logLevel,
     adminAddressPath: commandLine.adminAddressPath,

@@ -1,7 +1,13 @@
-import type { EndpointsConfig, ExtensionConfig, RouteConfig, RouteScopeConfig } from '@heddle/engine';
+import type {
+  EndpointsConfig,
+  ExtensionConfig,
+  RouteConfig,
+  RouteScopeConfig,
+  RuntimeResourceConfig,
+} from '@heddle/engine';
 
 /**
- * Where clusters and listeners get the configuration that they refer to by name (EDS, RDS, SRDS, ECDS), without knowing of xDS.
+ * Where clusters and listeners get the configuration that they refer to by name (EDS, RDS, SRDS, ECDS, RTDS), without knowing of xDS.
  * Implemented by the xDS client; a static bootstrap has none of these references.
  */
 export interface ConfigSource {
@@ -20,6 +26,12 @@ export interface ConfigSource {
   /** All scopes of routes. */
   watchScopes(
     watcher: ResourceWatcher<readonly RouteScopeConfig[]>,
+    initialFetchTimeoutMs?: number,
+  ): ResourceSubscription;
+  /** One layer of runtime settings. */
+  watchRuntime(
+    name: string,
+    watcher: ResourceWatcher<RuntimeResourceConfig>,
     initialFetchTimeoutMs?: number,
   ): ResourceSubscription;
   /** The configuration of one filter. */

@@ -23,6 +23,7 @@ import { LabelledMetrics } from './stats/istio/labelled-metrics.js';
 import { createXdsClient } from './server/create-xds-client.js';
 import { originalDestinationFinder } from './server/original-destination-finder.js';
 import { ProxyTls } from './server/proxy-tls.js';
+import { Runtime } from './runtime/runtime.js';
 import { ServerStats } from './stats/server-stats.js';
 import { StatsStore } from './stats/stats-store.js';
 import { VERSION } from './version.js';
@@ -112,6 +113,7 @@ export class Server {
   #admin: AdminServer | undefined;
   #dns: DnsServer | undefined;
   readonly #overload: OverloadManager;
+  readonly #runtime: Runtime;
   #state: ServerState = 'PRE_INITIALIZING';
   #healthFailed = false;
   #closed: Promise<void> | undefined;
@@ -144,6 +146,11 @@ export class Server {
       memoryLimit: memoryLimit(),
       collectGarbage,
     });
+    // Of workers the main thread counts for all.
+    this.#runtime = new Runtime(
+      options.config.runtime,
+      options.thread === undefined ? this.#stats : undefined,
+    );
     this.#ready = new Promise((resolve) => {
       this.#resolveReady = resolve;
     });
@@ -224,6 +231,7 @@ export class Server {
       // The stream then begins with the certificate at once, and not with the join token first.
       await identity?.settled(FIRST_CERTIFICATE_MS);
       identity?.onCertificate(() => xds.reconnect());
+      this.#runtime.start(xds);
       xds.start({
         clusters: {
           apply: async (added, removed, bytes) => {
@@ -282,6 +290,11 @@ export class Server {
     this.#listeners?.drain(options);
   }
 
+  /** Sets runtime settings, as the admin pages do. */
+  modifyRuntime(changes: ReadonlyMap<string, string>): void {
+    this.#runtime.modify(changes);
+  }
+
   resetCounters(): void {
     this.#stats.resetCounters();
     this.#telemetry.metrics.resetCounters();
@@ -331,6 +344,7 @@ export class Server {
     this.#tls?.close();
     this.#dns?.close();
     this.#overload.stop();
+    this.#runtime.close();
     await this.#listeners?.close();
     this.#clusters?.close();
     await this.#admin?.close();
@@ -357,6 +371,7 @@ export class Server {
       ...(thread && { system: thread.logFiles }),
     });
     const listeners = createListenerManager({
+      runtime: this.#runtime,
       ...common,
       log: this.#log.child('listener'),
       clusters,
@@ -473,6 +488,8 @@ export class Server {
       log,
       prepare: threads && ((path) => threads.prepare(path)),
       pages: createAdminPages({
+        runtime: this.#runtime,
+        onRuntimeModified: (changes) => this.#threads?.modifyRuntime(changes),
         stats: () => threads?.mergedStats(this.#stats) ?? this.#stats,
         labelledMetrics: () => threads?.mergedLabelled(this.#telemetry.metrics) ?? this.#telemetry.metrics,
         refreshStats: () => {

@@ -28,6 +28,12 @@ export type {
 } from './config/http-connection-manager-config.js';
 export { DEFAULT_HTTP2_CONFIG, type Http2Config } from './config/http2-config.js';
 export type {
+  RuntimeLayerConfig,
+  RuntimeSettings,
+  RuntimeValue,
+  RuntimeValues,
+} from './config/runtime-config.js';
+export type {
   RouteScopeConfig,
   ScopedRoutesConfig,
   ScopeFragmentConfig,
@@ -227,6 +233,7 @@ export { FilterChainMatcher, type ConnectionFacts } from './listener/filter-chai
 export { expectedTimeoutMs, makeUpstreamHead, setHost, type WeightedChanges } from './route/upstream-head.js';
 export { filterOverride } from './route/filter-override.js';
 export { createRouteTable, type RouteMatch, type RouteMiss, type RouteTable } from './route/route-table.js';
+export { withRuntime } from './route/with-runtime.js';
 export { requestScopeKey, scopeKey } from './route/scope-key.js';
 export { describeStringMatch, stringMatches } from './route/string-match.js';
 
@@ -234,6 +241,7 @@ export { acceptedFilters } from './http-filters/accepted/config.js';
 export { corsFilter, type CorsPolicyConfig } from './http-filters/cors/config.js';
 export { allowOrigin, decideCors, type CorsDecision } from './http-filters/cors/decide-cors.js';
 export type { FaultAbort, FaultConfig, FaultDelay } from './http-filters/fault/config.js';
+export { faultWithRuntime } from './http-filters/fault/fault-with-runtime.js';
 export { decideFault, type FaultDecision } from './http-filters/fault/decide-fault.js';
 export { FILTER_DISABLED, type HttpFilterFactoryConfig } from './http-filters/http-filter.js';
 export { httpFilterOf, httpFilterOfOverride, httpFilters } from './http-filters/index.js';
@@ -299,6 +307,12 @@ export type { NamedPort, NamedService, NameTableConfig } from './config/name-tab
 export { translateExtensionConfig } from './translate/extension-config.js';
 export { whyNotExtension } from './translate/filter-discovery.js';
 export { sameKeys, translateScopedRouteConfiguration } from './translate/scoped-routes.js';
+export {
+  runtimeValueOf,
+  translateRuntime,
+  translateRuntimeLayer,
+  type RuntimeResourceConfig,
+} from './translate/runtime-values.js';
 export { translateSecret } from './translate/secret.js';
 
 export type { ProxyConfig } from './explain/proxy-config.js';

@@ -8,6 +8,7 @@ import type { ClusterStatus } from '../cluster/cluster-manager.js';
 import type { DiscoveredResources } from '../discovered-resources.js';
 import type { ListenerStatus } from '../listener/listener-manager.js';
 import { LabelledMetrics } from '../stats/istio/labelled-metrics.js';
+import { Runtime } from '../runtime/runtime.js';
 import { StatsStore } from '../stats/stats-store.js';
 import { AdminServer } from './admin-server.js';
 import { createAdminPages } from './pages/index.js';
@@ -110,6 +111,9 @@ describe('the admin server', () => {
       address: { kind: 'socket', host: '127.0.0.1', port: 0, protocol: 'tcp' },
       log,
       pages: createAdminPages({
+        runtime: new Runtime([{ kind: 'admin', name: 'admin' }]),
+        onRuntimeModified: (changes) =>
+          calls.push(...[...changes].map((change) => `set ${change.join(' ')}`)),
         stats: () => stats,
         labelledMetrics: () => labelled,
         refreshStats: () => undefined,
@@ -181,6 +185,23 @@ describe('the admin server', () => {
     const live = await ask('/ready');
     assert.equal(live.status, 200);
     assert.equal(live.body, 'LIVE\n');
+  });
+
+  it('shows runtime settings, and sets them by POST alone', async () => {
+    assert.equal((await ask('/runtime_modify?a.b=12')).status, 405);
+    assert.equal((await ask('/runtime_modify', 'POST')).status, 400);
+    assert.equal((await ask('/runtime_modify?a.b=12&c=true', 'POST')).body, 'OK\n');
+    assert.deepEqual(JSON.parse((await ask('/runtime')).body), {
+      layers: ['admin'],
+      entries: {
+        'a.b': { layer_values: ['12'], final_value: '12' },
+        c: { layer_values: ['true'], final_value: 'true' },
+      },
+    });
+    assert.deepEqual(
+      calls.filter((call) => call.startsWith('set')),
+      ['set a.b 12', 'set c true'],
+    );
   });
 
   it('prints clusters as Envoy does', async () => {

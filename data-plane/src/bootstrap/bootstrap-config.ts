@@ -4,6 +4,7 @@ import type {
   ClusterConfig,
   FormatContext,
   ListenerConfig,
+  RuntimeLayerConfig,
   SecretConfig,
 } from '@heddle/engine';
 import type { envoy } from '@heddle/xds-protos';
@@ -22,6 +23,8 @@ export interface BootstrapConfig {
   /** Where connections to hosts of clusters come from, unless the cluster says so itself; undefined: as the system chooses. */
   readonly upstreamBindAddress: AddressConfig | undefined;
   readonly overload: OverloadConfig;
+  /** Layers of settings, from base to top. */
+  readonly runtime: readonly RuntimeLayerConfig[];
   /** Certificates and trust that contexts refer to by name alone. */
   readonly secrets: readonly SecretConfig[];
   /** undefined: everything is static. */

@@ -7,6 +7,7 @@ import {
   type ClusterConfig,
   type CommonTlsConfig,
   type ListenerConfig,
+  type RuntimeLayerConfig,
   type SecretConfig,
   type SecretReferenceConfig,
   type Translated,
@@ -16,6 +17,7 @@ import type { OverloadConfig } from '../overload/overload-config.js';
 import { translateAdsConfig } from './ads-config.js';
 import type { AdsConfig } from './bootstrap-config.js';
 import { translateOverload } from './translate-overload.js';
+import { translateRuntimeLayers } from './translate-runtime.js';
 import { BootstrapFindings } from './bootstrap-findings.js';
 
 const { InternalListener } = envoy.extensions.bootstrap.internal_listener.v3;
@@ -31,6 +33,7 @@ export interface TranslatedBootstrap {
   readonly secrets: readonly SecretConfig[];
   readonly upstreamBindAddress: AddressConfig | undefined;
   readonly overload: OverloadConfig;
+  readonly runtime: readonly RuntimeLayerConfig[];
   readonly ads: AdsConfig | undefined;
 }
 
@@ -103,6 +106,7 @@ export function translateBootstrap(json: unknown): {
       secrets: [...secrets.values()],
       upstreamBindAddress: translateUpstreamBind(message, findings),
       overload: translateOverload(message.overloadManager, findings),
+      runtime: translateRuntimeLayers(message.layeredRuntime, ads !== undefined, findings),
       ads,
     },
     findings,
@@ -282,9 +286,4 @@ function reportUnsupported(message: Bootstrap, findings: BootstrapFindings): voi
   findings.ignored('admin.access_log', (message.admin?.accessLog.length ?? 0) > 0);
   findings.ignored('stats_config.stats_tags', (message.statsConfig?.statsTags.length ?? 0) > 0);
   findings.ignored('stats_config.stats_matcher', (message.statsConfig?.statsMatcher ?? null) !== null);
-  for (const [i, layer] of (message.layeredRuntime?.layers ?? []).entries()) {
-    const path = `layered_runtime.layers[${i}]`;
-    findings.ignored(`${path}.rtds_layer`, layer.layerSpecifier === 'rtdsLayer');
-    findings.ignored(`${path}.disk_layer`, layer.layerSpecifier === 'diskLayer');
-  }
 }

@@ -242,6 +242,10 @@ class FakeSource implements ConfigSource {
     return { close: () => undefined };
   }
 
+  watchRuntime(): { close(): void } {
+    return { close: () => undefined };
+  }
+
   watchScopes(): { close(): void } {
     return { close: () => undefined };
   }

@@ -1,7 +1,6 @@
 import type { Clock, Logger, Random } from '@heddle/common';
 import {
   InternalAddresses,
-  createRouteTable,
   type FormatContext,
   type HttpConnectionManagerConfig,
   type RequestHead,
@@ -18,12 +17,14 @@ import type { ConfigSource, ResourceSubscription } from '../config-source.js';
 import type { IstioTelemetry } from '../stats/istio/istio-telemetry.js';
 import type { OverloadState } from '../overload/overload-state.js';
 import type { SharedLimits } from '../shared/shared-limits.js';
+import type { Runtime } from '../runtime/runtime.js';
 import type { StatsStore } from '../stats/stats-store.js';
 import { ConnectionManagerStats } from './connection-manager-stats.js';
 import { DateHeader } from './date-header.js';
 import type { StreamObserver } from './filter.js';
 import type { NamedFilterFactory } from './filter-chain.js';
 import { HttpFilters } from './http-filters.js';
+import { LiveRoutes } from './live-routes.js';
 import { RouterShared } from './filters/router/router-shared.js';
 import { ROUTER_TYPE_URL } from './filters/router/type-url.js';
 import { ScopedRoutes } from './scoped-routes.js';
@@ -40,6 +41,7 @@ export interface ConnectionManagerOptions {
   readonly formatContext: FormatContext;
   readonly deadlines: Deadlines;
   readonly telemetry: IstioTelemetry;
+  readonly runtime: Runtime;
   readonly overload: OverloadState;
   /** Of the listener. */
   readonly bufferLimitBytes: number;
@@ -66,7 +68,7 @@ export class ConnectionManagerRuntime {
   readonly accessLogs: readonly AccessLog[];
   readonly date: DateHeader;
   readonly bufferLimitBytes: number;
-  #routeTable: RouteTable | undefined = undefined;
+  readonly #routes: LiveRoutes;
   readonly #scopedRoutes: ScopedRoutes | undefined;
   /** undefined: nobody's requests are internal. */
   readonly internalAddresses: InternalAddresses | undefined;
@@ -80,7 +82,6 @@ export class ConnectionManagerRuntime {
   #http2Stats: Http2Stats | undefined = undefined;
   readonly #filters: HttpFilters;
   #endObservers: readonly StreamObserver[] = [];
-  readonly #formatContext: FormatContext;
   readonly #configSource: ConfigSource | undefined;
   #subscription: ResourceSubscription | undefined = undefined;
   #onWarm: (() => void) | undefined = undefined;
@@ -94,15 +95,13 @@ export class ConnectionManagerRuntime {
     this.deadlines = options.deadlines;
     this.overload = options.overload;
     this.bufferLimitBytes = options.bufferLimitBytes === 0 ? Infinity : options.bufferLimitBytes;
-    this.#formatContext = options.formatContext;
+    this.#routes = new LiveRoutes(options.formatContext, options.runtime);
     this.#configSource = options.configSource;
     this.stats = new ConnectionManagerStats(options.stats, config.statPrefix);
     this.#statsStore = options.stats;
     this.accessLogs = createAccessLogs(config.accessLogs, options.accessLogFiles, options.formatContext);
     this.#scopedRoutes =
-      config.routes.kind === 'scoped'
-        ? new ScopedRoutes(config.routes.config, options.formatContext, options.configSource)
-        : undefined;
+      config.routes.kind === 'scoped' ? new ScopedRoutes(config.routes.config, options) : undefined;
     this.date = new DateHeader(options.clock);
     const { clusters } = options;
     this.#filters = new HttpFilters(
@@ -112,6 +111,7 @@ export class ConnectionManagerRuntime {
         random: options.random,
         stats: options.stats,
         statPrefix: config.statPrefix,
+        runtime: options.runtime,
         limits: options.limits,
         trafficDirection: options.trafficDirection,
         telemetry: options.telemetry,
@@ -157,7 +157,7 @@ export class ConnectionManagerRuntime {
 
   /** The routes for a request. undefined: none came yet, or none are for its scope: it is answered 404. */
   routesFor(head: RequestHead): RouteTable | undefined {
-    return this.#scopedRoutes === undefined ? this.#routeTable : this.#scopedRoutes.find(head);
+    return this.#scopedRoutes === undefined ? this.#routes.table : this.#scopedRoutes.find(head);
   }
 
   /** Made with the first connection that speaks HTTP/2. As in Envoy, all of this process count together. */
@@ -177,6 +177,7 @@ export class ConnectionManagerRuntime {
   close(): void {
     this.#filters.close();
     this.#scopedRoutes?.close();
+    this.#routes.close();
     this.#subscription?.close();
     this.#subscription = undefined;
   }
@@ -190,7 +191,7 @@ export class ConnectionManagerRuntime {
   }
 
   #useRoutes(config: RouteConfig): void {
-    this.#routeTable = createRouteTable(config, this.#formatContext);
+    this.#routes.use(config);
     this.#warmUp();
   }
 

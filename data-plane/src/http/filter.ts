@@ -5,6 +5,7 @@ import type {
   LocalReply,
   RequestHead,
   ResponseHead,
+  RuntimeSettings,
   TrafficDirection,
 } from '@heddle/engine';
 import type { IstioTelemetry } from '../stats/istio/istio-telemetry.js';
@@ -78,6 +79,7 @@ export interface FilterFactoryContext {
   readonly random: Random;
   readonly stats: StatsStore;
   readonly statPrefix: string;
+  readonly runtime: RuntimeSettings;
   /** Where the threads of a process limit together; undefined: there is one. */
   readonly limits?: SharedLimits | undefined;
 }

@@ -214,6 +214,10 @@ function get(port: number): Promise<{ readonly status: number }> {
 class FakeExtensions implements ConfigSource {
   readonly #watchers = new Map<string, ResourceWatcher<ExtensionConfig>>();
 
+  watchRuntime(): ResourceSubscription {
+    return { close: () => undefined };
+  }
+
   watchEndpoints(): ResourceSubscription {
     return { close: () => undefined };
   }

@@ -110,6 +110,10 @@ class FakeSource implements ConfigSource {
   scopes: ResourceWatcher<readonly RouteScopeConfig[]> | undefined = undefined;
   readonly routes = new Map<string, ResourceWatcher<RouteConfig>>();
 
+  watchRuntime(): ResourceSubscription {
+    return { close: () => undefined };
+  }
+
   watchEndpoints(): ResourceSubscription {
     return { close: () => undefined };
   }

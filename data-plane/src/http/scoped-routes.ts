@@ -1,26 +1,33 @@
 import {
-  createRouteTable,
   requestScopeKey,
   scopeKey,
   type FormatContext,
   type RequestHead,
+  type RouteConfig,
   type RouteScopeConfig,
   type RouteTable,
   type ScopedRoutesConfig,
 } from '@heddle/engine';
 import type { ConfigSource, ResourceSubscription } from '../config-source.js';
+import type { Runtime } from '../runtime/runtime.js';
+import { LiveRoutes } from './live-routes.js';
+
+export interface ScopedRoutesOptions {
+  readonly formatContext: FormatContext;
+  readonly runtime: Runtime;
+  readonly configSource: ConfigSource | undefined;
+}
 
 /** Routes that serve one scope or more. */
 interface ScopeRoutes {
-  table: RouteTable | undefined;
+  readonly live: LiveRoutes;
   subscription: ResourceSubscription | undefined;
 }
 
 /** The routes of one connection manager, of which each request's scope chooses. */
 export class ScopedRoutes {
   readonly #config: ScopedRoutesConfig;
-  readonly #context: FormatContext;
-  readonly #source: ConfigSource | undefined;
+  readonly #options: ScopedRoutesOptions;
   #byKey: ReadonlyMap<string, ScopeRoutes> = new Map();
   /** Fetched ones, by name: scopes may share them. */
   readonly #fetched = new Map<string, ScopeRoutes>();
@@ -28,16 +35,15 @@ export class ScopedRoutes {
   #waiting = 1;
   #onWarm: (() => void) | undefined = undefined;
 
-  constructor(config: ScopedRoutesConfig, context: FormatContext, source: ConfigSource | undefined) {
+  constructor(config: ScopedRoutesConfig, options: ScopedRoutesOptions) {
     this.#config = config;
-    this.#context = context;
-    this.#source = source;
+    this.#options = options;
   }
 
   /** The routes for a request; undefined: none are there for it, or they did not come yet. */
   find({ headers }: RequestHead): RouteTable | undefined {
     const key = requestScopeKey(this.#config.fragments, headers);
-    return key === undefined ? undefined : this.#byKey.get(key)?.table;
+    return key === undefined ? undefined : this.#byKey.get(key)?.live.table;
   }
 
   /** Fetches what is fetched. `onWarm` is called once, maybe inside this call, when the first scopes have their routes. */
@@ -51,9 +57,9 @@ export class ScopedRoutes {
       isFirst = false;
     };
     if (scopes !== undefined) use(scopes);
-    else if (this.#source === undefined) use(undefined);
+    else if (this.#options.configSource === undefined) use(undefined);
     else
-      this.#scopes = this.#source.watchScopes(
+      this.#scopes = this.#options.configSource.watchScopes(
         { onUpdate: use, onAbsent: () => use(undefined) },
         scopesFetchTimeoutMs,
       );
@@ -62,34 +68,40 @@ export class ScopedRoutes {
   close(): void {
     this.#scopes?.close();
     this.#scopes = undefined;
-    for (const { subscription } of this.#fetched.values()) subscription?.close();
+    for (const routes of [...this.#fetched.values(), ...this.#byKey.values()]) end(routes);
     this.#fetched.clear();
   }
 
   #use(scopes: readonly RouteScopeConfig[]): void {
+    for (const routes of this.#byKey.values()) if (routes.subscription === undefined) routes.live.close();
     const byKey = new Map<string, ScopeRoutes>();
     const wanted = new Set<string>();
     for (const { key, routes } of scopes) {
       if (routes.kind === 'rds') wanted.add(routes.name);
       byKey.set(
         scopeKey(key),
-        routes.kind === 'inline'
-          ? { table: createRouteTable(routes.config, this.#context), subscription: undefined }
-          : this.#fetch(routes.name),
+        routes.kind === 'inline' ? this.#made(routes.config) : this.#fetch(routes.name),
       );
     }
     this.#byKey = byKey;
-    for (const [name, { subscription }] of this.#fetched) {
+    for (const [name, routes] of this.#fetched) {
       if (wanted.has(name)) continue;
       this.#fetched.delete(name);
-      subscription?.close();
+      end(routes);
     }
+  }
+
+  #made(config: RouteConfig | undefined): ScopeRoutes {
+    const { formatContext, runtime } = this.#options;
+    const live = new LiveRoutes(formatContext, runtime);
+    if (config !== undefined) live.use(config);
+    return { live, subscription: undefined };
   }
 
   #fetch(name: string): ScopeRoutes {
     const known = this.#fetched.get(name);
     if (known !== undefined) return known;
-    const routes: ScopeRoutes = { table: undefined, subscription: undefined };
+    const routes = this.#made(undefined);
     this.#fetched.set(name, routes);
     this.#waiting++;
     let isFirst = true;
@@ -97,11 +109,11 @@ export class ScopedRoutes {
       if (isFirst) this.#oneWarm();
       isFirst = false;
     };
-    routes.subscription = this.#source?.watchRoutes(
+    routes.subscription = this.#options.configSource?.watchRoutes(
       name,
       {
         onUpdate: (config) => {
-          routes.table = createRouteTable(config, this.#context);
+          routes.live.use(config);
           warmUp();
         },
         // The last good routes stay when there are any.
@@ -119,4 +131,9 @@ export class ScopedRoutes {
     this.#onWarm = undefined;
     onWarm?.();
   }
+}
+
+function end({ live, subscription }: ScopeRoutes): void {
+  subscription?.close();
+  live.close();
 }

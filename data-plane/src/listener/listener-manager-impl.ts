@@ -2,6 +2,7 @@ import type { Counter, Gauge } from '../stats/stats-store.js';
 import { formatAddress, type AddressConfig, type ListenerConfig } from '@heddle/engine';
 import type { ApplyProblem } from '../cluster/cluster-manager.js';
 import { OverloadState } from '../overload/overload-state.js';
+import { Runtime } from '../runtime/runtime.js';
 import { IstioTelemetry } from '../stats/istio/istio-telemetry.js';
 import { LabelledMetrics } from '../stats/istio/labelled-metrics.js';
 import { Deadlines } from '../codec/http1/deadline-queue.js';
@@ -64,6 +65,7 @@ export class ListenerManagerImpl implements ListenerManager {
         configSource,
         formatContext: options.formatContext ?? {},
         deadlines: this.#deadlines,
+        runtime: options.runtime ?? new Runtime(),
         overload: options.overload ?? new OverloadState(),
         limits: cells && new SharedLimits(cells),
         telemetry: options.telemetry ?? new IstioTelemetry({}, new LabelledMetrics({ clock, stats })),

@@ -29,6 +29,7 @@ describe('ListenerManager', () => {
       watchEndpoints: () => ({ close: () => undefined }),
       watchExtension: () => ({ close: () => undefined }),
       watchScopes: () => ({ close: () => undefined }),
+      watchRuntime: () => ({ close: () => undefined }),
       watchRoutes: (_name, one) => {
         watcher = one;
         return { close: () => undefined };

@@ -7,12 +7,15 @@ import type { ConfigSource } from '../config-source.js';
 import type { IstioTelemetry } from '../stats/istio/istio-telemetry.js';
 import type { OverloadState } from '../overload/overload-state.js';
 import type { SharedCells } from '../shared/shared-cells.js';
+import type { Runtime } from '../runtime/runtime.js';
 import type { StatsStore } from '../stats/stats-store.js';
 import type { TlsTransports } from '../tls/transport.js';
 import type { SocketSource } from './bind-server.js';
 import { ListenerManagerImpl } from './listener-manager-impl.js';
 
 export interface ListenerManagerOptions {
+  /** Default: nothing is set. */
+  readonly runtime?: Runtime | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;

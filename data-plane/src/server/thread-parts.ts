@@ -63,6 +63,7 @@ export interface ServingThreads {
   prepare(path: string): Promise<void>;
   setLogLevel(level: LogLevel): void;
   resetCounters(): void;
+  modifyRuntime(changes: ReadonlyMap<string, string>): void;
   reopenLogs(): void;
 }
 

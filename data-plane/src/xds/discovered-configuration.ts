@@ -8,6 +8,7 @@ import {
   type NameTableConfig,
   type RouteConfig,
   type RouteScopeConfig,
+  type RuntimeResourceConfig,
   type SecretConfig,
 } from '@heddle/engine';
 import { typeUrls } from '@heddle/xds-protos';
@@ -25,6 +26,7 @@ import {
   listenerType,
   nameTableType,
   routesType,
+  runtimeType,
   scopesType,
   secretsType,
 } from './resource-type.js';
@@ -79,6 +81,7 @@ export class DiscoveredConfiguration {
   readonly routes: DiscoveredType<RouteConfig>;
   readonly scopes: DiscoveredType<RouteScopeConfig>;
   readonly #scopeWatches: NamedWatches<readonly RouteScopeConfig[]>;
+  readonly runtime: DiscoveredType<RuntimeResourceConfig>;
   readonly extensions: DiscoveredType<ExtensionConfig>;
   readonly secrets: DiscoveredType<SecretConfig>;
   readonly names: DiscoveredType<NameTableConfig>;
@@ -94,6 +97,7 @@ export class DiscoveredConfiguration {
     this.listeners = new DiscoveredType(listenerType, clock);
     this.routes = new DiscoveredType(routesType, clock);
     this.scopes = new DiscoveredType(scopesType, clock);
+    this.runtime = new DiscoveredType(runtimeType, clock);
     this.extensions = new DiscoveredType(
       extensionsType((extension) => this.extensions.watches?.whyNot(extension.name, extension)),
       clock,
@@ -102,6 +106,7 @@ export class DiscoveredConfiguration {
     this.names = new DiscoveredType(nameTableType, clock);
     this.endpoints.watches = this.#watchesOf(this.endpoints);
     this.routes.watches = this.#watchesOf(this.routes);
+    this.runtime.watches = this.#watchesOf(this.runtime);
     this.extensions.watches = this.#watchesOf(this.extensions);
     this.secrets.watches = this.#watchesOf(this.secrets);
     this.#scopeWatches = new NamedWatches({
@@ -112,6 +117,7 @@ export class DiscoveredConfiguration {
     });
     this.scopes.isWanted = () => this.#scopeWatches.has(ALL_SCOPES);
     this.types = [
+      this.runtime,
       this.clusters,
       this.endpoints,
       this.names,
@@ -226,6 +232,8 @@ export class DiscoveredConfiguration {
         );
       case typeUrls.scopedRouteConfiguration:
         return this.#applyScopes(update, warnings);
+      case typeUrls.runtime:
+        return this.#applyNamed(this.runtime, update, warnings);
       case typeUrls.extensionConfig:
         return this.#applyNamed(this.extensions, update, warnings);
       case typeUrls.secret:

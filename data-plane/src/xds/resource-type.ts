@@ -5,6 +5,7 @@ import {
   translateListener,
   translateNameTable,
   translateRouteConfiguration,
+  translateRuntime,
   translateScopedRouteConfiguration,
   translateSecret,
   type ClusterConfig,
@@ -14,6 +15,7 @@ import {
   type NameTableConfig,
   type RouteConfig,
   type RouteScopeConfig,
+  type RuntimeResourceConfig,
   type SecretConfig,
   type Translated,
 } from '@heddle/engine';
@@ -67,6 +69,13 @@ export const scopesType: ResourceType<RouteScopeConfig> = {
   fullSet: true,
   translate: (bytes) =>
     translateScopedRouteConfiguration(envoy.config.route.v3.ScopedRouteConfiguration.decode(bytes)),
+};
+
+export const runtimeType: ResourceType<RuntimeResourceConfig> = {
+  typeUrl: typeUrls.runtime,
+  noun: 'runtime layer',
+  fullSet: false,
+  translate: (bytes) => translateRuntime(envoy.service.runtime.v3.Runtime.decode(bytes)),
 };
 
 /** Everything that a DNS server of the mesh answers is one message. */

@@ -4,6 +4,7 @@ import type {
   ExtensionConfig,
   RouteConfig,
   RouteScopeConfig,
+  RuntimeResourceConfig,
   SecretConfig,
 } from '@heddle/engine';
 import { typeUrls, type envoy } from '@heddle/xds-protos';
@@ -145,6 +146,14 @@ export class XdsClient implements ConfigSource {
     initialFetchTimeoutMs?: number,
   ): ResourceSubscription {
     return this.#configuration.watch(this.#configuration.routes, name, watcher, initialFetchTimeoutMs);
+  }
+
+  watchRuntime(
+    name: string,
+    watcher: ResourceWatcher<RuntimeResourceConfig>,
+    initialFetchTimeoutMs?: number,
+  ): ResourceSubscription {
+    return this.#configuration.watch(this.#configuration.runtime, name, watcher, initialFetchTimeoutMs);
   }
 
   watchScopes(

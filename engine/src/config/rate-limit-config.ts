@@ -56,6 +56,9 @@ export interface LocalRateLimitConfig {
   readonly bucket: TokenBucketConfig | undefined;
   readonly enabledRatio: number;
   readonly enforcedRatio: number;
+  /** Runtime settings that stand in for them. Left out: none do. */
+  readonly enabledKey?: string;
+  readonly enforcedKey?: string;
   /** Of limited requests that are let through. */
   readonly requestHeaders: HeaderChanges;
   /** Of refusals. */

@@ -61,6 +61,8 @@ export interface RouteMatchConfig {
   readonly queryParameters: readonly QueryParameterMatchConfig[];
   /** Share of requests that match, 0..1; 1 when unset. */
   readonly runtimeFraction: number;
+  /** The runtime setting that stands in for it. Left out: none does. */
+  readonly runtimeKey?: string;
   readonly grpcOnly: boolean;
 }
 

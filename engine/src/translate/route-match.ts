@@ -15,6 +15,7 @@ export function translateRouteMatch(
   if (match.runtimeFraction !== null && match.runtimeFraction.defaultValue === null) {
     findings.problem(`${path}.runtime_fraction.default_value`, 'must be set');
   }
+  const key = match.runtimeFraction?.runtimeKey ?? '';
   return {
     path: translatePath(match, path, findings),
     caseSensitive: match.caseSensitive?.value ?? true,
@@ -31,6 +32,7 @@ export function translateRouteMatch(
       findings,
     ),
     grpcOnly: match.grpc !== null,
+    ...(key === '' ? {} : { runtimeKey: key }),
   };
 }
 

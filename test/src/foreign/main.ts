@@ -33,6 +33,7 @@ function testGoControlPlane(path: string, form: XdsForm): void {
           upstreamPort: upstreams[0].port,
           generation: version,
           faultStatus: 418,
+          closedPercent: 0,
           certificate: { chain: readBeside('shop.crt'), key: readBeside('shop.key') },
           source: streams === 'aggregated' ? 'ads' : { cluster: 'control-plane', delta: variant === 'delta' },
           ...options,
@@ -62,21 +63,24 @@ function testGoControlPlane(path: string, form: XdsForm): void {
       assert.match(body, /first/);
       assert.equal(headers['x-generation'], '1');
       assert.equal((await proxy.call('/fault')).status, 418);
+      assert.equal((await proxy.call('/runtime')).status, 200);
       assert.deepEqual(
         await Promise.all(['eu', 'us', 'asia'].map((one) => proxy.callFrom(one))),
         [200, 451, 404],
       );
       assert.deepEqual(await proxy.callSecurely('/'), { status: 200, peer: 'shop.test' });
       assert.deepEqual(plane.nacks, []);
-      assert.equal(plane.acknowledged('1').length, 7);
+      assert.equal(plane.acknowledged('1').length, 8);
     });
 
-    it('follows a change of routes, endpoints and filters', async () => {
-      await serve('2', { upstreamPort: upstreams[1].port, faultStatus: 410 });
+    it('follows a change of routes, endpoints, filters and runtime settings', async () => {
+      await serve('2', { upstreamPort: upstreams[1].port, faultStatus: 410, closedPercent: 100 });
       await saysGeneration('2');
       await eventually(
         async () =>
-          (await proxy.call('/')).body.includes('second') && (await proxy.call('/fault')).status === 410,
+          (await proxy.call('/')).body.includes('second') &&
+          (await proxy.call('/fault')).status === 410 &&
+          (await proxy.call('/runtime')).status === 503,
         () => `the change is not in force\n${proxy.output}`,
       );
       assert.deepEqual(plane.nacks, []);

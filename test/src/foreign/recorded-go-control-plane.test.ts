@@ -38,13 +38,14 @@ for (const form of XDS_FORMS.filter(({ streams }) => streams === 'aggregated')) 
       assert.match(body, /first/);
       assert.equal(headers['x-generation'], '1');
       assert.equal((await proxy.call('/fault')).status, 418);
+      assert.equal((await proxy.call('/runtime')).status, 200);
       assert.deepEqual(
         await Promise.all(['eu', 'us', 'asia'].map((one) => proxy.callFrom(one))),
         [200, 451, 404],
       );
       assert.deepEqual(await proxy.callSecurely('/'), { status: 200, peer: 'shop.test' });
       assert.deepEqual(plane.nacks, []);
-      assert.equal(plane.settled.length, 7);
+      assert.equal(plane.settled.length, 8);
     });
 
     it('changes what is served', async () => {
@@ -53,7 +54,8 @@ for (const form of XDS_FORMS.filter(({ streams }) => streams === 'aggregated')) 
         async () =>
           (await proxy.call('/')).headers['x-generation'] === '2' &&
           (await proxy.call('/')).body.includes('second') &&
-          (await proxy.call('/fault')).status === 410,
+          (await proxy.call('/fault')).status === 410 &&
+          (await proxy.call('/runtime')).status === 503,
         () => `the change is not in force\n${proxy.output}`,
       );
       assert.deepEqual(plane.nacks, []);

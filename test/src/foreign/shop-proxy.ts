@@ -106,6 +106,9 @@ function bootstrap({ variant, streams }: XdsForm, adminPort: number, xdsPort: nu
   return {
     node: { id: 'shop-proxy', cluster: 'shop' },
     admin: { address: address(adminPort) },
+    layered_runtime: {
+      layers: [{ name: 'mesh', rtds_layer: { name: 'shop-runtime', rtds_config: source } }],
+    },
     dynamic_resources: {
       ...(streams === 'aggregated' ? { ads_config: server } : {}),
       lds_config: source,

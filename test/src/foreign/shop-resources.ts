@@ -8,6 +8,8 @@ export interface ShopOptions {
   readonly generation: string;
   /** The status that a fetched filter answers `/fault` with. */
   readonly faultStatus: number;
+  /** The share of requests for `/runtime` that are answered with 503. */
+  readonly closedPercent: number;
   /** Of the listener with TLS, PEM. */
   readonly certificate: { readonly chain: string; readonly key: string };
   /** Where listeners and clusters say that the rest comes from: the aggregated stream, or a server in a cluster of this name. */
@@ -19,7 +21,7 @@ const FAULT = `${TYPE}/envoy.extensions.filters.http.fault.v3.HTTPFault`;
 
 /** Three listeners, one with TLS and one with scopes of routes, over one cluster: every type that go-control-plane serves. */
 export function shopResources(options: ShopOptions): JsonResources {
-  const { upstreamPort, generation, faultStatus, certificate } = options;
+  const { upstreamPort, generation, faultStatus, closedPercent, certificate } = options;
   const source = sourceOf(options.source);
   const manager = {
     '@type': `${TYPE}/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager`,
@@ -101,7 +103,16 @@ export function shopResources(options: ShopOptions): JsonResources {
             name: 'all',
             domains: ['*'],
             response_headers_to_add: [{ header: { key: 'x-generation', value: generation } }],
-            routes: [{ match: { prefix: '/' }, route: { cluster: 'shop' } }],
+            routes: [
+              {
+                match: {
+                  path: '/runtime',
+                  runtime_fraction: { default_value: { numerator: 0 }, runtime_key: 'shop.closed' },
+                },
+                direct_response: { status: 503 },
+              },
+              { match: { prefix: '/' }, route: { cluster: 'shop' } },
+            ],
           },
         ],
       },
@@ -126,6 +137,7 @@ export function shopResources(options: ShopOptions): JsonResources {
         },
       },
     ],
+    [typeUrls.runtime]: [{ name: 'shop-runtime', layer: { shop: { closed: closedPercent } } }],
     [typeUrls.extensionConfig]: [
       {
         name: 'fetched-fault',

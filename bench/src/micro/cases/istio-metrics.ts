@@ -134,6 +134,7 @@ function contextOf(trafficDirection: 'inbound' | 'outbound'): ObserverContext {
     random: systemRandom,
     stats: new StatsStore(),
     statPrefix: 'bench',
+    runtime: { isEmpty: true, ratio: (_, otherwise) => otherwise, integer: (_, otherwise) => otherwise },
     trafficDirection,
     telemetry: telemetryOf('cart'),
     istioCluster: (name) => clusters.get(name),

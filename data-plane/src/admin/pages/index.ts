@@ -4,6 +4,7 @@ import type { ListenerManager } from '../../listener/listener-manager.js';
 import type { LabelledMetrics } from '../../stats/istio/labelled-metrics.js';
 import type { StatsStore } from '../../stats/stats-store.js';
 import type { DiscoveredResources } from '../../discovered-resources.js';
+import type { Runtime } from '../../runtime/runtime.js';
 import type { AdminPage } from '../admin-page.js';
 import type { ContextCertificates } from '../../tls/transport.js';
 import { certsPage } from './certs.js';
@@ -11,6 +12,7 @@ import { clustersPage } from './clusters.js';
 import { configDumpPage } from './config-dump.js';
 import { identityPages, type IdentityPagesOptions } from './identity.js';
 import { listenersPage } from './listeners.js';
+import { runtimePages } from './runtime.js';
 import { serverPages, type ServerPagesOptions } from './server.js';
 import { statsPages } from './stats.js';
 
@@ -31,6 +33,9 @@ export interface AdminPagesOptions {
   readonly isAddedByApi: (clusterName: string) => boolean;
   readonly identity: IdentityPagesOptions;
   readonly server: ServerPagesOptions;
+  readonly runtime: Runtime;
+  /** Hears of settings that were made. */
+  readonly onRuntimeModified: (changes: ReadonlyMap<string, string>) => void;
 }
 
 /** Every admin page but the index, which is made of them. */
@@ -53,6 +58,7 @@ export function createAdminPages(options: AdminPagesOptions): readonly AdminPage
     ...statsPages(options.stats, options.labelledMetrics, options.refreshStats),
     ...identityPages(options.identity),
     certsPage(options.certificates, options.nowMs),
+    ...runtimePages(options.runtime, options.onRuntimeModified),
     ...serverPages(options.server),
   ];
 }

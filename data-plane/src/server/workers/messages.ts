@@ -41,7 +41,7 @@ export type PlainSecret =
     };
 
 /** What is watched by name, and all scopes of routes as one: their bytes are those of a DiscoveryResponse. */
-export type WatchedType = 'endpoints' | 'routes' | 'scopes' | 'extension' | 'secret';
+export type WatchedType = 'endpoints' | 'routes' | 'scopes' | 'runtime' | 'extension' | 'secret';
 
 /** What a worker serves, for the admin pages. */
 export interface WorkerView {
@@ -101,6 +101,8 @@ export interface ToWorker {
   readonly reopenLogs: Call<undefined>;
   readonly logLevel: Call<LogLevel>;
   readonly resetCounters: Call<undefined>;
+  /** Settings that were made through the admin pages. */
+  readonly runtime: Call<ReadonlyMap<string, string>>;
 }
 
 /** What a worker says to the main thread. */

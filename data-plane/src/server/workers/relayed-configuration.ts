@@ -3,6 +3,7 @@ import type {
   ExtensionConfig,
   RouteConfig,
   RouteScopeConfig,
+  RuntimeResourceConfig,
   SecretConfig,
   Translated,
 } from '@heddle/engine';
@@ -17,6 +18,7 @@ import {
   extensionsType,
   listenerType,
   routesType,
+  runtimeType,
   scopesType,
   secretsType,
   type ResourceType,
@@ -76,6 +78,14 @@ export class RelayedConfiguration implements ConfigurationClient {
 
   watchRoutes(name: string, watcher: ResourceWatcher<RouteConfig>, timeoutMs?: number): ResourceSubscription {
     return this.#watch('routes', routesType, name, watcher, timeoutMs);
+  }
+
+  watchRuntime(
+    name: string,
+    watcher: ResourceWatcher<RuntimeResourceConfig>,
+    timeoutMs?: number,
+  ): ResourceSubscription {
+    return this.#watch('runtime', runtimeType, name, watcher, timeoutMs);
   }
 
   watchScopes(

@@ -65,6 +65,8 @@ export class ResourceRelay {
           watcher(() => allOf(typeUrls.scopedRouteConfiguration, configuration)),
           timeoutMs,
         );
+      case 'runtime':
+        return configuration.watchRuntime(name, of(typeUrls.runtime), timeoutMs);
       case 'extension':
         return configuration.watchExtension(name, of(typeUrls.extensionConfig), timeoutMs);
       case 'secret':

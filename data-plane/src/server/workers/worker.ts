@@ -59,6 +59,7 @@ async function run(port: ThreadPort, start: WorkerStart): Promise<void> {
       log.level = level;
     },
     resetCounters: () => served().resetCounters(),
+    runtime: (changes) => served().modifyRuntime(changes),
   });
   const configuration = new RelayedConfiguration(link);
   const log = createLogger({

@@ -159,6 +159,10 @@ export class Workers implements ServingThreads {
     for (const { link } of this.#workers) link.tell('logLevel', level);
   }
 
+  modifyRuntime(changes: ReadonlyMap<string, string>): void {
+    for (const { link } of this.#workers) link.tell('runtime', changes);
+  }
+
   resetCounters(): void {
     for (const { link } of this.#workers) link.tell('resetCounters', undefined);
   }

@@ -13,6 +13,8 @@ const { Cors, CorsPolicy } = envoy.extensions.filters.http.cors.v3;
 export interface CorsPolicyConfig {
   /** The share of requests that it is applied to, 0..1. */
   readonly enabledRatio: number;
+  /** The runtime setting that stands in for it. Left out: none does. */
+  readonly enabledKey?: string;
   readonly allowOrigins: readonly StringMatchConfig[];
   /** As they are written in answers; empty: not written; `*`: what was asked for. */
   readonly allowMethods: string;
@@ -47,6 +49,7 @@ function parseCorsPolicy(bytes: Uint8Array, path: string): Translated<CorsPolicy
     return value;
   };
   findings.unsupported(`${path}.shadow_enabled`, policy.shadowEnabled !== null, 'warning');
+  const enabledKey = policy.filterEnabled?.runtimeKey ?? '';
   return findings.finish(
     deepFreeze({
       enabledRatio: fractionRatio(
@@ -55,6 +58,7 @@ function parseCorsPolicy(bytes: Uint8Array, path: string): Translated<CorsPolicy
         `${path}.filter_enabled.default_value`,
         findings,
       ),
+      ...(enabledKey === '' ? {} : { enabledKey }),
       allowOrigins: policy.allowOriginStringMatch.map((matcher, i) =>
         translateStringMatcher(matcher, `${path}.allow_origin_string_match[${i}]`, findings),
       ),

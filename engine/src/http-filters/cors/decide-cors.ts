@@ -1,4 +1,5 @@
 import type { Random } from '@heddle/common';
+import type { RuntimeSettings } from '../../config/runtime-config.js';
 import type { LocalReply } from '../../http/local-reply.js';
 import type { HeaderMap } from '../../http/header-map.js';
 import type { RequestHead } from '../../http/message-head.js';
@@ -23,9 +24,12 @@ export function decideCors(
   policy: CorsPolicyConfig,
   head: RequestHead,
   random: Random,
+  settings?: RuntimeSettings,
 ): CorsDecision | undefined {
   const origin = head.headers.get('origin') ?? '';
-  if (origin === '' || (policy.enabledRatio < 1 && random() >= policy.enabledRatio)) return undefined;
+  if (origin === '') return undefined;
+  const share = settings?.ratio(policy.enabledKey, policy.enabledRatio) ?? policy.enabledRatio;
+  if (share < 1 && random() >= share) return undefined;
   const isAllowed = policy.allowOrigins.some(
     (matcher) => stringMatches(matcher, '*') || stringMatches(matcher, origin),
   );

@@ -26,6 +26,17 @@ export interface FaultConfig {
   readonly downstreamNodes: readonly string[];
   /** At most so many faults at a time; undefined means without a bound. */
   readonly maxActiveFaults: number | undefined;
+  /** Runtime settings that stand in for what is above. Left out: Envoy's keys do. */
+  readonly runtimeKeys?: Partial<FaultRuntimeKeys>;
+}
+
+export interface FaultRuntimeKeys {
+  readonly delayPercent: string;
+  readonly delayDuration: string;
+  readonly abortPercent: string;
+  readonly abortHttpStatus: string;
+  readonly abortGrpcStatus: string;
+  readonly maxActiveFaults: string;
 }
 
 export interface FaultDelay {
@@ -69,7 +80,20 @@ function parseFault(bytes: Uint8Array, path: string): Translated<FaultConfig> {
         ? undefined
         : wrappedNumber(fault.maxActiveFaults, 0, `${path}.max_active_faults`, findings),
   };
-  return findings.finish(deepFreeze(config));
+  return findings.finish(deepFreeze({ ...config, ...runtimeKeys(fault) }));
+}
+
+function runtimeKeys(fault: Fault): Pick<FaultConfig, 'runtimeKeys'> {
+  const keys: FaultRuntimeKeys = {
+    delayPercent: fault.delayPercentRuntime,
+    delayDuration: fault.delayDurationRuntime,
+    abortPercent: fault.abortPercentRuntime,
+    abortHttpStatus: fault.abortHttpStatusRuntime,
+    abortGrpcStatus: fault.abortGrpcStatusRuntime,
+    maxActiveFaults: fault.maxActiveFaultsRuntime,
+  };
+  const named = Object.entries(keys).filter(([, key]) => key !== '');
+  return named.length === 0 ? {} : { runtimeKeys: Object.fromEntries(named) as Partial<FaultRuntimeKeys> };
 }
 
 type Fault = envoy.extensions.filters.http.fault.v3.HTTPFault;

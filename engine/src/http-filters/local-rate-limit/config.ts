@@ -69,6 +69,8 @@ function translate(limit: LocalRateLimit, path: string, findings: Findings): Loc
       `${path}.filter_enforced.default_value`,
       findings,
     ),
+    ...keyOf('enabledKey', limit.filterEnabled),
+    ...keyOf('enforcedKey', limit.filterEnforced),
     requestHeaders: headers('requestHeadersToAddWhenNotEnforced', 'request_headers_to_add_when_not_enforced'),
     responseHeaders: headers('responseHeadersToAdd', 'response_headers_to_add'),
     descriptors: translateDescriptors(limit, `${path}.descriptors`, findings),
@@ -119,4 +121,12 @@ function translateDescriptors(
     const bucket = translateTokenBucket(descriptor.tokenBucket, `${at}.token_bucket`, findings);
     return entries.some(([, value]) => value === '') ? [] : [{ entries, bucket }];
   });
+}
+
+function keyOf<Name extends string>(
+  name: Name,
+  fraction: envoy.config.core.v3.RuntimeFractionalPercent | null,
+): Partial<Record<Name, string>> {
+  const key = fraction?.runtimeKey ?? '';
+  return key === '' ? {} : ({ [name]: key } as Record<Name, string>);
 }

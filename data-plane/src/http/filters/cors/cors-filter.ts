@@ -23,7 +23,7 @@ export class CorsFilter implements StreamFilter {
   decodeHeaders(head: RequestHead): FilterStatus {
     if (this.#handle.info.route?.route.action.kind !== 'forward') return FilterStatus.Continue;
     const policy = this.#handle.routeConfig() as CorsPolicyConfig | undefined;
-    const decision = policy && decideCors(policy, head, this.#shared.random);
+    const decision = policy && decideCors(policy, head, this.#shared.random, this.#shared.runtime);
     if (decision === undefined) return FilterStatus.Continue;
     this.#policy = policy;
     this.#origin = decision.origin;

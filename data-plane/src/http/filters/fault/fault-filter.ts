@@ -2,6 +2,7 @@ import type { Timer } from '@heddle/common';
 import {
   decideFault,
   faultAbort,
+  faultWithRuntime,
   type FaultConfig,
   type FaultDecision,
   type RequestHead,
@@ -29,7 +30,8 @@ export class FaultFilter implements DecoderFilter {
   decodeHeaders(head: RequestHead): FilterStatus {
     const { clock, random } = this.#shared;
     const override = this.#handle.routeConfig();
-    const config = override === undefined ? this.#shared.config : (override as FaultConfig);
+    const own = override === undefined ? this.#shared.config : (override as FaultConfig);
+    const config = faultWithRuntime(own, this.#shared.runtime);
     const decision = decideFault(config, head, this.#handle.info.clusterName, random);
     if (decision.delayMs === 0 && decision.abort === undefined) return FilterStatus.Continue;
     const { maxActiveFaults } = config;

@@ -1,5 +1,5 @@
 import type { Clock, Random } from '@heddle/common';
-import type { FaultConfig } from '@heddle/engine';
+import type { FaultConfig, RuntimeSettings } from '@heddle/engine';
 import type { Counter, Gauge, Tags } from '../../../stats/stats-store.js';
 import type { HttpFilter } from '../../filter.js';
 import { FaultFilter } from './fault-filter.js';
@@ -9,6 +9,7 @@ export interface FaultShared {
   readonly config: FaultConfig;
   readonly clock: Clock;
   readonly random: Random;
+  readonly runtime: RuntimeSettings;
   readonly delays: Counter;
   readonly aborts: Counter;
   readonly overflow: Counter;
@@ -19,12 +20,13 @@ export interface FaultShared {
 export const faultFilter: HttpFilter = {
   name: 'envoy.filters.http.fault',
   typeUrl: 'type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault',
-  create(config, { clock, random, stats, statPrefix }) {
+  create(config, { clock, random, runtime, stats, statPrefix }) {
     const tags: Tags = [['envoy_http_conn_manager_prefix', statPrefix]];
     const shared: FaultShared = {
       config: config as FaultConfig,
       clock,
       random,
+      runtime,
       delays: stats.counter('http.fault.delays_injected', tags),
       aborts: stats.counter('http.fault.aborts_injected', tags),
       overflow: stats.counter('http.fault.faults_overflow', tags),

@@ -14,6 +14,7 @@ import {
   type RequestHead,
 } from '@heddle/engine';
 import { envoy } from '@heddle/xds-protos';
+import { Runtime } from '../../../runtime/runtime.js';
 import { StatsStore } from '../../../stats/stats-store.js';
 import { FilterStatus, type FilterHandle, type StreamFilterFactory } from '../../filter.js';
 import { jwtAuthnFilter } from './index.js';
@@ -155,6 +156,7 @@ function setUp(
     random: createSeededRandom(1),
     stats,
     statPrefix: 'test',
+    runtime: new Runtime(),
   });
   return {
     filter: (headers = [], path = '/') => decode(create, headers, path),

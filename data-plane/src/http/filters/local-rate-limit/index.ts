@@ -1,5 +1,5 @@
 import type { Clock, Random } from '@heddle/common';
-import type { LocalRateLimitConfig } from '@heddle/engine';
+import type { LocalRateLimitConfig, RuntimeSettings } from '@heddle/engine';
 import type { HttpFilter } from '../../filter.js';
 import { LocalRateLimitFilter } from './local-rate-limit-filter.js';
 import { PreparedRateLimit } from './prepared-rate-limit.js';
@@ -8,6 +8,7 @@ import { PreparedRateLimit } from './prepared-rate-limit.js';
 export interface LocalRateLimitShared {
   readonly clock: Clock;
   readonly random: Random;
+  readonly runtime: RuntimeSettings;
   readonly prepared: PreparedRateLimit;
   /** Makes the configuration of a route ready, once: its buckets are its own. */
   prepare(config: LocalRateLimitConfig): PreparedRateLimit;
@@ -17,7 +18,7 @@ export interface LocalRateLimitShared {
 export const localRateLimitFilter: HttpFilter = {
   name: 'envoy.filters.http.local_ratelimit',
   typeUrl: 'type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit',
-  create(config, { clock, random, stats, limits }) {
+  create(config, { clock, random, runtime, stats, limits }) {
     // Of routes, which come and go with their configuration.
     const ofRoutes = new WeakMap<LocalRateLimitConfig, PreparedRateLimit>();
     const make = (own: LocalRateLimitConfig): PreparedRateLimit =>
@@ -25,6 +26,7 @@ export const localRateLimitFilter: HttpFilter = {
     const shared: LocalRateLimitShared = {
       clock,
       random,
+      runtime,
       prepared: make(config as LocalRateLimitConfig),
       prepare(own) {
         let prepared = ofRoutes.get(own);

@@ -27,13 +27,14 @@ export class LocalRateLimitFilter implements StreamFilter {
   }
 
   decodeHeaders(head: RequestHead): FilterStatus {
-    const { random } = this.#shared;
+    const { random, runtime } = this.#shared;
     const { info } = this.#handle;
     const own = this.#handle.routeConfig();
     const limit =
       own === undefined ? this.#shared.prepared : this.#shared.prepare(own as LocalRateLimitConfig);
     const { config } = limit;
-    if (!isChosen(config.enabledRatio, random)) return FilterStatus.Continue;
+    if (!isChosen(runtime.ratio(config.enabledKey, config.enabledRatio), random))
+      return FilterStatus.Continue;
     limit.enabled.inc();
     const nowMs = info.startedAtMs;
     const descriptors = requestDescriptors(config, info.route, head, info);
@@ -44,7 +45,7 @@ export class LocalRateLimitFilter implements StreamFilter {
       return FilterStatus.Continue;
     }
     limit.rateLimited.inc();
-    if (!isChosen(config.enforcedRatio, random)) {
+    if (!isChosen(runtime.ratio(config.enforcedKey, config.enforcedRatio), random)) {
       applyHeaderChanges(limit.requestHeaders, head.headers, info);
       return FilterStatus.Continue;
     }

@@ -13,6 +13,7 @@ import {
 import type { UpstreamConnection } from '../../../codec/stream.js';
 import { IstioTelemetry } from '../../../stats/istio/istio-telemetry.js';
 import { LabelledMetrics } from '../../../stats/istio/labelled-metrics.js';
+import { Runtime } from '../../../runtime/runtime.js';
 import { StatsStore } from '../../../stats/stats-store.js';
 import { nodeMetadata } from '../../../testing/istio-samples.js';
 import { StreamState, type ConnectionInfo } from '../../stream-state.js';
@@ -122,6 +123,7 @@ function observer(config: PeerMetadataConfig, telemetry: IstioTelemetry): PeerMe
     random: systemRandom,
     stats: new StatsStore(),
     statPrefix: 'test',
+    runtime: new Runtime(),
     trafficDirection: 'unspecified',
     telemetry,
     istioCluster: (name) => CLUSTERS[name],
