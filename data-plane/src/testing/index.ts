@@ -25,3 +25,4 @@ export {
 } from './http2-under-test.js';
 export { RecordedResponse, requestHead, type RecordedRequest } from './recording-receivers.js';
 export { ServerCodecUnderTest } from './server-codec-under-test.js';
+export { clusterConfig, endpoint, TestProxy } from './proxy-under-test.js';

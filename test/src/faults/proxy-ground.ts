@@ -21,6 +21,11 @@ export interface ProxyOptions {
   readonly args?: readonly string[];
   /** For Node itself. */
   readonly nodeArgs?: readonly string[];
+  /** By what the program is started. Default: Node itself. */
+  readonly command?: (
+    node: string,
+    args: readonly string[],
+  ) => readonly [command: string, args: readonly string[]];
   readonly environment?: Readonly<Record<string, string>>;
   /** Instead of the bootstrap that is made here. */
   readonly bootstrap?: (adminPort: number, port: number) => unknown;
@@ -81,11 +86,9 @@ export class ProxyGround {
   #start(): RunningProgram {
     const { args = [], nodeArgs = [], environment = {} } = this.#options;
     const state = join(this.folder, 'state');
-    return new RunningProgram(
-      process.execPath,
-      [...nodeArgs, main, '-c', join(this.folder, 'bootstrap.json'), '--state-dir', state, ...args],
-      { ...process.env, ...environment },
-    );
+    const all = [...nodeArgs, main, '-c', join(this.folder, 'bootstrap.json'), '--state-dir', state, ...args];
+    const [command, commandArgs] = this.#options.command?.(process.execPath, all) ?? [process.execPath, all];
+    return new RunningProgram(command, commandArgs, { ...process.env, ...environment });
   }
 }
 
