@@ -26,6 +26,19 @@ describe('two sockets of this process', () => {
     far.destroy();
   });
 
+  it('take texts in their encoding, alone and many at once', async () => {
+    const [near, far] = pair();
+    const chunks: Buffer[] = [];
+    far.on('data', (chunk: Buffer) => chunks.push(chunk));
+    near.write('\xe9', 'latin1');
+    near.write('\xe9', 'latin1');
+    near.write(Buffer.from([1]));
+    near.end('\xe9', 'utf8');
+    await once(far, 'end');
+    assert.deepEqual([...Buffer.concat(chunks)], [0xe9, 0xe9, 1, 0xc3, 0xa9]);
+    far.destroy();
+  });
+
   it('deliver in another turn than the one that writes', () => {
     const [near, far] = pair();
     let seen = false;

@@ -13,6 +13,25 @@ export function createSocketPair(): [Socket, Socket] {
   return [one, other];
 }
 
+/** What is written to a socket: those of Node leave texts as they are. */
+export interface WrittenChunk {
+  readonly chunk: Buffer | string;
+  readonly encoding: BufferEncoding;
+}
+
+type WriteCallback = (error?: Error) => void;
+
+/** A copy: the memory of what is written is its writer's again afterwards, and whoever reads may keep what it reads. */
+export function ownBytes({ chunk, encoding }: WrittenChunk): Buffer {
+  return typeof chunk === 'string' ? Buffer.from(chunk, encoding) : Buffer.from(chunk);
+}
+
+export function joinedBytes(chunks: readonly WrittenChunk[]): Buffer {
+  return Buffer.concat(
+    chunks.map(({ chunk, encoding }) => (typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk)),
+  );
+}
+
 class PairedSocket extends Socket {
   peer: PairedSocket | undefined = undefined;
   /** Of the write that the peer has not made room for. */
@@ -26,13 +45,12 @@ class PairedSocket extends Socket {
     this.peer?.goOn();
   }
 
-  override _write(chunk: Buffer, _encoding: string, callback: (error?: Error) => void): void {
-    // Its memory is its writer's again once it is written, and the reader may keep what it reads.
-    this.#hand(Buffer.from(chunk), callback);
+  override _write(chunk: Buffer | string, encoding: BufferEncoding, callback: WriteCallback): void {
+    this.#hand(ownBytes({ chunk, encoding }), callback);
   }
 
-  override _writev(chunks: { readonly chunk: Buffer }[], callback: (error?: Error) => void): void {
-    this.#hand(Buffer.concat(chunks.map(({ chunk }) => chunk)), callback);
+  override _writev(chunks: readonly WrittenChunk[], callback: WriteCallback): void {
+    this.#hand(joinedBytes(chunks), callback);
   }
 
   override _final(callback: (error?: Error) => void): void {
@@ -60,7 +78,7 @@ class PairedSocket extends Socket {
     if (onRoom !== undefined) process.nextTick(onRoom);
   }
 
-  #hand(bytes: Buffer, callback: (error?: Error) => void): void {
+  #hand(bytes: Buffer, callback: WriteCallback): void {
     process.nextTick(() => {
       const { peer } = this;
       if (peer === undefined || peer.destroyed) callback(broken());

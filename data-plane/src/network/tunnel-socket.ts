@@ -1,5 +1,6 @@
 import { Socket } from 'node:net';
 import type { RequestHead, ResponseHead } from '@heddle/engine';
+import { joinedBytes, ownBytes, type WrittenChunk } from '../codec/socket-pair.js';
 import type {
   Cancellable,
   ConnectionPool,
@@ -106,21 +107,12 @@ export class TunnelSocket extends Socket implements PoolCallbacks, ResponseRecei
     this.#sender?.readDisable(false);
   }
 
-  override _write(chunk: Buffer, _encoding: string, callback: () => void): void {
-    // Its memory is its writer's again once it is written, and the codec may keep what waits for a window.
-    this.#sender?.sendRequestData(Buffer.from(chunk), false);
-    if (this.#isAbove) this.#onRoom = callback;
-    else callback();
+  override _write(chunk: Buffer | string, encoding: BufferEncoding, callback: () => void): void {
+    this.#send(ownBytes({ chunk, encoding }), callback);
   }
 
-  override _writev(chunks: { readonly chunk: Buffer }[], callback: () => void): void {
-    this._write(
-      chunks.length === 1
-        ? (chunks[0] as { chunk: Buffer }).chunk
-        : Buffer.concat(chunks.map(({ chunk }) => chunk)),
-      '',
-      callback,
-    );
+  override _writev(chunks: readonly WrittenChunk[], callback: () => void): void {
+    this.#send(joinedBytes(chunks), callback);
   }
 
   override _final(callback: () => void): void {
@@ -136,5 +128,11 @@ export class TunnelSocket extends Socket implements PoolCallbacks, ResponseRecei
     this.#onRoom = undefined;
     if (!(this.#isOpen && this.#hasEnded && this.writableFinished)) sender?.reset('local-reset');
     super._destroy(error, callback);
+  }
+
+  #send(bytes: Buffer, callback: () => void): void {
+    this.#sender?.sendRequestData(bytes, false);
+    if (this.#isAbove) this.#onRoom = callback;
+    else callback();
   }
 }
