@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import type { FilterChainConfig, NetworkFilterConfig } from '@heddle/engine';
 import type { ConnectionInfo } from '../http/stream-state.js';
 import type { ConnectionFilter } from '../network/connection-filter.js';
-import type { NetworkConnection, NetworkFilter } from '../network/network-connection.js';
+import type { HeldConnection, NetworkConnection, NetworkFilter } from '../network/network-connection.js';
 import type { DownstreamTransport } from '../tls/transport.js';
 
 /** One filter chain of a listener with the connections that it carries. It outlives the listener's update until they end. */
@@ -35,6 +35,12 @@ export class ActiveFilterChain {
       if (refusal !== undefined) return this.filter.refuse(socket, info, refusal);
     }
     return this.filter.accept(socket, info, early);
+  }
+
+  /** As `hold` of the terminal filter; undefined where it cannot, or where a filter before it has to be asked first. */
+  hold(socket: Socket, info: ConnectionInfo, onUpstreamSpeaks: () => void): HeldConnection | undefined {
+    if (this.#connectionFilters.length > 0 || this.transport !== undefined) return undefined;
+    return this.filter.hold?.(socket, info, onUpstreamSpeaks);
   }
 
   /** Waits for routes, secrets and filters. `onWarm` is called once, maybe inside this call. */

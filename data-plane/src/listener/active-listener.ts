@@ -11,6 +11,7 @@ import {
 import type { BroughtAlong, InternalListeners } from '../cluster/internal-listeners.js';
 import { adoptSocket } from '../codec/socket-reads.js';
 import type { ConnectionInfo } from '../http/stream-state.js';
+import type { NetworkConnection } from '../network/network-connection.js';
 import type { DownstreamTransport } from '../tls/transport.js';
 import type { ActiveFilterChain } from './active-filter-chain.js';
 import { isShed } from '../overload/overload-state.js';
@@ -18,6 +19,7 @@ import { bindServer } from './bind-server.js';
 import { clientAddressOf } from './client-address-of.js';
 import { ConnectionRecord } from './connection-record.js';
 import { awaitProxyHeader, type ProxiedConnection } from './await-proxy-header.js';
+import { DialAhead } from './dial-ahead.js';
 import { inspectSocket, type Inspection } from './inspect-socket.js';
 import type { ConnectionCount } from './connection-count.js';
 import type { ListenerContext } from './listener-context.js';
@@ -314,7 +316,8 @@ export class ActiveListener {
         }
       }
     }
-    if (!version.looksForTls && !version.looksForHttp) {
+    const port = destination?.kind === 'socket' ? destination.port : (socket.localPort ?? 0);
+    if ((!version.looksForTls && !version.looksForHttp) || version.decidedPorts.has(port)) {
       this.#serve(socket, version, destination, NOTHING_SEEN, proxied);
       return;
     }
@@ -326,14 +329,25 @@ export class ActiveListener {
       timeoutMs: version.config.listenerFiltersTimeoutMs,
       early: proxied?.early,
     };
-    inspectSocket(socket, options, (inspection, timedOut) => {
+    const ahead = version.config.continueOnListenerFiltersTimeout
+      ? new DialAhead(this.#context.firstSpeakers, this.#context.options.clock)
+      : undefined;
+    const giveUp = inspectSocket(socket, options, (inspection, timedOut) => {
+      ahead?.onInspected(inspection);
       if (timedOut) this.stats.preCxTimeout.inc();
       if (inspection === undefined || (timedOut && !version.config.continueOnListenerFiltersTimeout)) {
+        ahead?.abandon();
         socket.destroy();
         return;
       }
       // The version may have been replaced meanwhile; a connection belongs to the newest one.
-      this.#serve(socket, this.#version ?? version, destination, inspection, proxied);
+      this.#serve(socket, this.#version ?? version, destination, inspection, proxied, ahead);
+    });
+    if (giveUp === undefined || ahead === undefined) return;
+    const { facts, info } = this.#describe(socket, version, destination, NOTHING_SEEN, proxied);
+    ahead.start(socket, info, version.matcher.find(facts), () => {
+      this.stats.serverFirst.inc();
+      giveUp();
     });
   }
 
@@ -345,17 +359,14 @@ export class ActiveListener {
     owner.handOver(socket, destination);
   }
 
-  #serve(
+  /** What a filter chain is chosen by, and what is known of the connection afterwards. */
+  #describe(
     socket: Socket,
     version: ListenerVersion,
     destination: AddressConfig | undefined,
     inspection: Inspection,
     proxied: ProxiedConnection | undefined,
-  ): void {
-    if (socket.destroyed || this.#closed) {
-      socket.destroy();
-      return;
-    }
+  ): { readonly facts: ConnectionFacts; readonly info: ConnectionInfo } {
     const directIp = plainIp(socket.remoteAddress);
     const brought = this.#brought?.get(socket);
     const source = proxied?.header?.addresses?.source ?? toldSource(brought, version);
@@ -394,8 +405,29 @@ export class ActiveListener {
             this.#onNoClientAddress(remoteIp, reason),
           )),
     };
+    return { facts, info };
+  }
+
+  #serve(
+    socket: Socket,
+    version: ListenerVersion,
+    destination: AddressConfig | undefined,
+    inspection: Inspection,
+    proxied: ProxiedConnection | undefined,
+    ahead?: DialAhead,
+  ): void {
+    if (socket.destroyed || this.#closed) {
+      ahead?.abandon();
+      socket.destroy();
+      return;
+    }
+    const { facts, info } = this.#describe(socket, version, destination, inspection, proxied);
     const chain = version.matcher.find(facts);
-    if (chain === undefined) {
+    const held = ahead?.claim(chain);
+    if (held !== undefined && chain !== undefined) {
+      this.#keep(socket, chain, held.release(inspection.early));
+      this.#record(version, info)?.logWhenClosed(socket);
+    } else if (chain === undefined) {
       this.stats.noFilterChainMatch.inc();
       this.#record(version, info)?.noFilterChain(socket);
       socket.destroy();
@@ -425,7 +457,12 @@ export class ActiveListener {
   /** Gives a connection to the network filter of its chain. */
   #hand(socket: Socket, chain: ActiveFilterChain, info: ConnectionInfo, early: Buffer | undefined): Socket {
     const served = chain.filter.adoptsSockets ? this.#adopt(socket) : socket;
-    const connection = chain.accept(served, info, early);
+    this.#keep(served, chain, chain.accept(served, info, early));
+    return served;
+  }
+
+  /** Until it closes. */
+  #keep(served: Socket, chain: ActiveFilterChain, connection: NetworkConnection): void {
     chain.connections.add(connection);
     served.once('close', () => {
       chain.connections.delete(connection);
@@ -435,7 +472,6 @@ export class ActiveListener {
     });
     // A chain that drains takes nobody new, but this one may have been on its way already.
     if (chain.draining) connection.drain();
-    return served;
   }
 
   /** From here on another socket is the connection. */

@@ -32,13 +32,13 @@ const MAYBE_REQUEST_LINE = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}( [^\r\n]*\r?)?$/;
  * Reads the first bytes of a connection to find out what it speaks; the socket is paused afterwards.
  *
  * Source: Envoy's tls_inspector and http_inspector. Calls back once: with what was found, or `undefined` when the connection
- * ended or nothing came in time.
+ * ended or nothing came in time. Returns what ends it at once, as if nothing were to be found; undefined where it is over.
  */
 export function inspectSocket(
   socket: Socket,
   options: InspectOptions,
   callback: (inspection: Inspection | undefined, timedOut: boolean) => void,
-): void {
+): (() => void) | undefined {
   const chunks: Buffer[] = [];
   let isOver = false;
   const finish = (inspection: Inspection | undefined, timedOut: boolean): void => {
@@ -50,13 +50,12 @@ export function inspectSocket(
     socket.removeListener('close', onEnd);
     callback(inspection, timedOut);
   };
+  const giveUp = (timedOut: boolean): void => {
+    const early = chunks.length === 0 ? undefined : Buffer.concat(chunks);
+    finish({ transportProtocol: '', serverName: '', applicationProtocols: [], early }, timedOut);
+  };
   const timer =
-    options.timeoutMs > 0
-      ? options.clock.setTimer(options.timeoutMs, () => {
-          const early = chunks.length === 0 ? undefined : Buffer.concat(chunks);
-          finish({ transportProtocol: '', serverName: '', applicationProtocols: [], early }, true);
-        })
-      : undefined;
+    options.timeoutMs > 0 ? options.clock.setTimer(options.timeoutMs, () => giveUp(true)) : undefined;
   const onData = (chunk: Buffer): void => {
     chunks.push(chunk);
     const bytes = chunks.length === 1 ? chunk : Buffer.concat(chunks);
@@ -69,7 +68,11 @@ export function inspectSocket(
   socket.once('close', onEnd);
   if (options.early !== undefined) onData(options.early);
   // It may have waited, paused.
-  if (!isOver) socket.resume();
+  if (isOver) return undefined;
+  socket.resume();
+  return () => {
+    if (!isOver) giveUp(false);
+  };
 }
 
 /** Undefined when more bytes are needed. */

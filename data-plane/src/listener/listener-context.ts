@@ -2,6 +2,7 @@ import type { AddressConfig } from '@heddle/engine';
 import type { ConnectionManagerOptions } from '../http/connection-manager-runtime.js';
 import type { ConnectionCount } from './connection-count.js';
 import type { BoundedLog } from './bounded-log.js';
+import type { FirstSpeakers } from './first-speakers.js';
 import type { ActiveListener } from './active-listener.js';
 import type { ListenerManagerOptions } from './listener-manager.js';
 
@@ -11,6 +12,7 @@ export interface ListenerContext {
   readonly filterOptions: Omit<ConnectionManagerOptions, 'bufferLimitBytes' | 'trafficDirection'>;
   /** Of connections that failed before they were anybody's. */
   readonly failures: BoundedLog;
+  readonly firstSpeakers: FirstSpeakers;
   readonly drainTimeMs: number;
   readonly maxConnections: number;
   readonly maxConnectionsPerListener: number;

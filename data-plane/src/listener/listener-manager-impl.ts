@@ -10,6 +10,7 @@ import { SharedLimits } from '../shared/shared-limits.js';
 import { ConnectionCount, SharedConnectionCount } from './connection-count.js';
 import { BoundedLog } from './bounded-log.js';
 import { ActiveListener } from './active-listener.js';
+import { FirstSpeakers } from './first-speakers.js';
 import type { ListenerContext } from './listener-context.js';
 import type { ListenerManager, ListenerManagerOptions, ListenerStatus } from './listener-manager.js';
 import { listenerProblems } from './listener-version.js';
@@ -71,6 +72,7 @@ export class ListenerManagerImpl implements ListenerManager {
         telemetry: options.telemetry ?? new IstioTelemetry({}, new LabelledMetrics({ clock, stats })),
       },
       failures: new BoundedLog(log, clock),
+      firstSpeakers: new FirstSpeakers(clock),
       drainTimeMs: options.drainTimeMs ?? 600_000,
       maxConnections: options.maxConnections ?? 50_000,
       maxConnectionsPerListener: options.maxConnectionsPerListener ?? 10_000,

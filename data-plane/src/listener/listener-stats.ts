@@ -12,6 +12,8 @@ export class ListenerStats {
   readonly noFilterChainMatch: Counter;
   readonly preCxTimeout: Counter;
   readonly transportSocketTimeout: Counter;
+  /** Connections whose server spoke while it was awaited what the client speaks. Ours. */
+  readonly serverFirst: Counter;
   /** Connections upstream that were to come from the client's address, and do not. Ours. */
   readonly clientAddressFailures: Counter;
 
@@ -30,6 +32,7 @@ export class ListenerStats {
       'listener.downstream_cx_transport_socket_connect_timeout',
       tags,
     );
+    this.serverFirst = store.counter('listener.server_first', tags);
     this.clientAddressFailures = store.counter('listener.client_address_failures', tags);
   }
 }

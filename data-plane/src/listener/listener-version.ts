@@ -65,6 +65,8 @@ export class ListenerVersion {
   readonly matcher: FilterChainMatcher<ActiveFilterChain>;
   readonly looksForTls: boolean;
   readonly looksForHttp: boolean;
+  /** Destination ports whose connections go the same way whatever their first bytes are: nobody waits for these. */
+  readonly decidedPorts: ReadonlySet<number>;
   readonly findsOriginalDestination: boolean;
   /** Set: connections upstream come from the client's address, with this mark. */
   readonly clientAddressMark: number | undefined;
@@ -126,6 +128,7 @@ export class ListenerVersion {
           match.applicationProtocols.some((protocol) => protocol !== 'http/1.1' && protocol !== 'h2c')),
     );
     this.looksForTls = kinds.has('tls-inspector') || needsTlsFacts;
+    this.decidedPorts = decidedPortsOf(config.filterChains);
     this.looksForHttp = kinds.has('http-inspector');
     this.clientAddressMark = config.listenerFilters.find((filter) => filter.kind === 'original-src')?.mark;
     const proxied = config.listenerFilters.find((filter) => filter.kind === 'proxy-protocol');
@@ -150,6 +153,25 @@ export class ListenerVersion {
   abandon(): void {
     for (const chain of this.#own) chain.stop();
   }
+}
+
+/**
+ * Servers that speak first stand behind such ports. Where policies may ask for the server name, the first bytes are looked at all the
+ * same.
+ */
+function decidedPortsOf(chains: readonly FilterChainConfig[]): ReadonlySet<number> {
+  const decided = new Map<number, boolean>();
+  for (const { match, filters } of chains) {
+    if (match?.destinationPort === undefined) continue;
+    const { serverNames, transportProtocol, applicationProtocols } = match;
+    const isBlind =
+      serverNames.length + applicationProtocols.length === 0 &&
+      transportProtocol === '' &&
+      filters.at(-1)?.kind === 'tcp-proxy' &&
+      filters.every(({ kind }) => kind !== 'rbac');
+    decided.set(match.destinationPort, isBlind && decided.get(match.destinationPort) !== false);
+  }
+  return new Set([...decided].flatMap(([port, isDecided]) => (isDecided ? [port] : [])));
 }
 
 function createTransport(

@@ -24,7 +24,7 @@ import type { TcpSeries } from '../stats/istio/istio-metrics.js';
 import type { IstioTelemetry } from '../stats/istio/istio-telemetry.js';
 import type { StatsStore } from '../stats/stats-store.js';
 import { tlsInfoOf } from '../tls/tls-socket-info.js';
-import type { NetworkConnection, NetworkFilter } from './network-connection.js';
+import type { HeldConnection, NetworkConnection, NetworkFilter } from './network-connection.js';
 import { RelayWay } from './relay-way.js';
 import { TcpMetrics } from './tcp-metrics.js';
 import { TcpProxyStats } from './tcp-proxy-stats.js';
@@ -81,7 +81,14 @@ export class TcpProxy implements NetworkFilter {
   }
 
   accept(socket: Socket, info: ConnectionInfo, early: Buffer | undefined): NetworkConnection {
-    const relay = new TcpRelay(this, socket, info, early);
+    const relay = new TcpRelay(this, socket, info);
+    relay.take(early);
+    relay.connect();
+    return relay;
+  }
+
+  hold(socket: Socket, info: ConnectionInfo, onUpstreamSpeaks: () => void): HeldConnection {
+    const relay = new TcpRelay(this, socket, info, onUpstreamSpeaks);
     relay.connect();
     return relay;
   }
@@ -111,10 +118,14 @@ export class TcpProxy implements NetworkFilter {
 }
 
 /** One TCP connection through the proxy, and its line in the access log. */
-class TcpRelay extends StreamState implements NetworkConnection {
+class TcpRelay extends StreamState implements NetworkConnection, HeldConnection {
   readonly #proxy: TcpProxy;
   #downstream: Socket;
-  readonly #early: Buffer | undefined;
+  #early: Buffer | undefined = undefined;
+  /** Set while nobody knows whether the connection is for us. */
+  #onUpstreamSpeaks: (() => void) | undefined;
+  /** What the upstream said meanwhile. */
+  #upstreamEarly: Buffer | undefined = undefined;
   readonly #idle: Deadline;
   readonly #connectDeadline: Deadline;
   #upstream: Socket | undefined = undefined;
@@ -131,15 +142,23 @@ class TcpRelay extends StreamState implements NetworkConnection {
   #ended = false;
   #connectError = '';
 
-  constructor(proxy: TcpProxy, downstream: Socket, info: ConnectionInfo, early: Buffer | undefined) {
+  constructor(proxy: TcpProxy, downstream: Socket, info: ConnectionInfo, onUpstreamSpeaks?: () => void) {
     const { clock } = proxy.options;
     super(info, clock.nowMs(), clock.monotonicMs());
     this.#proxy = proxy;
     this.#downstream = downstream;
-    this.#early = early;
+    this.#onUpstreamSpeaks = onUpstreamSpeaks;
     this.dynamicMetadata = info.dynamicMetadata;
     this.#idle = createDeadline(() => this.#onIdle());
     this.#connectDeadline = createDeadline(() => this.#onConnectTimeout());
+  }
+
+  /** The connection is ours from now on. */
+  take(early: Buffer | undefined): void {
+    const proxy = this.#proxy;
+    const downstream = this.#downstream;
+    const { clock } = proxy.options;
+    this.#early = early;
     proxy.activeRequests++;
     proxy.stats.cxTotal.inc();
     proxy.stats.cxActive.inc();
@@ -158,6 +177,27 @@ class TcpRelay extends StreamState implements NetworkConnection {
         this.#end();
       });
     }
+  }
+
+  release(early: Buffer | undefined): NetworkConnection {
+    this.#onUpstreamSpeaks = undefined;
+    this.take(early);
+    const upstream = this.#upstream;
+    // One that failed meanwhile is tried again, for now it counts.
+    if (upstream === undefined) {
+      this.attemptCount = 0;
+      this.connect();
+    } else if (this.#connected) {
+      upstream.removeListener('data', this.#onEarlyData);
+      this.#relay(upstream);
+    }
+    return this;
+  }
+
+  abandon(): void {
+    this.#ended = true;
+    this.#upstream?.destroy();
+    this.#releaseUpstream();
   }
 
   override get upstreamLocalAddress(): string {
@@ -270,7 +310,7 @@ class TcpRelay extends StreamState implements NetworkConnection {
   }
 
   #onConnected(upstream: Socket): void {
-    const { options, config, stats } = this.#proxy;
+    const { options, stats } = this.#proxy;
     options.deadlines.clear(this.#connectDeadline);
     this.#connected = true;
     const tunnelled = upstream instanceof TunnelSocket ? upstream.connection : undefined;
@@ -278,6 +318,18 @@ class TcpRelay extends StreamState implements NetworkConnection {
     this.#upstreamTls = tunnelled === undefined ? tlsInfoOf(upstream) : tunnelled.tls;
     this.#localText = socketText(localAddress, localPort);
     stats.cxConnected.inc();
+    if (this.#onUpstreamSpeaks === undefined) this.#relay(upstream);
+    else upstream.once('data', this.#onEarlyData);
+  }
+
+  readonly #onEarlyData = (chunk: Buffer): void => {
+    this.#upstream?.pause();
+    this.#upstreamEarly = chunk;
+    this.#onUpstreamSpeaks?.();
+  };
+
+  #relay(upstream: Socket): void {
+    const { options, config, stats } = this.#proxy;
     this.#openSeries();
     if (this.#host !== undefined) this.#cluster?.outlier?.onRelay(this.#host);
     if (config.idleTimeoutMs > 0) options.deadlines.set(this.#idle, config.idleTimeoutMs);
@@ -311,6 +363,10 @@ class TcpRelay extends StreamState implements NetworkConnection {
     receiveBytes(upstream, this.#down);
     upstream.on('end', () => this.#downstream.end());
     upstream.on('drain', () => this.#downstream.resume());
+    if (this.#upstreamEarly !== undefined) {
+      this.#down.receive(this.#upstreamEarly);
+      upstream.resume();
+    }
     downstream.resume();
   }
 
@@ -386,6 +442,11 @@ class TcpRelay extends StreamState implements NetworkConnection {
     this.#releaseUpstream();
     if (this.#ended || this.#upstream !== upstream) return;
     this.#upstream = undefined;
+    if (this.#onUpstreamSpeaks !== undefined) {
+      if (!this.#connected) this.#countFailure(host);
+      this.#connected = false;
+      return;
+    }
     if (this.#connected) {
       if (this.#connectError !== '') {
         this.addFlag('UC');
@@ -397,9 +458,7 @@ class TcpRelay extends StreamState implements NetworkConnection {
       this.#downstream.destroySoon();
       return;
     }
-    const cluster = this.#cluster as Cluster;
-    cluster.stats.cxConnectFail.inc();
-    if (host !== undefined) cluster.outlier?.onLocalFailure(host, 503);
+    this.#countFailure(host);
     this.upstreamTransportFailureReason = this.#connectError;
     if (this.attemptCount < this.#proxy.config.maxConnectAttempts && !this.#downstream.destroyed) {
       this.#attempt();
@@ -409,6 +468,12 @@ class TcpRelay extends StreamState implements NetworkConnection {
     this.addFlag('UF');
     this.reason = `no connection to the upstream could be made: ${this.#connectError}`;
     this.#end();
+  }
+
+  #countFailure(host: Host | undefined): void {
+    const cluster = this.#cluster as Cluster;
+    cluster.stats.cxConnectFail.inc();
+    if (host !== undefined) cluster.outlier?.onLocalFailure(host, 503);
   }
 
   #onDownstreamClose(): void {
@@ -435,7 +500,8 @@ class TcpRelay extends StreamState implements NetworkConnection {
   }
 
   #end(): void {
-    if (this.#ended) return;
+    // What cannot be reached is told once the connection is ours.
+    if (this.#ended || this.#onUpstreamSpeaks !== undefined) return;
     this.#ended = true;
     const { options, stats, accessLogs } = this.#proxy;
     this.endedAtMs = this.monotonicMs();
