@@ -100,7 +100,7 @@ export function tcpClusters(
     if (bound === undefined) continue;
     for (const route of binding.tcpRoutes) {
       if (route.matches.length > 0 && !route.matches.some((match) => holdsAt(match, bound, port))) continue;
-      return weighted(route.destinations, port);
+      return weightedClusters(route.destinations, port);
     }
   }
   return [];
@@ -116,7 +116,7 @@ export function tlsClusters(
     if (binding.tlsRoutes.length === 0 || !isVisible(binding.exportTo, view.namespace)) continue;
     const domains = domainsOf(binding, bound);
     for (const { matches, destinations } of binding.tlsRoutes) {
-      const clusters = weighted(destinations, port);
+      const clusters = weightedClusters(destinations, port);
       if (clusters.length === 0) continue;
       for (const match of matches) {
         if (!holdsAt(match, bound, port)) continue;
@@ -134,7 +134,11 @@ function holdsAt(match: ConnectionMatch, { gateway }: BoundServer, port: number)
   return (match.port === undefined || match.port === port) && (match.gateways?.includes(gateway.key) ?? true);
 }
 
-function weighted(destinations: readonly ConnectionDestination[], port: number): WeightedClusters {
+/** Clusters of destinations that have a weight. */
+export function weightedClusters(
+  destinations: readonly ConnectionDestination[],
+  port: number,
+): WeightedClusters {
   return destinations
     .filter(({ weight }) => weight > 0)
     .map(({ host, port: written, subset, weight }) => ({

@@ -11,7 +11,7 @@ import { blackHoleCluster, interceptionClusters, passthroughCluster } from './tr
 import { addInboundPort, inboundPassthrough } from './translate-inbound.js';
 import { httpChain, listenerOf, tcpChain, tlsInspector } from './translate-listener.js';
 import { portVirtualHosts } from './translate-port-routes.js';
-import { tcpClusters } from './translate-sidecar.js';
+import { connectionParts } from './translate-sidecar.js';
 import { chainSettings, type ChainSettings } from './translate-telemetry.js';
 import type { NamespaceScope } from './visibility.js';
 
@@ -138,15 +138,9 @@ function addTcp(
   port: ServicePort,
   addresses: readonly string[],
 ): void {
-  const { traffic } = scope.policyFor(service, settings.view);
-  const { connectionPool } = traffic.portLevel?.get(port.number) ?? traffic;
-  const clusters = tcpClusters(scope, service, port);
-  const statPrefix = `outbound_${port.number}_${service.hostname}`;
+  const parts = connectionParts(settings, scope, service, port);
   for (const address of addresses) {
-    const filterChains = [
-      tcpChain(settings, statPrefix, clusters, { idleTimeoutMs: connectionPool?.idleTimeoutMs }),
-    ];
-    set.addListener({ ...listenerOf('outbound', address, port.number, { filterChains }), ...withoutSocket });
+    set.addListener({ ...listenerOf('outbound', address, port.number, parts), ...withoutSocket });
   }
 }
 

@@ -1,10 +1,11 @@
 import { resourceNames, type envoy } from '@heddle/xds-protos';
 import { isHttp } from '../model/app-protocol.js';
-import type { MeshModel, Service, ServicePort } from '../model/mesh-model.js';
+import type { ConnectionMatch, MeshModel, Service, ServicePort } from '../model/mesh-model.js';
+import { weightedClusters, type WeightedClusters } from './gateway-routes.js';
 import type { ExplicitPorts, ProxyView } from './proxy-view.js';
 import type { ResourceSet } from './resource-set.js';
 import { addInbound } from './translate-inbound.js';
-import { httpChain, listenerOf, tcpChain } from './translate-listener.js';
+import { httpChain, listenerOf, tcpChain, tlsInspector, type ListenerParts } from './translate-listener.js';
 import { chainSettings, type ChainSettings } from './translate-telemetry.js';
 import { anyServiceVirtualHosts, serviceRoutes, winningBindings } from './translate-virtual-host.js';
 import { trafficAt, type NamespaceScope } from './visibility.js';
@@ -79,12 +80,8 @@ function addOutbound(
   const { hostname } = service;
   const statPrefix = `outbound_${port.number}_${hostname}`;
   if (!isHttp(port.protocol)) {
-    const { connectionPool } = trafficAt(scope.policyFor(service, settings.view), port.number);
-    const clusters = tcpClusters(scope, service, port);
-    const filterChains = [
-      tcpChain(settings, statPrefix, clusters, { idleTimeoutMs: connectionPool?.idleTimeoutMs }),
-    ];
-    set.addListener(listenerOf('outbound', bindAddress, listen, { filterChains }));
+    const parts = connectionParts(settings, scope, service, port);
+    set.addListener(listenerOf('outbound', bindAddress, listen, parts));
     return;
   }
   const name = resourceNames.routeConfigurationName({
@@ -114,29 +111,57 @@ function addOutbound(
   });
 }
 
-/** The clusters that a connection to a service's port may go to. */
-export function tcpClusters(
+/** Filter chains of connections to a service's port: by the server name that they ask for where rules say so, and of all others. */
+export function connectionParts(
+  settings: ChainSettings,
   scope: NamespaceScope,
   service: Service,
   port: ServicePort,
-): readonly { readonly name: string; readonly weight: number }[] {
+): ListenerParts {
+  const { connectionPool } = trafficAt(scope.policyFor(service, settings.view), port.number);
+  const statPrefix = `outbound_${port.number}_${service.hostname}`;
+  const options = { idleTimeoutMs: connectionPool?.idleTimeoutMs };
+  const rest = tcpChain(settings, statPrefix, tcpClusters(scope, service, port), options);
+  const named = tlsClusters(scope, service, port).map(({ serverNames, clusters }) => ({
+    ...tcpChain(settings, statPrefix, clusters, options),
+    filterChainMatch: { transportProtocol: 'tls', serverNames: [...serverNames] },
+  }));
+  if (named.length === 0) return { filterChains: [rest] };
+  return { filterChains: [...named, rest], listenerFilters: [tlsInspector] };
+}
+
+/** Where connections by TLS to a service's port go, by the server name that they ask for; a name belongs to the first rule that has it. */
+function tlsClusters(
+  scope: NamespaceScope,
+  service: Service,
+  port: ServicePort,
+): readonly { readonly serverNames: readonly string[]; readonly clusters: WeightedClusters }[] {
+  const taken = new Set<string>();
+  return winningBindings(scope.meshBindingsFor(service.hostname)).flatMap(({ tlsRoutes }) =>
+    tlsRoutes.flatMap(({ matches, destinations }) => {
+      const clusters = weightedClusters(destinations, port.number);
+      const serverNames = matches
+        .filter((match) => holdsInMesh(match, port))
+        .flatMap((match) => match.serverNames)
+        .filter((name) => !taken.has(name) && taken.add(name) !== undefined);
+      return clusters.length === 0 || serverNames.length === 0 ? [] : [{ serverNames, clusters }];
+    }),
+  );
+}
+
+function holdsInMesh(match: ConnectionMatch, port: ServicePort): boolean {
+  return (
+    (match.port === undefined || match.port === port.number) && (match.gateways?.includes('mesh') ?? true)
+  );
+}
+
+/** The clusters that a connection to a service's port may go to. */
+function tcpClusters(scope: NamespaceScope, service: Service, port: ServicePort): WeightedClusters {
   for (const binding of winningBindings(scope.meshBindingsFor(service.hostname))) {
     for (const route of binding.tcpRoutes) {
-      const holds = (match: (typeof route.matches)[number]): boolean =>
-        (match.port === undefined || match.port === port.number) &&
-        (match.gateways?.includes('mesh') ?? true);
-      if (route.matches.length > 0 && !route.matches.some(holds)) continue;
-      const targets = route.destinations.filter(({ weight }) => weight > 0);
-      if (targets.length === 0) continue;
-      return targets.map(({ host, port: written, subset, weight }) => ({
-        name: resourceNames.clusterName({
-          direction: 'outbound',
-          port: written ?? port.number,
-          subset,
-          host,
-        }),
-        weight,
-      }));
+      if (route.matches.length > 0 && !route.matches.some((match) => holdsInMesh(match, port))) continue;
+      const clusters = weightedClusters(route.destinations, port.number);
+      if (clusters.length > 0) return clusters;
     }
   }
   return [
