@@ -1,6 +1,6 @@
 // The one entry of every npm script: installs and builds what is missing, then runs what was asked for.
 //
-//   node scripts/run.mjs demo|test|build|check|long|bench|faults|soak|kubernetes|fuzz|foreign|heddle [arguments]
+//   node scripts/run.mjs demo|test|build|check|long|bench|faults|soak|transparent|kubernetes|fuzz|foreign|heddle [arguments]
 //
 // Nothing is imported before the version check, so that an old Node gets one clear sentence and not a stack trace.
 const OLDEST_NODE = [20, 20, 0];
@@ -26,6 +26,7 @@ const programs = {
   heddle: { entry: 'cli/dist/main.js', args, parts: mesh },
   faults: { entry: 'test/dist/faults/main.js', args, parts: ['test', ...mesh] },
   soak: { entry: 'test/dist/soak/main.js', args, parts: ['test', ...mesh] },
+  transparent: { entry: 'test/dist/transparent/main.js', args, parts: ['test', ...mesh] },
   kubernetes: { entry: 'test/dist/kubernetes/main.js', args, parts: ['test', ...mesh] },
   bodies: { entry: 'test/dist/bodies/main.js', args, parts: ['test', ...mesh] },
   fuzz: { entry: 'test/dist/fuzz/main.js', args, parts: ['test', ...mesh] },
@@ -58,7 +59,7 @@ if (command === 'build') {
   await takeOver(programs[command]);
 } else {
   process.stderr.write(
-    'usage: node scripts/run.mjs demo|test|build|check|long|bench|faults|soak|kubernetes|fuzz|foreign|heddle [arguments]\n',
+    'usage: node scripts/run.mjs demo|test|build|check|long|bench|faults|soak|transparent|kubernetes|fuzz|foreign|heddle [arguments]\n',
   );
   process.exitCode = 2;
 }
