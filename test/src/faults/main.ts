@@ -3,6 +3,7 @@ import { describeReport, runDrill, type DrillGround, type DrillReport } from './
 import { identityDrills } from './identity-drills.js';
 import { meshDrills } from './mesh-drills.js';
 import { proxyDrills } from './proxy-drills.js';
+import { replacementDrills } from './replacement-drills.js';
 import { stormDrills } from './storm-drills.js';
 
 /**
@@ -17,6 +18,7 @@ const isJson = args.join(' ').includes('-o json');
 const words = args.filter((arg) => arg !== '-o' && arg !== 'json');
 const grounds: readonly DrillGround[] = [
   proxyDrills(),
+  replacementDrills(),
   controlPlaneDrills(),
   identityDrills(),
   stormDrills(),
