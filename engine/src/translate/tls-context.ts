@@ -16,6 +16,11 @@ type Common = envoy.extensions.transport_sockets.tls.v3.CommonTlsContext;
 
 /** Source: RFC 7301 section 3.1. */
 const MOST_ALPN_BYTES = 65_535;
+/**
+ * Where both sides agree on it, Istio's sidecars begin connections with metadata. Nobody reads or writes them here: they would be
+ * taken for the application's bytes.
+ */
+const PEER_EXCHANGE = 'istio-peer-exchange';
 
 /** Source: envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext. */
 export function translateDownstreamTls(
@@ -137,7 +142,7 @@ function translateCommon(common: Common | null, path: string, findings: Findings
     parameters: translateTlsParameters(common?.tlsParams ?? null, `${path}.tls_params`, findings),
     certificates: [...given, ...fetched],
     validation: common === null ? undefined : translateValidation(common, path, findings),
-    alpnProtocols: [...alpnProtocols],
+    alpnProtocols: alpnProtocols.filter((protocol) => protocol !== PEER_EXCHANGE),
   };
 }
 
