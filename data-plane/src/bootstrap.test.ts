@@ -122,7 +122,10 @@ static_resources:
         { host: '10.0.0.2', port: 53, protocol: 'udp' },
         { host: '10.0.0.3', port: 5353, protocol: 'tcp' },
       ],
+      isAuthority: false,
     });
+    const alone = await load(node("DNS_CAPTURE: 'true', HEDDLE_DNS_AUTHORITY: 'true'"));
+    assert.equal(alone.dns?.isAuthority, true);
     assert.equal((await load(node('A: b'))).dns, undefined);
     await assert.rejects(
       load(
