@@ -5,7 +5,7 @@ export type {
   JsonLogFields,
   JsonLogValue,
 } from './config/access-log-config.js';
-export { formatAddress, parseAddress, type AddressConfig } from './config/address.js';
+export { formatAddress, type AddressConfig } from './config/address.js';
 export type {
   CircuitBreakerThresholds,
   ClusterConfig,
@@ -117,6 +117,7 @@ export type {
   UpstreamWrappingConfig,
 } from './config/transport-socket-config.js';
 export { parseIp } from './address/ip-address.js';
+export { parseAddress } from './address/parse-address.js';
 export { HeaderMap } from './http/header-map.js';
 export { clientCertificateText } from './http/client-certificate-header.js';
 export {
