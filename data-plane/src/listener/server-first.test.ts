@@ -174,6 +174,20 @@ describe('a listener that does not know yet what its clients speak', () => {
     assert.equal(await client.untilEnd(), 'late');
   });
 
+  it('passes on the end of an upstream that ended before anybody spoke', async () => {
+    greets = false;
+    await start();
+    const client = connect();
+    await silent();
+    clock.advance(50);
+    await eventually(() => accepted.length === 1);
+    accepted[0]?.end();
+    await eventually(() => accepted[0]?.writableFinished === true);
+    await new Promise((resolve) => setImmediate(resolve));
+    client.write('\0binary');
+    assert.match(await client.untilEnd(), /^( you said .*)?$/);
+  });
+
   it('forgets a client that leaves while it is silent', async () => {
     greets = false;
     await start();

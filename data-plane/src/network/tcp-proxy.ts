@@ -190,6 +190,8 @@ class TcpRelay extends StreamState implements NetworkConnection, HeldConnection 
     } else if (this.#connected) {
       upstream.removeListener('data', this.#onEarlyData);
       this.#relay(upstream);
+      // Its end came while nobody listened for it.
+      if (upstream.readableEnded) this.#downstream.end();
     }
     return this;
   }
