@@ -12,7 +12,7 @@ import { runTestFiles } from './test-files.mjs';
 import { filesBelow, root, workspaces } from './workspaces.mjs';
 
 /** Longer than the slowest honest file; one that hangs fails instead of holding everything up. */
-const FILE_TIMEOUT_MS = 300_000;
+const FILE_TIMEOUT_MS = 600_000;
 /** Two cores are the smallest machine that this is meant for. */
 const CONCURRENCY = 2;
 
