@@ -24,6 +24,8 @@ export interface DrillGround {
   readonly drills: readonly Drill[];
   readonly start: () => Promise<void>;
   readonly stop: () => Promise<void>;
+  /** Only where a word names one of its drills: how it ends depends on how busy the machine is. */
+  readonly onlyWhenNamed?: boolean;
   /** Why they cannot be done here. */
   readonly missing?: string | undefined;
 }
