@@ -170,7 +170,8 @@ export abstract class Http2Stream {
     const waiting = this.#waiting;
     if (waiting === undefined || this.isClosed) return;
     const trailers = this.#waitingTrailers;
-    const endsWithData = this.localEnded && trailers === undefined;
+    const isWhole = this.localEnded;
+    const endsWithData = isWhole && trailers === undefined;
     let done = 0;
     let frames = 0;
     while (done < waiting.length && frames++ < most) {
@@ -192,11 +193,13 @@ export abstract class Http2Stream {
       if (this.#sendWindow > 0) this.http2.onBlocked(this);
       return;
     }
+    // Who was told that there is room again may have sent the rest by itself, or given the stream up.
+    if (this.isClosed || !isWhole) return;
     if (trailers !== undefined) {
       this.#waitingTrailers = undefined;
       this.http2.heads.trailers(this.id, trailers);
     }
-    if (this.localEnded) this.onSent();
+    this.onSent();
   }
 
   /** Above or below, of what waits here and of what the connection has: told when it changes. */

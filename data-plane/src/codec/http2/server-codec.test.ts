@@ -295,6 +295,28 @@ describe('an HTTP/2 server connection', () => {
     assert.deepEqual([request?.aboveHighWatermark, request?.belowLowWatermark], [1, 1]);
   });
 
+  it('sends no trailers on a stream that is given up when it is told that there is room again', () => {
+    const test = new Http2ServerUnderTest(
+      {},
+      (request) => {
+        const { sender } = request;
+        request.onBelowWriteBufferLowWatermark = () => sender.reset('overflow');
+        sender.sendResponseHeaders(responseHead(200), false);
+        sender.sendResponseData(Buffer.alloc(DEFAULT_WINDOW + 50_000), false);
+        sender.sendResponseTrailers(responseHead(200, { 'x-trailer': 't' }).headers);
+      },
+      32_768,
+    ).start();
+    test.receive(test.request(1, 0));
+    test.written();
+    test.receive(window(0, 50_000), window(1, 50_000));
+    const frames = test.written().filter(({ type }) => type !== FrameType.Data);
+    assert.deepEqual(
+      frames.map(({ type }) => type),
+      [FrameType.RstStream],
+    );
+  });
+
   it('gives a stream no more window while nobody reads it, and the connection all the same', () => {
     const test = new Http2ServerUnderTest({ http2: { initialConnectionWindowBytes: 65_535 } }).start();
     test.receive(test.request(1, 0));
