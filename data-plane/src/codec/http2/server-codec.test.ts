@@ -296,23 +296,19 @@ describe('an HTTP/2 server connection', () => {
   });
 
   it('sends no trailers on a stream that is given up when it is told that there is room again', () => {
-    const test = new Http2ServerUnderTest(
-      {},
-      (request) => {
-        const { sender } = request;
-        request.onBelowWriteBufferLowWatermark = () => sender.reset('overflow');
-        sender.sendResponseHeaders(responseHead(200), false);
-        sender.sendResponseData(Buffer.alloc(DEFAULT_WINDOW + 50_000), false);
-        sender.sendResponseTrailers(responseHead(200, { 'x-trailer': 't' }).headers);
-      },
-      32_768,
-    ).start();
+    const test = new Http2ServerUnderTest({}, () => undefined, 32_768).start();
     test.receive(test.request(1, 0));
+    const request = test.server.requests[0];
+    assert.ok(request !== undefined);
+    request.onBelowWriteBufferLowWatermark = () => request.sender.reset('overflow');
+    request.sender.sendResponseHeaders(responseHead(200), false);
+    request.sender.sendResponseData(Buffer.alloc(DEFAULT_WINDOW + 50_000), false);
+    request.sender.sendResponseTrailers(responseHead(200, { 'x-trailer': 't' }).headers);
     test.written();
     test.receive(window(0, 50_000), window(1, 50_000));
-    const frames = test.written().filter(({ type }) => type !== FrameType.Data);
+    const types = test.written().map(({ type }) => type);
     assert.deepEqual(
-      frames.map(({ type }) => type),
+      types.filter((type) => type !== FrameType.Data),
       [FrameType.RstStream],
     );
   });
