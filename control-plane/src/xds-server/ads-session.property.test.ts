@@ -18,7 +18,10 @@ for (const variant of ['sotw', 'delta'] as const) {
             client.states.join(),
           );
         }),
-        { numRuns: 1_000 },
+        {
+          numRuns: 1_000,
+          examples: [[REMOVED_BEFORE_ITS_CHANGE_WAS_SENT, onlyClusters({ a: 'v1', b: 'v1' })]],
+        },
       );
     });
 
@@ -37,9 +40,25 @@ for (const variant of ['sotw', 'delta'] as const) {
   });
 }
 
+/** Of a proxy that has cluster a as v1: it becomes v0 and goes while the answer with v1 is under way, and comes back as v1. */
+const REMOVED_BEFORE_ITS_CHANGE_WAS_SENT: Step[] = [
+  { kind: 'mesh', mesh: onlyClusters({ a: 'v1' }) },
+  { kind: 'serverReads' },
+  { kind: 'serverReads' },
+  { kind: 'mesh', mesh: onlyClusters({ a: 'v0' }) },
+  { kind: 'clientReads' },
+  { kind: 'mesh', mesh: onlyClusters({ b: 'v1' }) },
+  { kind: 'serverReads' },
+];
+
 type Step =
   | { readonly kind: 'mesh'; readonly mesh: SimulatedMesh }
   | { readonly kind: 'serverReads' | 'clientReads' | 'slow' | 'fast' | 'reconnect' | 'settle' | 'wait' };
+
+function onlyClusters(versions: Readonly<Record<string, string>>): SimulatedMesh {
+  const clusters = Object.entries(versions).map(([name, version]) => [name, { version, endpoints: 'v0' }]);
+  return { clusters: Object.fromEntries(clusters) as SimulatedMesh['clusters'], listeners: {}, routes: {} };
+}
 
 function take(client: SimulatedClient, step: Step): void {
   if (step.kind === 'mesh') client.setMesh(step.mesh);

@@ -375,7 +375,10 @@ export class AdsSession {
 
     const { changed, removed } = this.#takePending(type);
     if (changed.length === 0 && removed.length === 0 && !type.mustAnswer) return;
-    if (type.typeUrl === typeUrls.cluster) this.#beforeClusters(changed);
+    if (type.typeUrl === typeUrls.cluster) {
+      this.#beforeClusters(changed);
+      changed.push(...this.#keptInNewForm(type));
+    }
 
     type.mustAnswer = false;
     type.nonce = String(++this.#nonces);
@@ -432,6 +435,12 @@ export class AdsSession {
       }
     }
     this.#graceOver = false;
+  }
+
+  /** Kept clusters that were changed and then removed before the change was sent: a full set shows them as they were last. */
+  #keptInNewForm(clusters: TypeSubscription): readonly EncodedResource[] {
+    if (this.#options.variant === 'delta') return [];
+    return this.#held.retainedResources.filter(({ name, version }) => clusters.sent.get(name) !== version);
   }
 
   #encode(type: TypeSubscription, changed: readonly EncodedResource[], removed: readonly string[]): Buffer {
