@@ -1,5 +1,5 @@
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import type { Logger } from '@heddle/common';
 import type { HeldSockets } from '@heddle/supervisor/held-sockets';
 import { formatAnswer } from './answer.js';
@@ -55,17 +55,18 @@ export class DnsServer {
     const udp = createSocket({ type: host.includes(':') ? 'udp6' : 'udp4', reuseAddr: true });
     const tcp = createServer((socket) => this.#onConnection(socket));
     try {
-      await new Promise<void>((resolve, reject) => {
-        udp.once('error', reject);
-        udp.bind(port, host, resolve);
-      });
-      const bound = udp.address().port;
-      const held = await this.#options.heldSockets?.listen(host, bound, host.includes(':'));
+      const held = await this.#options.heldSockets?.listen(host, port, host.includes(':'));
       if (held?.ok === false) throw new Error(held.reason);
+      // TCP first: where any port will do, one that is free for it is more rarely taken for UDP than the other way round.
       await new Promise<void>((resolve, reject) => {
         tcp.once('error', reject);
-        if (held === undefined) tcp.listen(bound, host, resolve);
+        if (held === undefined) tcp.listen(port, host, resolve);
         else tcp.listen(held.handle, resolve);
+      });
+      const { port: bound } = tcp.address() as AddressInfo;
+      await new Promise<void>((resolve, reject) => {
+        udp.once('error', reject);
+        udp.bind(bound, host, resolve);
       });
     } catch (cause) {
       udp.close();
