@@ -106,8 +106,9 @@ describe('heddle agent', () => {
     const { program } = await start({ args: ['--cert-dir', certs] });
     await serves(program);
     const read = (name: string): string => readFileSync(join(certs, name), 'utf8');
+    // The last of the three that appears.
     await eventually(
-      () => existsSync(join(certs, 'key.pem')),
+      () => existsSync(join(certs, 'root-cert.pem')),
       () => program.output,
     );
     const first = new X509Certificate(read('cert-chain.pem'));
