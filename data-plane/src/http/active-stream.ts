@@ -262,7 +262,8 @@ export class ActiveStream extends StreamState implements RequestReceiver, Filter
       runtime.stats.cxOverloadDisableKeepalive.inc();
       this.#sender.connection.drain();
     }
-    if (head.status === 101 || (this.#isConnect && head.status < 300)) this.#beginTunnel();
+    if (head.status === 101 || (this.#isConnect && head.status < 300 && this.#isForwarded))
+      this.#beginTunnel();
     if (endStream) this.#responseEnded = true;
     this.#sender.sendResponseHeaders(head, endStream);
     if (endStream) this.#onResponseEnd();
@@ -365,7 +366,11 @@ export class ActiveStream extends StreamState implements RequestReceiver, Filter
 
   /** A CONNECT that no route takes is answered as any other request. */
   #wantsTunnel(head: RequestHead): boolean {
-    return head.upgrade !== '' || (this.#isConnect && this.route?.route.action.kind === 'forward');
+    return head.upgrade !== '' || (this.#isConnect && this.#isForwarded);
+  }
+
+  get #isForwarded(): boolean {
+    return this.route?.route.action.kind === 'forward';
   }
 
   #mayUpgrade(upgrade: string): boolean {

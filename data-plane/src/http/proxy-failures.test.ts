@@ -157,6 +157,22 @@ describe('a request that goes wrong', () => {
     assert.equal((await lastLine())['response_code_details'], 'upgrade_failed');
   });
 
+  it('is no tunnel when a CONNECT is answered by the proxy itself', async () => {
+    const { match } = forwardRoute('/', 'backend');
+    const client = await start(
+      {},
+      {},
+      {
+        match: { ...match, path: { kind: 'connect' } },
+        action: { kind: 'direct-response', status: 200, body: 'no tunnel here' },
+      },
+    );
+    client.write('CONNECT shop:80 HTTP/1.1\r\nhost: shop:80\r\n\r\n');
+    await client.until((all) => all.endsWith('no tunnel here'));
+    await eventually(() => proxy.counter('http.downstream_rq_active') === 0);
+    assert.equal(proxy.counter('http.downstream_cx_upgrades_total'), 0);
+  });
+
   it('is tunnelled both ways when the upgrade is allowed, and logged when the tunnel ends', async () => {
     behave = (socket, request) => {
       if (request.endsWith('\r\n\r\n')) {
