@@ -4,7 +4,7 @@ const known: Readonly<Record<string, AppProtocol>> = {
   http: 'http',
   http2: 'http2',
   grpc: 'grpc',
-  'grpc-web': 'http',
+  'grpc-web': 'grpc-web',
   https: 'https',
   tls: 'tls',
   tcp: 'tcp',
@@ -26,7 +26,7 @@ export function portProtocol(port: {
   const declared = port.appProtocol === undefined ? undefined : known[port.appProtocol.toLowerCase()];
   if (declared !== undefined) return declared;
   const name = (port.name ?? '').toLowerCase();
-  if (name === 'grpc-web' || name.startsWith('grpc-web-')) return 'http';
+  if (name === 'grpc-web' || name.startsWith('grpc-web-')) return 'grpc-web';
   return known[name.split('-')[0] ?? ''] ?? 'tcp';
 }
 
@@ -37,6 +37,11 @@ export function namedProtocol(name: string | undefined, portName: string): AppPr
 }
 
 /** Whether requests are seen, and so routed by rules of HTTP. */
-export function isHttp(protocol: AppProtocol): protocol is 'http' | 'http2' | 'grpc' {
-  return protocol === 'http' || protocol === 'http2' || protocol === 'grpc';
+export function isHttp(protocol: AppProtocol): protocol is 'http' | 'http2' | 'grpc' | 'grpc-web' {
+  return protocol === 'http' || speaksHttp2(protocol);
+}
+
+/** Whether it is HTTP/2 that the application speaks: one for clients by gRPC-Web speaks gRPC. Source: Istio's `IsHTTP2`. */
+export function speaksHttp2(protocol: AppProtocol): protocol is 'http2' | 'grpc' | 'grpc-web' {
+  return protocol === 'http2' || protocol === 'grpc' || protocol === 'grpc-web';
 }

@@ -75,7 +75,7 @@ export interface Service {
   readonly endpointsHash: string;
 }
 
-export type AppProtocol = 'http' | 'http2' | 'grpc' | 'tcp' | 'tls' | 'https' | 'udp';
+export type AppProtocol = 'http' | 'http2' | 'grpc' | 'grpc-web' | 'tcp' | 'tls' | 'https' | 'udp';
 
 export interface ServicePort {
   readonly number: number;
@@ -184,7 +184,7 @@ export interface GatewayConfig {
 export interface GatewayServer {
   readonly name: string;
   readonly port: number;
-  readonly protocol: 'http' | 'http2' | 'grpc' | 'tcp';
+  readonly protocol: 'http' | 'http2' | 'grpc' | 'grpc-web' | 'tcp';
   /** Host patterns, each with the namespace whose routes may bind (`*`: any). */
   readonly hosts: readonly { readonly namespace: string; readonly host: string }[];
   /** undefined: plain text. */

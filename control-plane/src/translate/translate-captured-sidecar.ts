@@ -9,7 +9,13 @@ import type { CapturedApplication, ProxyView } from './proxy-view.js';
 import type { ResourceSet } from './resource-set.js';
 import { blackHoleCluster, interceptionClusters, passthroughCluster } from './translate-cluster.js';
 import { addInboundPort, inboundPassthrough } from './translate-inbound.js';
-import { httpChain, listenerOf, tcpChain, tlsInspector } from './translate-listener.js';
+import {
+  httpChain,
+  listenerOf,
+  tcpChain,
+  tlsInspector,
+  type HttpChainOptions,
+} from './translate-listener.js';
 import { portVirtualHosts } from './translate-port-routes.js';
 import { connectionParts } from './translate-sidecar.js';
 import { chainSettings, type ChainSettings } from './translate-telemetry.js';
@@ -83,16 +89,19 @@ function addOutbound(
     useOriginalDst: { value: true },
   });
   const httpPorts = new Set<number>();
+  const grpcWebPorts = new Set<number>();
   for (const service of scope.services.values()) {
     const addresses = addressesOf(model, service);
     for (const port of service.ports) {
+      if (port.protocol === 'grpc-web') grpcWebPorts.add(port.number);
       if (isHttp(port.protocol)) httpPorts.add(port.number);
       else if (port.protocol !== 'udp') addTcp(set, settings, scope, service, port, addresses);
     }
   }
   for (const port of httpPorts) {
     set.addRouteConfiguration(portRoutes(model, scope, view, port));
-    set.addListener(httpListener(settings, elsewhere, port, captured));
+    const options = { takesGrpcWeb: grpcWebPorts.has(port) };
+    set.addListener(httpListener(settings, elsewhere, port, captured, options));
   }
 }
 
@@ -105,6 +114,7 @@ function httpListener(
   elsewhere: FilterChain,
   port: number,
   captured: CapturedApplication,
+  options: HttpChainOptions,
 ): Listener {
   const routes = resourceNames.routeConfigurationName({ kind: 'outbound-port', port });
   return {
@@ -113,7 +123,7 @@ function httpListener(
         listenerFilters: [tlsInspector, httpInspector],
         filterChains: [
           {
-            ...httpChain(settings, `outbound_0.0.0.0_${port}`, routes),
+            ...httpChain(settings, `outbound_0.0.0.0_${port}`, routes, options),
             filterChainMatch: {
               transportProtocol: 'raw_buffer',
               applicationProtocols: ['http/1.0', 'http/1.1', 'h2c'],

@@ -1,4 +1,5 @@
 import { envoy, packAny, resourceNames, type google } from '@heddle/xds-protos';
+import { speaksHttp2 } from '../model/app-protocol.js';
 import type {
   AppProtocol,
   ConnectionPoolPolicy,
@@ -213,8 +214,7 @@ function protocolOf(
   pool: ConnectionPoolPolicy,
   upstreamHttpProtocolOptions?: envoy.config.core.v3.IUpstreamHttpProtocolOptions,
 ): Cluster {
-  const http2 =
-    protocol === 'http2' || protocol === 'grpc' || (protocol === 'http' && pool.http2Upgrade === true);
+  const http2 = speaksHttp2(protocol) || (protocol === 'http' && pool.http2Upgrade === true);
   const idleTimeoutMs = pool.httpIdleTimeoutMs ?? pool.idleTimeoutMs;
   const common: envoy.config.core.v3.IHttpProtocolOptions = {
     ...(idleTimeoutMs === undefined ? {} : { idleTimeout: duration(idleTimeoutMs) }),

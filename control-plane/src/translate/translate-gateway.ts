@@ -76,7 +76,11 @@ function plainChain(
   }
   const name = resourceNames.routeConfigurationName({ kind: 'gateway-http', port });
   addRoutes(set, place, name, http);
-  return httpChain(settings, `gateway_${port}`, name, requestGuards(guarded), acceptGuards(guarded));
+  return httpChain(settings, `gateway_${port}`, name, {
+    guards: requestGuards(guarded),
+    connectionGuards: acceptGuards(guarded),
+    takesGrpcWeb: http.some(({ server }) => server.protocol === 'grpc-web'),
+  });
 }
 
 /**
@@ -128,7 +132,11 @@ function secureChains(set: ResourceSet, place: GatewayPlace, servers: readonly B
     });
     const before = chains.length;
     add(hosts, {
-      ...httpChain(settings, statPrefix, routes, guards, acceptGuards(guarded)),
+      ...httpChain(settings, statPrefix, routes, {
+        guards,
+        connectionGuards: acceptGuards(guarded),
+        takesGrpcWeb: server.protocol === 'grpc-web',
+      }),
       transportSocket,
     });
     if (chains.length > before) addRoutes(set, place, routes, [bound]);

@@ -60,7 +60,11 @@ export function addInboundPort(
   const guarded = { model, subject: view, port };
   const chain =
     speaks === 'http'
-      ? httpChain(settings, statPrefix, routeName, requestGuards(guarded), acceptGuards(guarded))
+      ? httpChain(settings, statPrefix, routeName, {
+          guards: requestGuards(guarded),
+          connectionGuards: acceptGuards(guarded),
+          takesGrpcWeb: protocol === 'grpc-web',
+        })
       : tcpChain(settings, statPrefix, [{ name: clusterName, weight: 1 }], {
           guards: connectionGuards(guarded),
         });

@@ -23,6 +23,16 @@ export interface TcpChainOptions {
   readonly idleTimeoutMs?: number | undefined;
 }
 
+/** What a chain for HTTP may have beside its routes. */
+export interface HttpChainOptions {
+  /** Filters that may refuse a request, in order. */
+  readonly guards?: readonly HttpFilter[];
+  /** Those that may refuse a connection. */
+  readonly connectionGuards?: readonly envoy.config.listener.v3.IFilter[];
+  /** Whether clients by gRPC-Web are served. */
+  readonly takesGrpcWeb?: boolean;
+}
+
 /** A listener on a port. */
 export function listenerOf(
   side: ListenerSide,
@@ -39,20 +49,19 @@ export function listenerOf(
   };
 }
 
-/** Connections whose requests are seen; their routes come by name. `guards` are filters that may refuse a request, in order, `connectionGuards` those that may refuse a connection. */
+/** Connections whose requests are seen; their routes come by name. */
 export function httpChain(
   settings: ChainSettings,
   statPrefix: string,
   routeConfigurationName: string,
-  guards: readonly HttpFilter[] = [],
-  connectionGuards: readonly envoy.config.listener.v3.IFilter[] = [],
+  options: HttpChainOptions = {},
 ): FilterChain {
   return {
     filters: [
-      ...connectionGuards,
+      ...(options.connectionGuards ?? []),
       {
         name: 'envoy.filters.network.http_connection_manager',
-        typedConfig: connectionManager(settings, statPrefix, routeConfigurationName, guards),
+        typedConfig: connectionManager(settings, statPrefix, routeConfigurationName, options),
       },
     ],
   };
@@ -105,7 +114,7 @@ function connectionManager(
   settings: ChainSettings,
   statPrefix: string,
   routeConfigName: string,
-  guards: readonly HttpFilter[],
+  { guards = [], takesGrpcWeb = false }: HttpChainOptions,
 ): google.protobuf.IAny {
   const { view, side } = settings;
   const atEdge = side === 'gateway';
@@ -115,6 +124,7 @@ function connectionManager(
     httpFilters: [
       ...settings.firstFilters,
       ...guards,
+      ...(takesGrpcWeb ? [grpcWebFilter] : []),
       ...(side === 'inbound' ? [] : ruleFilters),
       ...settings.lastFilters,
       routerFilter,
@@ -149,6 +159,11 @@ const certificatesOfClients: ConnectionManager = {
 const routerFilter: HttpFilter = {
   name: 'envoy.filters.http.router',
   typedConfig: packAny(envoy.extensions.filters.http.router.v3.Router, {}),
+};
+
+const grpcWebFilter: HttpFilter = {
+  name: 'envoy.filters.http.grpc_web',
+  typedConfig: packAny(envoy.extensions.filters.http.grpc_web.v3.GrpcWeb, {}),
 };
 
 /** Idle until a route configures them; a proxy without them serves all the same. */

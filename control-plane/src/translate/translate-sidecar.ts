@@ -34,9 +34,12 @@ export function addExplicitSidecar(
     }
   }
   if (explicit.httpProxy !== 0) {
+    const takesGrpcWeb = [...scope.services.values()].some(({ ports }) =>
+      ports.some(({ protocol }) => protocol === 'grpc-web'),
+    );
     set.addListener(
       listenerOf('outbound', explicit.bindAddress, explicit.httpProxy, {
-        filterChains: [httpChain(settings, 'http_proxy', httpProxyRoutes)],
+        filterChains: [httpChain(settings, 'http_proxy', httpProxyRoutes, { takesGrpcWeb })],
       }),
     );
     set.addRouteConfiguration(anyServiceRoutes(scope, view));
@@ -89,7 +92,8 @@ function addOutbound(
     host: hostname,
     port: port.number,
   });
-  const filterChains = [httpChain(settings, statPrefix, name)];
+  const takesGrpcWeb = port.protocol === 'grpc-web';
+  const filterChains = [httpChain(settings, statPrefix, name, { takesGrpcWeb })];
   set.addListener(listenerOf('outbound', bindAddress, listen, { filterChains }));
   // The application knows an address of this host only: the service's own name goes on as Host.
   const authority = port.number === 80 ? hostname : `${hostname}:${port.number}`;

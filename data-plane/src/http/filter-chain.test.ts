@@ -12,7 +12,8 @@ import { FilterStatus, type FilterHandle, type StreamFilter, type TerminalFilter
 import { FilterChain, type FilterChainOwner, type NamedFilterFactory } from './filter-chain.js';
 import type { StreamState } from './stream-state.js';
 
-const { Continue, StopIteration, StopAllIterationAndBuffer, StopAllIterationAndWatermark } = FilterStatus;
+const { Continue, StopIteration, StopAllIterationAndBuffer, StopAllIterationAndWatermark, Replaced } =
+  FilterStatus;
 
 describe('FilterChain', () => {
   it('runs a filter that is off only where an override of the route configures it', () => {
@@ -143,6 +144,51 @@ describe('FilterChain', () => {
     assert.deepEqual(events, ['a headers', 'router destroyed']);
   });
 
+  it('passes on what a filter hands to it in place of data and trailers, and nothing of those', () => {
+    const { chain, events } = setup([recorder('a'), recorder('shout'), recorder('b')]);
+    chain.decodeHeaders(request(), false);
+    chain.decodeData(Buffer.from('one'), false);
+    chain.decodeTrailers(new HeaderMap());
+    chain.encodeHeaders(response(), false);
+    chain.encodeData(Buffer.from('two'), false);
+    chain.encodeTrailers(new HeaderMap());
+    assert.deepEqual(
+      events.filter((event) => !event.includes('headers')),
+      [
+        'a data one',
+        'b data ONE',
+        'router data ONE',
+        'a trailers',
+        'b data TRAILERS end',
+        'router data TRAILERS end',
+        'b encode data two',
+        'a encode data TWO',
+        'client data TWO',
+        'a encode data TRAILERS end',
+        'client data TRAILERS end',
+      ],
+    );
+  });
+
+  it('lets a head that is held end the message where a filter replaces the rest by nothing', () => {
+    const ends: boolean[] = [];
+    const { chain, events, handles } = setup([recorder('a', { decodeHeaders: StopIteration })], {
+      decodeHeaders: (_head, endStream) => ends.push(endStream),
+    });
+    chain.decodeHeaders(request(), false);
+    handles[0]?.passDecoded(Buffer.alloc(0), true);
+    assert.deepEqual(ends, [true]);
+    assert.deepEqual(events, ['a headers']);
+  });
+
+  it('lets a head that is held go before what replaces the rest', () => {
+    const { chain, events, handles } = setup([recorder('a', { encodeHeaders: StopIteration })]);
+    chain.encodeHeaders(response(), false);
+    handles[0]?.passEncoded(Buffer.from('1'), false);
+    handles[0]?.passEncoded(Buffer.from('2'), true);
+    assert.deepEqual(events, ['a encode headers', 'client headers', 'client data 1', 'client data 2 end']);
+  });
+
   it('leaves out a filter that the route switches off', () => {
     const { chain, events } = setup([recorder('a'), recorder('off')]);
     chain.decodeHeaders(request(), true);
@@ -171,6 +217,18 @@ function recorder(name: string, statuses: Statuses = {}): Recorder {
   return { name, statuses };
 }
 
+/** A filter that puts other data in the place of what it sees, and of trailers too. */
+function shouting(handle: FilterHandle): StreamFilter {
+  const upper = (chunk: Buffer): Buffer => Buffer.from(chunk.toString().toUpperCase());
+  return {
+    decodeData: (chunk, last) => (handle.passDecoded(upper(chunk), last), Replaced),
+    decodeTrailers: () => (handle.passDecoded(Buffer.from('TRAILERS'), true), Replaced),
+    encodeData: (chunk, last) => (handle.passEncoded(upper(chunk), last), Replaced),
+    encodeTrailers: () => (handle.passEncoded(Buffer.from('TRAILERS'), true), Replaced),
+    onDestroy: () => undefined,
+  };
+}
+
 function setup(recorders: readonly Recorder[], terminal: Partial<TerminalFilter> = {}) {
   const events: string[] = [];
   const replies: LocalReply[] = [];
@@ -182,6 +240,7 @@ function setup(recorders: readonly Recorder[], terminal: Partial<TerminalFilter>
     ...(isOff === undefined ? {} : { isOff }),
     create: (handle): StreamFilter => {
       handles.push(handle);
+      if (name === 'shout') return shouting(handle);
       return {
         decodeHeaders: () => (events.push(`${name} headers`), statuses.decodeHeaders ?? Continue),
         decodeData: (chunk, last) => (events.push(`${name} data ${chunk.toString()}${end(last)}`), Continue),

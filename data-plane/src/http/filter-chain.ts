@@ -6,8 +6,6 @@ import {
   type RequestHead,
   type ResponseHead,
 } from '@heddle/engine';
-import { ChunkJoiner } from '../codec/chunk-joiner.js';
-import { giveBack } from '../codec/lent-memory.js';
 import {
   FilterStatus,
   type FilterHandle,
@@ -15,6 +13,7 @@ import {
   type StreamFilterFactory,
   type TerminalFilter,
 } from './filter.js';
+import { Passage } from './passage.js';
 import type { StreamState } from './stream-state.js';
 
 /** What the chain needs of the stream that it serves. */
@@ -41,21 +40,6 @@ export interface NamedFilterFactory {
 
 /** Takes the place of a filter that is switched off. */
 const PASS_ALL: StreamFilter = Object.freeze({ onDestroy: () => undefined });
-
-/** One direction of one filter: whether it holds the message, and what of the message it holds. */
-class Passage {
-  /** The status that stopped it, or Continue. */
-  stopped: FilterStatus = FilterStatus.Continue;
-  headHeld = false;
-  endStream = false;
-  chunks: Buffer[] | undefined = undefined;
-  joiner: ChunkJoiner | undefined = undefined;
-  bytes = 0;
-  trailers: HeaderMap | undefined = undefined;
-  paused = false;
-  /** Set when the filter has not seen what is held, because it stopped everything. */
-  unseen = false;
-}
 
 /** A filter with its state in both directions; also the handle that the filter holds. */
 class FilterSlot implements FilterHandle {
@@ -90,6 +74,14 @@ class FilterSlot implements FilterHandle {
 
   continueEncoding(): void {
     this.chain.continueEncoding(this);
+  }
+
+  passDecoded(chunk: Buffer, endStream: boolean): void {
+    this.chain.passDecoded(this, chunk, endStream);
+  }
+
+  passEncoded(chunk: Buffer, endStream: boolean): void {
+    this.chain.passEncoded(this, chunk, endStream);
   }
 
   sendLocalReply(reply: LocalReply): void {
@@ -175,14 +167,14 @@ export class FilterChain {
   stopDecoding(): void {
     if (this.#decodingDone) return;
     this.#decodingDone = true;
-    for (const slot of this.#slots) release(slot.decoding);
+    for (const slot of this.#slots) slot.decoding.release();
     this.#terminal?.onDestroy();
   }
 
   /** Lets go of a response that filters hold, so that a local reply may take its place without passing them. */
   dropResponse(): void {
     this.#encodingDone = true;
-    for (const slot of this.#slots) release(slot.encoding);
+    for (const slot of this.#slots) slot.encoding.release();
   }
 
   /** The stream is over. */
@@ -197,7 +189,7 @@ export class FilterChain {
     if (this.#decodingDone || passage.stopped === FilterStatus.Continue) return;
     const { headHeld, chunks, trailers, endStream, unseen, paused } = passage;
     const from = unseen ? slot.index : slot.index + 1;
-    release(passage);
+    passage.release();
     if (headHeld) {
       const last = endStream && chunks === undefined && trailers === undefined;
       this.#decodeHeadersFrom(slot.index + 1, this.#request as RequestHead, last);
@@ -217,7 +209,7 @@ export class FilterChain {
     if (this.#encodingDone || passage.stopped === FilterStatus.Continue) return;
     const { headHeld, chunks, trailers, endStream, unseen, paused } = passage;
     const from = unseen ? slot.index : slot.index - 1;
-    release(passage);
+    passage.release();
     if (headHeld) {
       const last = endStream && chunks === undefined && trailers === undefined;
       this.#encodeHeadersFrom(slot.index - 1, this.#response as ResponseHead, last);
@@ -230,6 +222,30 @@ export class FilterChain {
     }
     if (trailers !== undefined) this.#encodeTrailersFrom(from, trailers);
     if (paused) this.#terminal?.onDownstreamWatermark(false);
+  }
+
+  passDecoded(slot: FilterSlot, chunk: Buffer, endStream: boolean): void {
+    if (this.#decodingDone) return;
+    const passage = slot.decoding;
+    if (passage.stopped === FilterStatus.Continue) {
+      this.#decodeDataFrom(slot.index + 1, chunk, endStream);
+      return;
+    }
+    if (chunk.length > 0) passage.hold(chunk, endStream);
+    else passage.endStream = endStream;
+    this.continueDecoding(slot);
+  }
+
+  passEncoded(slot: FilterSlot, chunk: Buffer, endStream: boolean): void {
+    if (this.#encodingDone) return;
+    const passage = slot.encoding;
+    if (passage.stopped === FilterStatus.Continue) {
+      this.#encodeDataFrom(slot.index - 1, chunk, endStream);
+      return;
+    }
+    if (chunk.length > 0) passage.hold(chunk, endStream);
+    else passage.endStream = endStream;
+    this.continueEncoding(slot);
   }
 
   #createSlots(factories: readonly NamedFilterFactory[]): FilterSlot[] {
@@ -247,7 +263,7 @@ export class FilterChain {
       if (slot.filter.decodeHeaders === undefined) continue;
       const status = slot.filter.decodeHeaders(head, endStream);
       if (status !== FilterStatus.Continue) {
-        holdHead(slot.decoding, status, endStream);
+        slot.decoding.holdHead(status, endStream);
         return;
       }
     }
@@ -267,13 +283,14 @@ export class FilterChain {
       const status = slot.filter.decodeData(chunk, endStream);
       if (this.#decodingDone) return;
       if (status !== FilterStatus.Continue) {
+        if (status === FilterStatus.Replaced) return;
         passage.stopped = status;
         this.#holdRequestData(passage, chunk, endStream);
         return;
       }
       if (passage.stopped !== FilterStatus.Continue) {
         // Whatever was held goes first, this chunk last.
-        hold(passage, chunk, endStream);
+        passage.hold(chunk, endStream);
         this.continueDecoding(slot);
         return;
       }
@@ -296,7 +313,7 @@ export class FilterChain {
         return;
       }
       const status = slot.filter.decodeTrailers(trailers);
-      if (this.#decodingDone) return;
+      if (this.#decodingDone || status === FilterStatus.Replaced) return;
       if (status !== FilterStatus.Continue || passage.stopped !== FilterStatus.Continue) {
         passage.trailers = trailers;
         passage.endStream = true;
@@ -315,7 +332,7 @@ export class FilterChain {
       if (slot.filter.encodeHeaders === undefined) continue;
       const status = slot.filter.encodeHeaders(head, endStream);
       if (status !== FilterStatus.Continue) {
-        holdHead(slot.encoding, status, endStream);
+        slot.encoding.holdHead(status, endStream);
         return;
       }
     }
@@ -335,12 +352,13 @@ export class FilterChain {
       const status = slot.filter.encodeData(chunk, endStream);
       if (this.#encodingDone) return;
       if (status !== FilterStatus.Continue) {
+        if (status === FilterStatus.Replaced) return;
         passage.stopped = status;
         this.#holdResponseData(passage, chunk, endStream);
         return;
       }
       if (passage.stopped !== FilterStatus.Continue) {
-        hold(passage, chunk, endStream);
+        passage.hold(chunk, endStream);
         this.continueEncoding(slot);
         return;
       }
@@ -363,7 +381,7 @@ export class FilterChain {
         return;
       }
       const status = slot.filter.encodeTrailers(trailers);
-      if (this.#encodingDone) return;
+      if (this.#encodingDone || status === FilterStatus.Replaced) return;
       if (status !== FilterStatus.Continue || passage.stopped !== FilterStatus.Continue) {
         passage.trailers = trailers;
         passage.endStream = true;
@@ -376,7 +394,7 @@ export class FilterChain {
   }
 
   #holdRequestData(passage: Passage, chunk: Buffer, endStream: boolean): void {
-    hold(passage, chunk, endStream);
+    passage.hold(chunk, endStream);
     if (passage.bytes <= this.#bufferLimitBytes || passage.paused) return;
     if (passage.stopped !== FilterStatus.StopAllIterationAndWatermark) {
       this.owner.sendLocalReply(LOCAL_REPLY.requestTooLarge);
@@ -387,7 +405,7 @@ export class FilterChain {
   }
 
   #holdResponseData(passage: Passage, chunk: Buffer, endStream: boolean): void {
-    hold(passage, chunk, endStream);
+    passage.hold(chunk, endStream);
     if (passage.bytes <= this.#bufferLimitBytes || passage.paused) return;
     if (passage.stopped !== FilterStatus.StopAllIterationAndWatermark) {
       this.owner.sendLocalReply(LOCAL_REPLY.responseTooLarge);
@@ -396,34 +414,4 @@ export class FilterChain {
       this.#terminal?.onDownstreamWatermark(true);
     }
   }
-}
-
-function holdHead(passage: Passage, status: FilterStatus, endStream: boolean): void {
-  passage.stopped = status;
-  passage.headHeld = true;
-  passage.endStream = endStream;
-  passage.unseen = status >= FilterStatus.StopAllIterationAndBuffer;
-}
-
-function hold(passage: Passage, chunk: Buffer, endStream: boolean): void {
-  if (passage.chunks === undefined) passage.chunks = [chunk];
-  else {
-    passage.joiner ??= new ChunkJoiner();
-    passage.joiner.add(passage.chunks, chunk);
-    giveBack(chunk);
-  }
-  passage.bytes += chunk.length;
-  passage.endStream = endStream;
-}
-
-function release(passage: Passage): void {
-  passage.stopped = FilterStatus.Continue;
-  passage.headHeld = false;
-  passage.endStream = false;
-  passage.chunks = undefined;
-  passage.joiner = undefined;
-  passage.bytes = 0;
-  passage.trailers = undefined;
-  passage.paused = false;
-  passage.unseen = false;
 }

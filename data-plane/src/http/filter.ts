@@ -21,12 +21,14 @@ import type { StreamState } from './stream-state.js';
  *   buffer limit (then 413 or 500).
  * - `StopAllIterationAndBuffer`: this filter waits as well; what follows is kept, up to the buffer limit (then 413 or 500).
  * - `StopAllIterationAndWatermark`: the same, but reading from the peer pauses at the limit.
+ * - `Replaced`: of data and trailers: they go no further. What goes on in their place, the filter hands to its handle, maybe later.
  */
 export const FilterStatus = Object.freeze({
   Continue: 0,
   StopIteration: 1,
   StopAllIterationAndBuffer: 2,
   StopAllIterationAndWatermark: 3,
+  Replaced: 4,
 } as const);
 export type FilterStatus = (typeof FilterStatus)[keyof typeof FilterStatus];
 
@@ -59,6 +61,12 @@ export interface FilterHandle {
   /** Resumes what this filter stopped. Never from inside the call that stops. */
   continueDecoding(): void;
   continueEncoding(): void;
+  /**
+   * Hands data to those behind this filter, in place of what it has replaced. Whatever it holds goes first; a head that is held ends
+   * the message where no data follow it.
+   */
+  passDecoded(chunk: Buffer, endStream: boolean): void;
+  passEncoded(chunk: Buffer, endStream: boolean): void;
   /** Answers instead of the upstream, or resets the stream when an answer has already begun. */
   sendLocalReply(reply: LocalReply): void;
 }

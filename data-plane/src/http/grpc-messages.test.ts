@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { cutAt } from '../testing/cut-at.js';
 import { GrpcMessages } from './grpc-messages.js';
 
 describe('messages of gRPC', () => {
@@ -18,15 +19,9 @@ describe('messages of gRPC', () => {
             }),
           );
           const messages = new GrpcMessages();
-          let from = 0;
-          for (const to of [
-            ...cuts.map((cut) => cut % (bytes.length + 1)).sort((a, b) => a - b),
-            bytes.length,
-          ]) {
-            messages.take(bytes.subarray(from, to));
-            from = to;
-          }
+          for (const chunk of cutAt(bytes, cuts)) messages.take(chunk);
           assert.equal(messages.count, lengths.length);
+          assert.ok(messages.isBetween);
         },
       ),
     );

@@ -15,14 +15,23 @@ export class GrpcMessages {
   #prefixBytes = 0;
   #length = 0;
 
+  /** Whether no message is under way. */
+  get isBetween(): boolean {
+    return this.#left === 0 && this.#prefixBytes === 0;
+  }
+
   take(chunk: Buffer): void {
-    let at = 0;
+    for (let at = 0; at < chunk.length;) at = this.advance(chunk, at);
+  }
+
+  /** Goes on to where the message under way ends, or the chunk, and returns where that is. */
+  advance(chunk: Buffer, from: number): number {
+    let at = from;
     while (at < chunk.length) {
       if (this.#left > 0) {
         const skipped = Math.min(this.#left, chunk.length - at);
         this.#left -= skipped;
-        at += skipped;
-        continue;
+        return at + skipped;
       }
       // The flag comes first and is not a part of the length.
       this.#length = this.#prefixBytes === 0 ? 0 : this.#length * 256 + (chunk[at] as number);
@@ -31,6 +40,8 @@ export class GrpcMessages {
       this.#prefixBytes = 0;
       this.#left = this.#length;
       this.count++;
+      if (this.#left === 0) return at;
     }
+    return at;
   }
 }

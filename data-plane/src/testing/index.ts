@@ -7,6 +7,8 @@ export { translateBootstrap } from '../bootstrap/translate-bootstrap.js';
 export { MessageReader } from '../dns/framed-messages.js';
 export { addressRecords, formatAnswer, soaRecord } from '../dns/answer.js';
 export { answerLife, DNS_RCODE, parseQuery } from '../dns/message.js';
+export { Base64Decoder } from '../http/filters/grpc-web/base64-decoder.js';
+export { MessageTextEncoder } from '../http/filters/grpc-web/message-text-encoder.js';
 export { GrpcMessages } from '../http/grpc-messages.js';
 export { parseClientHello } from '../listener/client-hello.js';
 export { readProxyHeader } from '../listener/proxy-header.js';

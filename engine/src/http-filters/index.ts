@@ -1,6 +1,7 @@
 import { acceptedFilters } from './accepted/config.js';
 import { corsFilter } from './cors/config.js';
 import { faultFilter } from './fault/config.js';
+import { grpcWebFilter } from './grpc-web/config.js';
 import { localRateLimitFilter } from './local-rate-limit/config.js';
 import type { HttpFilterFactoryConfig } from './http-filter.js';
 import { jwtAuthnFilter } from './jwt-authn/config.js';
@@ -20,6 +21,7 @@ export const httpFilters: readonly HttpFilterFactoryConfig[] = [
   rbacFilter,
   peerMetadataFilter,
   istioStatsFilter,
+  grpcWebFilter,
   ...acceptedFilters,
   setFilterStateFilter,
 ];

@@ -89,6 +89,21 @@ export const LOCAL_REPLY = Object.freeze({
     'upstream max stream duration reached',
     'the request ran longer than the maximum duration of a stream to the upstream',
   ),
+  /** The texts of Envoy's filter, whatever is wrong. */
+  notBase64: reply(
+    400,
+    undefined,
+    'grpc_base_64_decode_failed',
+    'Bad gRPC-web request, invalid base64 data.',
+    'the body of a request by gRPC-Web is not the base64 that it is said to be',
+  ),
+  cutOffBase64: reply(
+    400,
+    undefined,
+    'grpc_base_64_decode_failed_bad_size',
+    'Bad gRPC-web request, invalid base64 data.',
+    'the base64 of a request by gRPC-Web ends within a group of four characters',
+  ),
   idleBeforeRequestEnd: reply(
     408,
     'SI',
@@ -389,14 +404,12 @@ export function isGrpcContentType(contentType: string | undefined): boolean {
   return Number.isNaN(next) || next === 0x2b || next === 0x3b;
 }
 
-const BYTES_TO_ESCAPE = /[^\x20-\x24\x26-\x7e]/gu;
+const BYTES_TO_ESCAPE = /[^\x20-\x24\x26-\x7d]/g;
 
-/** `grpc-message` with everything escaped that is not printable ASCII. */
-export function encodeGrpcMessage(message: string): string {
-  return message.replace(BYTES_TO_ESCAPE, (character) => {
-    let escaped = '';
-    for (const byte of Buffer.from(character))
-      escaped += `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
-    return escaped;
-  });
+/** `grpc-message` with every byte escaped that Envoy escapes: what is not printable ASCII, `%` and `~`. Text is UTF-8. */
+export function encodeGrpcMessage(message: string | Buffer): string {
+  const bytes = typeof message === 'string' ? Buffer.from(message) : message;
+  return bytes
+    .toString('latin1')
+    .replace(BYTES_TO_ESCAPE, (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`);
 }

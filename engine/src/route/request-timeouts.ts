@@ -1,17 +1,17 @@
 import type { ForwardAction, GrpcTimeoutConfig } from '../config/route-config.js';
 import { parseGrpcTimeout } from '../http/grpc-timeout.js';
+import { isGrpcContentType } from '../http/local-reply.js';
 import type { HeaderMap } from '../http/header-map.js';
 import type { RequestHead } from '../http/message-head.js';
 
 /** What decides how long a request may take, beside its route. */
 interface TimedRequest {
-  readonly isGrpc: boolean;
   readonly trustsEnvoyHeaders: boolean;
 }
 
-/** Whether the timeout of a request is the deadline of a call by gRPC. */
-export function isTimedByGrpc({ grpcTimeout }: ForwardAction, { isGrpc }: TimedRequest): boolean {
-  return isGrpc && grpcTimeout?.of === 'request';
+/** Whether the timeout of a request is the deadline of a call by gRPC: of one that has become that by a filter as well. */
+export function isTimedByGrpc({ grpcTimeout }: ForwardAction, { headers }: RequestHead): boolean {
+  return grpcTimeout?.of === 'request' && isGrpcContentType(headers.get('content-type'));
 }
 
 /**
@@ -21,16 +21,17 @@ export function isTimedByGrpc({ grpcTimeout }: ForwardAction, { isGrpc }: TimedR
  */
 export function requestTimeoutMs(
   action: ForwardAction,
-  { headers }: RequestHead,
-  request: TimedRequest,
+  head: RequestHead,
+  { trustsEnvoyHeaders }: TimedRequest,
   respectsExpected: boolean,
 ): number {
+  const { headers } = head;
   const { grpcTimeout } = action;
   const routeMs =
-    grpcTimeout !== undefined && isTimedByGrpc(action, request)
+    grpcTimeout !== undefined && isTimedByGrpc(action, head)
       ? grpcDeadline(grpcTimeout, headers)
       : action.timeoutMs;
-  if (!request.trustsEnvoyHeaders) return routeMs;
+  if (!trustsEnvoyHeaders) return routeMs;
   // What the proxy before this one waits for counts more than what its client had asked for.
   const expected = respectsExpected ? headers.get('x-envoy-expected-rq-timeout-ms') : undefined;
   return msOf(expected ?? take(headers, 'x-envoy-upstream-rq-timeout-ms')) ?? routeMs;

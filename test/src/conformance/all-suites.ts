@@ -37,6 +37,7 @@ import { internalRequests } from './suites/35-internal-requests.js';
 import { proxyProtocol } from './suites/36-proxy-protocol.js';
 import { upstreamProtocols } from './suites/40-upstream-protocols.js';
 import { tunnels } from './suites/41-tunnels.js';
+import { grpcWeb } from './suites/42-grpc-web.js';
 import { filterChains } from './suites/45-filter-chains.js';
 
 /** Every bootstrap file with its table, in the order of their numbers. */
@@ -79,5 +80,6 @@ export const ALL_SUITES: readonly ConformanceSuite[] = [
   proxyProtocol,
   upstreamProtocols,
   tunnels,
+  grpcWeb,
   filterChains,
 ];

@@ -66,6 +66,16 @@ export const DIFFERENCES: Readonly<Record<string, Readonly<Record<string, readon
       'REDIRECTING /a/%00',
       'FORWARDING /a/%00',
     ],
+    '42-grpc-web': [
+      'no base64',
+      'base64 with padding inside one group',
+      'base64 with bits left over',
+      'base64 that is cut off',
+      'base64 that is cut off, wants text',
+    ],
+  },
+  'base64-by-grpc-web': {
+    '42-grpc-web': ['parts that were encoded apart', 'what each of these is in the access log'],
   },
   upgrades: {
     '16-upgrades': [

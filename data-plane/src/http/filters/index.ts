@@ -2,6 +2,7 @@ import type { HttpFilter, HttpObserver } from '../filter.js';
 import { acceptedFilters } from './accepted/index.js';
 import { corsFilter } from './cors/index.js';
 import { faultFilter } from './fault/index.js';
+import { grpcWebFilter } from './grpc-web/index.js';
 import { istioStatsFilter } from './istio-stats/index.js';
 import { jwtAuthnFilter } from './jwt-authn/index.js';
 import { localRateLimitFilter } from './local-rate-limit/index.js';
@@ -18,6 +19,7 @@ export const httpFilters: readonly (HttpFilter | HttpObserver)[] = [
   rbacFilter,
   peerMetadataFilter,
   istioStatsFilter,
+  grpcWebFilter,
   ...acceptedFilters,
   setFilterStateFilter,
 ];

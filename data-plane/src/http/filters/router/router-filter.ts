@@ -378,7 +378,7 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
     const perTryMs = perTryTimeoutMs(action, head, info, timeoutMs);
     this.#timeoutMs = timeoutMs;
     this.#perTryMs = perTryMs;
-    this.#tellsGrpcTimeout = isTimedByGrpc(action, info);
+    this.#tellsGrpcTimeout = isTimedByGrpc(action, head);
     if (trusted) this.#takeOrders(head);
     this.#tellTimeout(head, 0);
     makeUpstreamHead(match, action, head, info, this.#weighted, suppressEnvoyHeaders);
