@@ -362,6 +362,7 @@ export class Server {
       configSource: this.#xds,
       tls: () => tls.transports,
       bindAddress: config.upstreamBindAddress,
+      runtime: this.#runtime,
       cells: thread?.cells,
     });
     this.#accessLogs = new AccessLogFiles({

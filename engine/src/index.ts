@@ -26,6 +26,7 @@ export type {
   ClientCertificateConfig,
   HttpConnectionManagerConfig,
 } from './config/http-connection-manager-config.js';
+export { http2WithRuntime } from './http/http2-with-runtime.js';
 export { DEFAULT_HTTP2_CONFIG, type Http2Config } from './config/http2-config.js';
 export type {
   RuntimeLayerConfig,
@@ -247,6 +248,7 @@ export { decideFault, type FaultDecision } from './http-filters/fault/decide-fau
 export { FILTER_DISABLED, type HttpFilterFactoryConfig } from './http-filters/http-filter.js';
 export { httpFilterOf, httpFilterOfOverride, httpFilters } from './http-filters/index.js';
 export { faultFilter } from './http-filters/fault/config.js';
+export { grpcWebFilter } from './http-filters/grpc-web/config.js';
 export { acceptJwt, type AcceptedJwt } from './http-filters/jwt-authn/accepted-jwt.js';
 export {
   checkRequirement,

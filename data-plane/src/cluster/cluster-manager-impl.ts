@@ -47,7 +47,8 @@ export class ClusterManagerImpl implements ClusterManager {
       clock: options.clock,
       random: options.random,
       log: options.log,
-      createPool: options.createPool ?? ((request) => createConnectionPool(request, this.#deadlines)),
+      createPool:
+        options.createPool ?? ((request) => createConnectionPool(request, this.#deadlines, options.runtime)),
       hostCounters: new HostCounterPages(),
       statsStore: options.stats,
       internalListeners: this.internalListeners,

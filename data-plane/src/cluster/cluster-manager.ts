@@ -1,5 +1,5 @@
 import type { Clock, Logger, Random } from '@heddle/common';
-import type { AddressConfig, ClusterConfig, EndpointConfig } from '@heddle/engine';
+import type { AddressConfig, ClusterConfig, EndpointConfig, RuntimeSettings } from '@heddle/engine';
 import type { ConfigSource } from '../config-source.js';
 import type { SharedCells } from '../shared/shared-cells.js';
 import type { StatsStore } from '../stats/stats-store.js';
@@ -26,6 +26,8 @@ export interface ClusterManagerOptions {
   readonly resolver?: DnsResolver;
   /** What the threads of this process limit together; undefined: there is one. */
   readonly cells?: SharedCells | undefined;
+  /** Default: nothing is set. */
+  readonly runtime?: RuntimeSettings | undefined;
   /** Default: the real connection pools. */
   readonly createPool?: PoolFactory;
 }

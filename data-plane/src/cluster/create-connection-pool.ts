@@ -1,3 +1,4 @@
+import { http2WithRuntime, type RuntimeSettings } from '@heddle/engine';
 import type { Deadlines } from '../codec/http1/deadline-queue.js';
 import { connectSocket, connectTlsSocket } from '../codec/socket-reads.js';
 import type { ConnectionPool } from '../codec/stream.js';
@@ -25,7 +26,11 @@ export function nextUpstreamConnectionId(): number {
 }
 
 /** The pool of real connections to one host. */
-export function createConnectionPool(request: PoolRequest, deadlines: Deadlines): ConnectionPool {
+export function createConnectionPool(
+  request: PoolRequest,
+  deadlines: Deadlines,
+  runtime: RuntimeSettings | undefined,
+): ConnectionPool {
   const { cluster, host, priority, clientAddress } = request;
   const sockets = clientAddress === undefined ? SOCKETS : clientAddress.sockets;
   const { config } = cluster;
@@ -54,7 +59,11 @@ export function createConnectionPool(request: PoolRequest, deadlines: Deadlines)
     maxHeadersCount: protocol.maxHeadersCount,
   };
   const http1 = { ...limits, preserveHeaderCase: protocol.preserveHeaderCase, enableTrailers: true };
-  const http2 = { ...limits, http2: protocol.http2, stats: cluster.stats.http2 };
+  const http2 = {
+    ...limits,
+    http2: runtime === undefined ? protocol.http2 : http2WithRuntime(protocol.http2, runtime),
+    stats: cluster.stats.http2,
+  };
   switch (speaks) {
     case 'tcp':
       return new TunnelPool(options);

@@ -96,6 +96,8 @@ export interface ServerConnectionCallbacks {
    * `bodyBytes` is the length of the answer's body.
    */
   onProtocolError(status: number, details: string, reason: string, bodyBytes: number): void;
+  /** A limit of the connection ends it in good order: it was idle, is too old, or carried as many requests as it may. */
+  onConnectionLimit?(limit: 'idle' | 'duration' | 'requests'): void;
   /** The connection itself breaks the protocol, and is closed; its requests are told first. */
   onConnectionError?(reason: string): void;
   onClose(): void;

@@ -299,6 +299,8 @@ export class ActiveStream extends StreamState implements RequestReceiver, Filter
     if (reply.flag !== undefined) this.addFlag(reply.flag);
     this.codeDetails = reply.details;
     this.reason = reply.reason;
+    if (reply === LOCAL_REPLY.requestTooLarge) this.#runtime.stats.rqTooLarge.inc();
+    else if (reply === LOCAL_REPLY.responseTooLarge) this.#runtime.stats.rsTooLarge.inc();
     if (this.#headersSent) {
       this.resetDownstream();
       return;

@@ -1,5 +1,6 @@
 import type { Clock, Logger, Random } from '@heddle/common';
 import {
+  http2WithRuntime,
   InternalAddresses,
   type FormatContext,
   type HttpConnectionManagerConfig,
@@ -79,6 +80,7 @@ export class ConnectionManagerRuntime {
   /** Requests in flight. */
   activeRequests = 0;
   readonly #statsStore: StatsStore;
+  readonly #settings: Runtime;
   #http2Stats: Http2Stats | undefined = undefined;
   readonly #filters: HttpFilters;
   #endObservers: readonly StreamObserver[] = [];
@@ -99,6 +101,7 @@ export class ConnectionManagerRuntime {
     this.#configSource = options.configSource;
     this.stats = new ConnectionManagerStats(options.stats, config.statPrefix);
     this.#statsStore = options.stats;
+    this.#settings = options.runtime;
     this.accessLogs = createAccessLogs(config.accessLogs, options.accessLogFiles, options.formatContext);
     this.#scopedRoutes =
       config.routes.kind === 'scoped' ? new ScopedRoutes(config.routes.config, options) : undefined;
@@ -163,6 +166,13 @@ export class ConnectionManagerRuntime {
   /** Made with the first connection that speaks HTTP/2. As in Envoy, all of this process count together. */
   http2Stats(): Http2Stats {
     return (this.#http2Stats ??= new Http2Stats(this.#statsStore, 'http2', []));
+  }
+
+  /** The configuration for a connection that speaks HTTP/2. */
+  http2Config(): HttpConnectionManagerConfig {
+    const { config } = this;
+    const http2 = http2WithRuntime(config.http2, this.#settings);
+    return http2 === config.http2 ? config : { ...config, http2 };
   }
 
   get observesEnds(): boolean {

@@ -123,7 +123,11 @@ class HttpConnection implements ServerConnectionCallbacks, ActiveStreamOwner {
       scheme: info.tls !== undefined ? 'https' : 'http',
     };
     return isHttp2
-      ? new ServerCodecHttp2(this.#socket, this, { ...options, stats: runtime.http2Stats() })
+      ? new ServerCodecHttp2(this.#socket, this, {
+          ...options,
+          config: runtime.http2Config(),
+          stats: runtime.http2Stats(),
+        })
       : new ServerCodecHttp1(this.#socket, this, options);
   }
 
@@ -161,6 +165,13 @@ class HttpConnection implements ServerConnectionCallbacks, ActiveStreamOwner {
     }
     runtime.tellStreamEnd(refused);
     for (const log of accessLogs) log.log(refused);
+  }
+
+  onConnectionLimit(limit: 'idle' | 'duration' | 'requests'): void {
+    const { stats } = this.#runtime;
+    if (limit === 'idle') stats.cxIdleTimeout.inc();
+    else if (limit === 'duration') stats.cxMaxDurationReached.inc();
+    else stats.cxMaxRequestsReached.inc();
   }
 
   onConnectionError(): void {

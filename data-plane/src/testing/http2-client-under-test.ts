@@ -1,5 +1,5 @@
 import { FakeClock } from '@heddle/common';
-import { DEFAULT_HTTP2_CONFIG } from '@heddle/engine';
+import { DEFAULT_HTTP2_CONFIG, type Http2Config } from '@heddle/engine';
 import { Deadlines } from '../codec/http1/deadline-queue.js';
 import { ClientCodecHttp2 } from '../codec/http2/client-codec.js';
 import { Http2Stats } from '../codec/http2/http2-stats.js';
@@ -14,7 +14,7 @@ export class Http2ClientUnderTest {
   readonly codec: ClientCodecHttp2;
   goneAway = false;
 
-  constructor() {
+  constructor(http2: Partial<Http2Config> = {}) {
     const callbacks = {
       onRoom: () => undefined,
       onStreamDone: () => undefined,
@@ -23,7 +23,7 @@ export class Http2ClientUnderTest {
     };
     this.codec = new ClientCodecHttp2(this.socket.asSocket(), callbacks, {
       id: 1,
-      http2: DEFAULT_HTTP2_CONFIG,
+      http2: { ...DEFAULT_HTTP2_CONFIG, ...http2 },
       stats: new Http2Stats(new StatsStore(), 'http2', []),
       deadlines: new Deadlines(this.clock),
       bufferLimitBytes: 0,

@@ -16,6 +16,18 @@ export interface Http2Config {
   readonly maxInboundWindowUpdatesPerDataFrameSent: number;
   readonly keepaliveIntervalMs: number;
   readonly keepaliveTimeoutMs: number;
+  /** By so much of it an interval may be longer, 0..1. */
+  readonly keepaliveJitterRatio: number;
+  /** On a connection that was silent for so long a stream begins with a ping. */
+  readonly keepaliveIdleMs: number;
+  /**
+   * What the streams of a connection may hold together for readers that do not take it, where its window is not larger: then its
+   * window is left to run out.
+   */
+  readonly mostHeldBytes: number;
+  /** Of so many streams of a connection at most half may have been given up at once, and within that time that is at once. */
+  readonly judgedStreams: number;
+  readonly prematureResetMs: number;
 }
 
 /** Envoy's defaults, but for the windows: what a stream may hold in memory is bounded tighter here. */
@@ -32,4 +44,9 @@ export const DEFAULT_HTTP2_CONFIG: Http2Config = Object.freeze({
   maxInboundWindowUpdatesPerDataFrameSent: 10,
   keepaliveIntervalMs: 0,
   keepaliveTimeoutMs: 0,
+  keepaliveJitterRatio: 0.15,
+  keepaliveIdleMs: 0,
+  mostHeldBytes: 16 * 1024 * 1024,
+  judgedStreams: 500,
+  prematureResetMs: 1000,
 });

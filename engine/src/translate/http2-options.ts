@@ -78,5 +78,15 @@ export function translateHttp2Options(
     ),
     keepaliveIntervalMs: durationMs(keepalive?.interval ?? null, 0, `${inKeepalive}.interval`, findings),
     keepaliveTimeoutMs: durationMs(keepalive?.timeout ?? null, 0, `${inKeepalive}.timeout`, findings),
+    keepaliveJitterRatio: (keepalive?.intervalJitter?.value ?? 100 * unset.keepaliveJitterRatio) / 100,
+    keepaliveIdleMs: durationMs(
+      keepalive?.connectionIdleInterval ?? null,
+      0,
+      `${inKeepalive}.connection_idle_interval`,
+      findings,
+    ),
+    mostHeldBytes: unset.mostHeldBytes,
+    judgedStreams: unset.judgedStreams,
+    prematureResetMs: unset.prematureResetMs,
   };
 }

@@ -93,7 +93,7 @@ export class ServerCodecHttp1 implements DownstreamConnection, ByteReceiver, Mes
   #waitsForResponse = false;
   readonly #idle = createDeadline(() => this.#onIdleTimeout());
   readonly #headDeadline = createDeadline(() => this.#onHeadTimeout());
-  readonly #lifetime = createDeadline(() => this.drain());
+  readonly #lifetime = createDeadline(() => this.#onOld());
   readonly #lingering: LingeringClose;
 
   constructor(socket: Socket, callbacks: ServerConnectionCallbacks, options: ServerCodecOptions) {
@@ -195,7 +195,10 @@ export class ServerCodecHttp1 implements DownstreamConnection, ByteReceiver, Mes
     if (this.#headDeadline.queue !== undefined) this.#deadlines.clear(this.#headDeadline);
     this.#requests++;
     const { maxRequestsPerConnection } = this.config;
-    if (maxRequestsPerConnection > 0 && this.#requests >= maxRequestsPerConnection) this.#isDraining = true;
+    if (this.#requests === maxRequestsPerConnection) {
+      this.#callbacks.onConnectionLimit?.('requests');
+      this.#isDraining = true;
+    }
     const isTunnel = head.upgrade !== '' || head.method === 'CONNECT';
     const stream = new ServerStream(this, head, scan.text.length, headReader.keepAlive);
     this.#stream = stream;
@@ -314,6 +317,11 @@ export class ServerCodecHttp1 implements DownstreamConnection, ByteReceiver, Mes
     else if (this.socket.isPaused()) this.socket.resume();
   }
 
+  #onOld(): void {
+    this.#callbacks.onConnectionLimit?.('duration');
+    this.drain();
+  }
+
   #onIdleTimeout(): void {
     if (this.#stream !== undefined) return;
     if (this.reader.isBetweenMessages) setImmediate(() => this.#closeIfStillIdle());
@@ -326,8 +334,10 @@ export class ServerCodecHttp1 implements DownstreamConnection, ByteReceiver, Mes
    */
   #closeIfStillIdle(): void {
     if (this.#isClosing || this.#stream !== undefined || this.#idle.queue !== undefined) return;
-    if (this.reader.isBetweenMessages) this.closeAfterWrites();
-    else this.#deadlines.set(this.#idle, this.config.idleTimeoutMs);
+    if (this.reader.isBetweenMessages) {
+      if (!this.#isDraining) this.#callbacks.onConnectionLimit?.('idle');
+      this.closeAfterWrites();
+    } else this.#deadlines.set(this.#idle, this.config.idleTimeoutMs);
   }
 
   #onHeadTimeout(): void {

@@ -107,6 +107,7 @@ export class ClientCodecHttp2 extends Http2Connection implements UpstreamConnect
     stream.id = this.#nextId;
     this.#nextId += 2;
     this.addStream(stream);
+    this.keepalive?.onNewStream();
     return stream.id;
   }
 

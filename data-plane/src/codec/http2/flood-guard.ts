@@ -2,9 +2,6 @@ import type { Http2Config } from '@heddle/engine';
 import type { FrameOutput } from './frame-output.js';
 import type { Http2Stats } from './http2-stats.js';
 
-/** So many streams of a connection are looked at together. Source: Envoy's premature_reset_total_stream_count. */
-const JUDGED_STREAMS = 500;
-
 /**
  * Counts what a peer may do that costs it little and us much, and says when it is too much.
  *
@@ -68,8 +65,9 @@ export class FloodGuard {
   isResetFlood(isReset: boolean): boolean {
     this.#judged++;
     if (isReset) this.#reset++;
-    if (this.#judged < JUDGED_STREAMS) return false;
-    const isFlood = this.#reset > JUDGED_STREAMS / 2;
+    const { judgedStreams } = this.#config;
+    if (this.#judged < judgedStreams) return false;
+    const isFlood = this.#reset > judgedStreams / 2;
     this.#judged = 0;
     this.#reset = 0;
     if (isFlood) this.#stats.resetFlood.inc();

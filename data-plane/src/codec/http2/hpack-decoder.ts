@@ -26,6 +26,9 @@ const STATIC: readonly Field[] = STATIC_FIELDS.map(([name, value]) => ({
 }));
 const STATIC_LENGTH = STATIC.length;
 
+/** Of a header block that cannot be decoded. */
+export const BROKEN_BLOCK = -1;
+
 /** Room for what Huffman strings decode to; it grows to the longest, which the size of header blocks bounds. */
 let scratch = Buffer.allocUnsafeSlow(4096);
 
@@ -48,6 +51,10 @@ export class HpackDecoder {
   #at = 0;
   #end = 0;
   #isBroken = false;
+  /** More bytes would have mended it. */
+  #isCutOff = false;
+  /** No field of the block was there yet. */
+  #isFirst = true;
   /** Of the string read last. */
   #isValid = true;
 
@@ -63,35 +70,53 @@ export class HpackDecoder {
 
   /** Decodes one whole header block. False: it is broken, and so is the connection. */
   decode(bytes: Buffer, start: number, end: number, sink: FieldSink): boolean {
+    this.begin();
+    return this.decodePart(bytes, start, end, sink) === end;
+  }
+
+  /** A header block begins that is decoded in parts. */
+  begin(): void {
+    this.#isFirst = true;
+  }
+
+  /**
+   * Decodes what is there of a header block. Returns the place behind the last field that is whole: the next part must begin with
+   * the bytes from there on. `BROKEN_BLOCK`: it is broken whatever follows, and so is the connection.
+   */
+  decodePart(bytes: Buffer, start: number, end: number, sink: FieldSink): number {
     this.#bytes = bytes;
     this.#at = start;
     this.#end = end;
     this.#isBroken = false;
-    let isFirst = true;
-    while (this.#at < end && !this.#isBroken) {
+    this.#isCutOff = false;
+    let wholeUpTo = start;
+    while (this.#at < end) {
       const byte = bytes[this.#at] as number;
+      const isResize = byte >= 0x20 && byte < 0x40;
       if (byte >= 0x80) {
         const field = this.#fieldAt(this.#integer(0x7f));
-        if (field === undefined) break;
-        sink.onField(field.name, field.value, field.isValid);
+        if (field !== undefined) sink.onField(field.name, field.value, field.isValid);
       } else if (byte >= 0x40) {
         this.#literal(0x3f, true, sink);
-      } else if (byte >= 0x20) {
-        // Source: RFC 7541 section 4.2: only at the beginning.
-        if (!isFirst) this.#isBroken = true;
-        else this.#resize(this.#integer(0x1f));
-        continue;
-      } else {
+      } else if (!isResize) {
         this.#literal(0x0f, false, sink);
+      } else if (this.#isFirst) {
+        this.#resize(this.#integer(0x1f));
+      } else {
+        // Source: RFC 7541 section 4.2: only at the beginning.
+        this.#isBroken = true;
       }
-      isFirst = false;
+      if (this.#isBroken) break;
+      this.#isFirst &&= isResize;
+      wholeUpTo = this.#at;
     }
     this.#bytes = NOTHING;
-    return !this.#isBroken;
+    return this.#isBroken && !this.#isCutOff ? BROKEN_BLOCK : wholeUpTo;
   }
 
   #literal(mask: number, isIndexed: boolean, sink: FieldSink): void {
     const index = this.#integer(mask);
+    if (this.#isBroken) return;
     let name: FieldName | undefined;
     if (index === 0) {
       const text = this.#string();
@@ -167,30 +192,28 @@ export class HpackDecoder {
     let value = (bytes[this.#at++] as number) & mask;
     if (value < mask) return value;
     for (let shift = 0; shift <= 21; shift += 7) {
-      if (this.#at >= this.#end) break;
+      if (this.#at >= this.#end) {
+        this.#isCutOff = true;
+        break;
+      }
       const byte = bytes[this.#at++] as number;
       value += (byte & 0x7f) * 2 ** shift;
       if (byte < 0x80) return value;
     }
-    // Cut off, or larger than anything here can be.
+    // Larger than anything here can be, where it is not cut off.
     this.#isBroken = true;
     return 0;
   }
 
   /** Source: RFC 7541 section 5.2. Sets `#isValid`. */
   #string(): string {
-    if (this.#at >= this.#end) {
-      this.#isBroken = true;
-      return '';
-    }
+    if (this.#at >= this.#end) return this.#cutOff();
     const isHuffman = (this.#bytes[this.#at] as number) >= 0x80;
     const length = this.#integer(0x7f);
     const start = this.#at;
     const end = start + length;
-    if (this.#isBroken || end > this.#end) {
-      this.#isBroken = true;
-      return '';
-    }
+    if (this.#isBroken) return '';
+    if (end > this.#end) return this.#cutOff();
     this.#at = end;
     if (!isHuffman) return this.#text(this.#bytes, start, end);
     const bound = decodedBound(length);
@@ -201,6 +224,12 @@ export class HpackDecoder {
       return '';
     }
     return this.#text(scratch, 0, decoded);
+  }
+
+  #cutOff(): string {
+    this.#isBroken = true;
+    this.#isCutOff = true;
+    return '';
   }
 
   #text(bytes: Buffer, start: number, end: number): string {

@@ -1,10 +1,11 @@
 import { describe, it } from 'node:test';
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { cutAt } from '../../testing/cut-at.js';
 import { decodeFields, encodeFields } from '../../testing/http2-under-test.js';
 import { BAD_HUFFMAN, decodedBound, decodeHuffman, encodeHuffman, huffmanLength } from './huffman.js';
 import { HUFFMAN_CODE } from './huffman-code.js';
-import { HpackDecoder } from './hpack-decoder.js';
+import { BROKEN_BLOCK, HpackDecoder, type FieldSink } from './hpack-decoder.js';
 import { HpackEncoder } from './hpack-encoder.js';
 
 const hex = (text: string): Buffer => Buffer.from(text.replace(/\s/g, ''), 'hex');
@@ -98,6 +99,40 @@ describe('HPACK', () => {
       '3ffffffc',
       '3fffffff',
     ]);
+  });
+
+  it('decodes a block in parts as it decodes the whole', () => {
+    fc.assert(
+      fc.property(
+        fc.array(
+          fc.tuple(fc.constantFrom('x-a', ':path', 'cookie', 'x-long-name'), fc.string({ maxLength: 80 })),
+          {
+            maxLength: 12,
+          },
+        ),
+        fc.array(fc.nat(), { maxLength: 8 }),
+        (fields, cuts) => {
+          const encoder = new HpackEncoder(300);
+          const [whole, parted] = [new HpackDecoder(300), new HpackDecoder(300)];
+          for (let block = 0; block < 3; block++) {
+            const bytes = encodeFields(encoder, fields);
+            const seen: [string, string][] = [];
+            const sink: FieldSink = { onField: (name, value) => seen.push([name.name, value]) };
+            let rest: Buffer = Buffer.alloc(0);
+            parted.begin();
+            for (const part of cutAt(bytes, cuts)) {
+              rest = Buffer.concat([rest, part]);
+              const upTo = parted.decodePart(rest, 0, rest.length, sink);
+              assert.notEqual(upTo, BROKEN_BLOCK);
+              rest = rest.subarray(upTo);
+            }
+            assert.equal(rest.length, 0);
+            assert.deepEqual(seen, decodeFields(whole, bytes));
+            assert.equal(parted.tableBytes, whole.tableBytes);
+          }
+        },
+      ),
+    );
   });
 
   it('gets back every string of bytes that it has Huffman-coded', () => {

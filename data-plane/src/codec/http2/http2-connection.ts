@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Http2Config } from '@heddle/engine';
-import { createDeadline, type Deadlines } from '../http1/deadline-queue.js';
+import type { Deadlines } from '../http1/deadline-queue.js';
 import { writeBatch, type WriteBatch } from '../http1/write-batch.js';
 import { giveBack, type LentMemory } from '../lent-memory.js';
 import { receiveBytes, type ByteReceiver } from '../socket-reads.js';
@@ -20,10 +20,13 @@ import {
 import { FrameOutput } from './frame-output.js';
 import { FrameReader, type FrameSink } from './frame-reader.js';
 import { HeadWriter } from './head-writer.js';
+import { BlockState, HeaderBlock } from './header-block.js';
 import { HpackDecoder } from './hpack-decoder.js';
 import { HpackEncoder } from './hpack-encoder.js';
 import type { Http2Stats } from './http2-stats.js';
 import type { Http2Stream } from './http2-stream.js';
+import { Keepalive, type PingedConnection } from './keepalive.js';
+import { ReceiveWindow, type WindowOwner } from './receive-window.js';
 import { PeerSettings, writeSettings } from './settings.js';
 import { turnFlusher, type TurnFlusher } from './turn-flusher.js';
 
@@ -42,12 +45,6 @@ export interface Http2ConnectionOptions {
 /** A body of which so much came at once is worth memory of its own. */
 const MUCH_BYTES = 16 * 1024;
 const READ_BYTES = 64 * 1024;
-/**
- * What the streams of a connection may hold together for readers that do not take it, where its window is not larger: then its window
- * is left to run out.
- */
-const MOST_HELD_BYTES = 16 * 1024 * 1024;
-
 /** Streams that we have reset: what the peer had sent before it knew is ignored. As many as clients mostly have open at once. */
 const MOST_REMEMBERED = 1024;
 const KEEPALIVE = 1;
@@ -63,7 +60,9 @@ const NOTHING = Buffer.alloc(0);
  * by the flood guard; header tables by their SETTINGS.
  * Shape: what is written leaves once in a turn of the event loop.
  */
-export abstract class Http2Connection implements ByteReceiver, FrameSink, WatermarkCallbacks {
+export abstract class Http2Connection
+  implements ByteReceiver, FrameSink, PingedConnection, WatermarkCallbacks, WindowOwner
+{
   readonly socket: Socket;
   readonly output: FrameOutput;
   readonly streams = new Map<number, Http2Stream>();
@@ -83,23 +82,15 @@ export abstract class Http2Connection implements ByteReceiver, FrameSink, Waterm
   readonly #batch: WriteBatch;
   readonly #blocked = new Set<Http2Stream>();
   readonly #reset = new Set<number>();
-  #receiveWindow: number;
-  #uncredited = 0;
+  readonly #window: ReceiveWindow;
   /** Frames and header blocks that were read to their end. */
   #finished = 0;
-  /** Of what was received, what streams hold that nobody reads. */
-  #heldBytes = 0;
   /** Of the DATA frame under way. */
   #dataStream: Http2Stream | undefined = undefined;
   #dataIsEnd = false;
-  /** A header block that goes on in CONTINUATION frames. */
-  #blockId = 0;
-  #blockIsEnd = false;
-  /** Room for it, of which so many bytes are in use. */
-  #block: Buffer = NOTHING;
-  #blockBytes = 0;
-  readonly #keepalive = createDeadline(() => this.#onKeepalive());
-  readonly #silence = createDeadline(() => this.#onSilence());
+  /** The one that is under way, where it goes on in other frames. */
+  #block: HeaderBlock | undefined = undefined;
+  protected readonly keepalive: Keepalive | undefined;
 
   /** `preface`: what the peer says before its first frame. */
   constructor(socket: Socket, preface: Buffer, options: Http2ConnectionOptions) {
@@ -115,7 +106,11 @@ export abstract class Http2Connection implements ByteReceiver, FrameSink, Waterm
     this.guard = new FloodGuard(config, options.stats, this.output);
     this.#decoder = new HpackDecoder(config.hpackTableBytes);
     this.#reader = new FrameReader(this, preface);
-    this.#receiveWindow = Math.max(DEFAULT_WINDOW, config.initialConnectionWindowBytes);
+    const { initialConnectionWindowBytes, mostHeldBytes } = config;
+    const { windowStalls } = options.stats;
+    this.#window = new ReceiveWindow(this, initialConnectionWindowBytes, mostHeldBytes, windowStalls);
+    const isKept = config.keepaliveIntervalMs + config.keepaliveIdleMs > 0;
+    this.keepalive = isKept ? new Keepalive(this, config, options.deadlines) : undefined;
     socket.setNoDelay(true);
     receiveBytes(socket, this);
     socket.on('end', () => this.onPeerEnd());
@@ -158,11 +153,9 @@ export abstract class Http2Connection implements ByteReceiver, FrameSink, Waterm
 
   /** Says what is said first. */
   protected begin(settings: readonly (readonly [id: number, value: number])[]): void {
-    const { config, deadlines } = this.options;
     this.output.frame(FrameType.Settings, 0, 0, writeSettings(settings));
-    const more = this.#receiveWindow - DEFAULT_WINDOW;
+    const { more } = this.#window;
     if (more > 0) this.output.uint32(FrameType.WindowUpdate, 0, more);
-    deadlines.set(this.#keepalive, config.keepaliveIntervalMs);
   }
 
   receive(bytes: Buffer): void {
@@ -175,11 +168,12 @@ export abstract class Http2Connection implements ByteReceiver, FrameSink, Waterm
 
   #take(bytes: Buffer, start: number, end: number, lender: LentMemory | undefined): void {
     if (this.isClosing) return;
+    this.keepalive?.onBytes();
     const before = this.#finished;
     this.#batch.enter();
     try {
       this.#reader.push(bytes, start, end, lender);
-      this.afterRead(this.#blockId !== 0 || this.#reader.isWithinFrame, this.#finished !== before);
+      this.afterRead(this.#block !== undefined || this.#reader.isWithinFrame, this.#finished !== before);
     } finally {
       this.#batch.leave();
     }
@@ -295,34 +289,20 @@ export abstract class Http2Connection implements ByteReceiver, FrameSink, Waterm
 
   /** Streams hold so many bytes more, or less, for readers that do not take them. */
   changeHeld(bytes: number): void {
-    this.#heldBytes += bytes;
-    if (bytes < 0) this.#credit();
-  }
-
-  /** One slow reader must not stop the others: only many of them, by all that they leave lying, do. */
-  #credit(): void {
-    const windowBytes = this.options.config.initialConnectionWindowBytes;
-    if (this.#uncredited * 2 < windowBytes || this.#heldBytes > Math.max(windowBytes, MOST_HELD_BYTES))
-      return;
-    this.#receiveWindow += this.#uncredited;
-    this.sendWindowUpdate(0, this.#uncredited);
-    this.#uncredited = 0;
+    this.#window.changeHeld(bytes);
   }
 
   onDataBegin(streamId: number, length: number, dataBytes: number, isEnd: boolean): void {
     this.#dataStream = undefined;
     this.#finished++;
-    if (this.#blockId !== 0 || this.isIdleStream(streamId)) {
+    if (this.#block !== undefined || this.isIdleStream(streamId)) {
       this.fail(ErrorCode.ProtocolError, 'DATA where none may be');
       return;
     }
-    this.#receiveWindow -= length;
-    if (this.#receiveWindow < 0) {
+    if (!this.#window.take(length)) {
       this.fail(ErrorCode.FlowControlError, 'more data than the window of the connection');
       return;
     }
-    this.#uncredited += length;
-    this.#credit();
     if (dataBytes > 0 || isEnd) this.guard.onFullFrame();
     else if (this.guard.isEmptyFlood()) {
       this.fail(ErrorCode.EnhanceYourCalm, 'too many empty frames');
@@ -353,7 +333,8 @@ export abstract class Http2Connection implements ByteReceiver, FrameSink, Waterm
   }
 
   onFrame(type: number, flags: number, streamId: number, bytes: Buffer, start: number, end: number): void {
-    if (this.#blockId !== 0 && (type !== FrameType.Continuation || streamId !== this.#blockId)) {
+    const block = this.#block;
+    if (block !== undefined && (type !== FrameType.Continuation || streamId !== block.streamId)) {
       this.fail(ErrorCode.ProtocolError, 'a header block is interrupted');
       return;
     }
@@ -425,17 +406,18 @@ export abstract class Http2Connection implements ByteReceiver, FrameSink, Waterm
       return;
     }
     if ((flags & Flag.EndHeaders) === 0) {
-      this.#blockId = streamId;
-      this.#blockIsEnd = isEnd;
-      this.#keepBlock(bytes, from, to);
+      this.#block = new HeaderBlock(streamId, isEnd, this.#decoder, this.options.limits);
+      this.#onBlockPart(this.#block, bytes, from, to, false);
       return;
     }
-    this.#onBlock(streamId, isEnd, bytes, from, to, dependsOn === streamId);
+    section.begin(this.options.limits);
+    if (!this.#decoder.decode(bytes, from, to, section)) this.#onBrokenBlock();
+    else this.#onSection(streamId, isEnd, section, dependsOn === streamId);
   }
 
   #onContinuation(flags: number, bytes: Buffer, start: number, end: number): void {
-    const streamId = this.#blockId;
-    if (streamId === 0) {
+    const block = this.#block;
+    if (block === undefined) {
       this.fail(ErrorCode.ProtocolError, 'CONTINUATION of nothing');
       return;
     }
@@ -445,48 +427,32 @@ export abstract class Http2Connection implements ByteReceiver, FrameSink, Waterm
       this.fail(ErrorCode.EnhanceYourCalm, 'too many empty frames');
       return;
     }
-    // What is decoded is never shorter, so that this is too large for certain (CVE-2024-27919 and its kind).
-    if (this.#blockBytes + end - start > this.options.limits.maxHeadersBytes) {
-      this.options.stats.headerOverflow.inc();
-      this.fail(ErrorCode.EnhanceYourCalm, 'a header block is too long');
-      return;
-    }
-    this.#keepBlock(bytes, start, end);
-    if (!isLast) return;
-    const block = this.#block;
-    const blockBytes = this.#blockBytes;
-    this.#blockId = 0;
-    this.#block = NOTHING;
-    this.#blockBytes = 0;
-    this.#onBlock(streamId, this.#blockIsEnd, block, 0, blockBytes, false);
+    this.#onBlockPart(block, bytes, start, end, isLast);
   }
 
-  /** Room is doubled, so that a block of very many small parts is not copied once for each. */
-  #keepBlock(bytes: Buffer, start: number, end: number): void {
-    const wanted = this.#blockBytes + end - start;
-    if (wanted > this.#block.length) {
-      const larger = Buffer.allocUnsafe(2 * wanted);
-      this.#block.copy(larger, 0, 0, this.#blockBytes);
-      this.#block = larger;
+  #onBlockPart(block: HeaderBlock, bytes: Buffer, start: number, end: number, isLast: boolean): void {
+    switch (block.add(bytes, start, end, isLast)) {
+      case BlockState.Open:
+        return;
+      case BlockState.Whole:
+        this.#block = undefined;
+        this.#onSection(block.streamId, block.isEnd, block.section, false);
+        return;
+      case BlockState.Broken:
+        this.#onBrokenBlock();
+        return;
+      case BlockState.Endless:
+        this.options.stats.headerOverflow.inc();
+        this.fail(ErrorCode.EnhanceYourCalm, 'a header block is too long');
     }
-    bytes.copy(this.#block, this.#blockBytes, start, end);
-    this.#blockBytes = wanted;
   }
 
-  #onBlock(
-    streamId: number,
-    isEnd: boolean,
-    bytes: Buffer,
-    start: number,
-    end: number,
-    dependsOnItself: boolean,
-  ): void {
+  #onBrokenBlock(): void {
+    this.fail(ErrorCode.CompressionError, 'a header block cannot be decoded');
+  }
+
+  #onSection(streamId: number, isEnd: boolean, section: FieldSection, dependsOnItself: boolean): void {
     this.#finished++;
-    section.begin(this.options.limits);
-    if (!this.#decoder.decode(bytes, start, end, section)) {
-      this.fail(ErrorCode.CompressionError, 'a header block cannot be decoded');
-      return;
-    }
     if (section.droppedFields > 0) this.options.stats.droppedUnderscores.add(section.droppedFields);
     if (section.isTooLarge) this.options.stats.headerOverflow.inc();
     const stream = this.streams.get(streamId);
@@ -605,9 +571,7 @@ export abstract class Http2Connection implements ByteReceiver, FrameSink, Waterm
         this.fail(ErrorCode.EnhanceYourCalm, 'too much waits for a peer that does not read');
       }
     } else if (bytes[end - 1] === KEEPALIVE) {
-      const { deadlines, config } = this.options;
-      deadlines.clear(this.#silence);
-      deadlines.set(this.#keepalive, config.keepaliveIntervalMs);
+      this.keepalive?.onAnswer();
     } else if (bytes[end - 1] === DRAIN) {
       this.onDrainAcknowledged();
     }
@@ -631,14 +595,11 @@ export abstract class Http2Connection implements ByteReceiver, FrameSink, Waterm
     this.output.frame(FrameType.Ping, 0, 0, payload);
   }
 
-  #onKeepalive(): void {
-    if (this.isClosing) return;
-    const { deadlines, config } = this.options;
-    this.#ping(KEEPALIVE);
-    deadlines.set(this.#silence, config.keepaliveTimeoutMs);
+  sendKeepalivePing(): void {
+    if (!this.isClosing) this.#ping(KEEPALIVE);
   }
 
-  #onSilence(): void {
+  onKeepaliveTimeout(): void {
     this.options.stats.keepaliveTimeout.inc();
     this.socket.destroy();
   }
@@ -649,9 +610,7 @@ export abstract class Http2Connection implements ByteReceiver, FrameSink, Waterm
     this.isClosing = true;
     this.#reader.stop();
     this.output.close();
-    const { deadlines } = this.options;
-    deadlines.clear(this.#keepalive);
-    deadlines.clear(this.#silence);
+    this.keepalive?.stop();
     this.#batch.enter();
     try {
       this.onSocketClose();

@@ -19,6 +19,8 @@ export class Http2Stats {
   readonly resetFlood: Counter;
   /** Streams that were refused because as many as are allowed were open. */
   readonly refusedStreams: Counter;
+  /** How often a connection was left without a window because its streams held too much for slow readers. */
+  readonly windowStalls: Counter;
 
   /** `prefix`: `http2`, or `cluster.http2` with the cluster's tags. */
   constructor(store: StatsStore, prefix: string, tags: Tags) {
@@ -38,5 +40,6 @@ export class Http2Stats {
     this.outboundControlFlood = counter('outbound_control_flood');
     this.resetFlood = counter('inbound_reset_flood');
     this.refusedStreams = counter('refused_streams');
+    this.windowStalls = counter('window_stalls');
   }
 }

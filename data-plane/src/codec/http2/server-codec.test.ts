@@ -22,6 +22,9 @@ function uint32(value: number): Buffer {
   return bytes;
 }
 
+const times = <T>(count: number, make: (i: number) => T): T[] =>
+  Array.from({ length: count }, (_, i) => make(i));
+
 const ping = (text = '12345678'): Buffer => frame(FrameType.Ping, 0, 0, text);
 const rst = (streamId: number): Buffer => frame(FrameType.RstStream, 0, streamId, uint32(ErrorCode.Cancel));
 const window = (streamId: number, bytes: number): Buffer =>
@@ -461,7 +464,7 @@ describe('an HTTP/2 server connection', () => {
 
   it('pings a client that is silent, and gives it up when no answer comes', () => {
     const test = new Http2ServerUnderTest({
-      http2: { keepaliveIntervalMs: 1000, keepaliveTimeoutMs: 500 },
+      http2: { keepaliveIntervalMs: 1000, keepaliveTimeoutMs: 500, keepaliveJitterRatio: 0 },
     }).start();
     test.written();
     test.clock.advance(1100);
@@ -495,15 +498,54 @@ describe('an HTTP/2 server connection', () => {
     assert.equal(test.goAway(), ErrorCode.EnhanceYourCalm);
   });
 
+  it('answers 431 to a head that becomes too large by its CONTINUATION frames, and goes on', () => {
+    const test = new Http2ServerUnderTest({ maxRequestHeadersBytes: 20_000 }).start();
+    test.written();
+    const long = (i: number): [string, string] => ['x-long', String(i).padEnd(900, 'v')];
+    const whole = test.request(1, 0, [...times(60, long), ['x-kept', 'in the table']]).subarray(9);
+    assert.ok(whole.length > 40_000);
+    const parts = times(Math.ceil(whole.length / 9000), (i) => whole.subarray(9000 * i, 9000 * (i + 1)));
+    test.receive(
+      ...parts.map((part, i) =>
+        frame(
+          i === 0 ? FrameType.Headers : FrameType.Continuation,
+          (i === 0 ? END : 0) | (i === parts.length - 1 ? Flag.EndHeaders : 0),
+          1,
+          part,
+        ),
+      ),
+    );
+    const [head] = test.written();
+    assert.ok(head !== undefined);
+    assert.equal(test.fieldsOf(head)[':status'], '431');
+    assert.equal(test.counter('header_overflow'), 1);
+    // The tables of both sides are still alike.
+    test.receive(test.request(3, END, [['x-kept', 'in the table']]));
+    assert.equal(test.server.requests.at(-1)?.head?.headers.get('x-kept'), 'in the table');
+  });
+
   it('ends a connection whose header block never ends', () => {
     const test = new Http2ServerUnderTest({ maxRequestHeadersBytes: 20_000 }).start();
     test.written();
     test.receive(frame(FrameType.Headers, 0, 1, Buffer.alloc(10_000, 0x82)));
-    test.receive(frame(FrameType.Continuation, 0, 1, Buffer.alloc(9000, 0x82)));
-    assert.equal(test.goAway(), undefined);
-    test.receive(frame(FrameType.Continuation, 0, 1, Buffer.alloc(9000, 0x82)));
+    for (let sent = 20_000; sent <= 80_000; sent += 10_000) {
+      test.receive(frame(FrameType.Continuation, 0, 1, Buffer.alloc(10_000, 0x82)));
+      assert.equal(test.goAway(), undefined);
+    }
+    test.receive(frame(FrameType.Continuation, 0, 1, Buffer.alloc(10_000, 0x82)));
     assert.equal(test.goAway(), ErrorCode.EnhanceYourCalm);
     assert.equal(test.counter('header_overflow'), 1);
+  });
+
+  it('ends a connection one of whose fields never ends', () => {
+    const test = new Http2ServerUnderTest({ maxRequestHeadersBytes: 60_000 }).start();
+    test.written();
+    // A name of one byte, and a value of 2^27.
+    test.receive(frame(FrameType.Headers, 0, 1, Buffer.from([0x40, 1, 0x61, 0x7f, 0x81, 0xff, 0xff, 0x3f])));
+    let frames = 0;
+    while (test.goAway() === undefined && ++frames < 20)
+      test.receive(frame(FrameType.Continuation, 0, 1, Buffer.alloc(16_000, 0x61)));
+    assert.ok(frames * 16_000 < 100_000, `${frames} frames`);
   });
 
   it('puts a header block of very many small parts together', () => {

@@ -62,7 +62,7 @@ export class ServerCodecHttp2 extends Http2Connection implements DownstreamConne
   #wasGraceful = false;
   readonly #idle = createDeadline(() => this.#onIdleTimeout());
   readonly #headDeadline = createDeadline(() => this.#onHeadTimeout());
-  readonly #lifetime = createDeadline(() => this.drain());
+  readonly #lifetime = createDeadline(() => this.#onOld());
   readonly #drained = createDeadline(() => this.onDrainAcknowledged());
   readonly #lingering: LingeringClose;
 
@@ -148,7 +148,10 @@ export class ServerCodecHttp2 extends Http2Connection implements DownstreamConne
       return;
     }
     this.#requests++;
-    if (maxRequestsPerConnection > 0 && this.#requests >= maxRequestsPerConnection) this.drain();
+    if (this.#requests === maxRequestsPerConnection) {
+      this.#callbacks.onConnectionLimit?.('requests');
+      this.drain();
+    }
     const stream = new Http2ServerStream(this, streamId, head, section, endStream);
     this.addStream(stream);
     stream.begin(this.#callbacks.newStream(stream), head, endStream);
@@ -234,8 +237,14 @@ export class ServerCodecHttp2 extends Http2Connection implements DownstreamConne
     this.#lingering.begin();
   }
 
+  #onOld(): void {
+    this.#callbacks.onConnectionLimit?.('duration');
+    this.drain();
+  }
+
   #onIdleTimeout(): void {
     if (this.streams.size > 0 || this.isClosing) return;
+    this.#callbacks.onConnectionLimit?.('idle');
     this.sendGoAway(this.lastPeerId, ErrorCode.NoError);
     this.#closeAfterWrites();
   }

@@ -12,8 +12,6 @@ import { ErrorCode, errorName } from './frame.js';
 import { Http2Stream } from './http2-stream.js';
 import type { ServerCodecHttp2 } from './server-codec.js';
 
-/** A stream that its client gives up within this is one that was not meant. Source: Envoy's premature_reset_min_stream_lifetime_seconds. */
-const PREMATURE_MS = 1000;
 const NOTHING = Buffer.alloc(0);
 
 /** One request and its response on a downstream HTTP/2 connection. */
@@ -93,7 +91,9 @@ export class Http2ServerStream extends Http2Stream implements ResponseSender {
   }
 
   onPeerReset(code: number): void {
-    const isEarly = this.#codec.options.deadlines.clock.monotonicMs() - this.#startedAtMs < PREMATURE_MS;
+    const { config, deadlines } = this.#codec.options;
+    // One that its client gives up at once was not meant.
+    const isEarly = deadlines.clock.monotonicMs() - this.#startedAtMs < config.prematureResetMs;
     const receiver = this.#end(isEarly);
     receiver?.onReset('remote-reset', `the client reset the stream with ${errorName(code)}`);
   }
