@@ -27,6 +27,7 @@ interface UpArguments {
   readonly apiPort: number;
   readonly xdsAuth: XdsAuth;
   readonly interception: Interception;
+  readonly hbone: boolean;
 }
 
 const terminal = new Terminal({
@@ -59,6 +60,7 @@ program
       .default('required'),
   )
   .addOption(interceptionOption('auto'))
+  .option('--hbone', 'let sidecars reach each other through HTTP/2 tunnels by mutual TLS (HBONE)', false)
   .addHelpText('after', examples('heddle up -f mesh', 'heddle up -f mesh --interception explicit'))
   .action(async (options: UpArguments) => {
     process.exitCode = await runUp({
@@ -67,6 +69,7 @@ program
       apiPort: options.apiPort,
       xdsAuth: options.xdsAuth,
       interception: options.interception,
+      hbone: options.hbone,
       terminal,
       environment: process.env,
     });

@@ -11,7 +11,12 @@ export { type MeshState } from './mesh-state.js';
 export { buildModel } from './model/build-model.js';
 export { defaultMeshSettings, type MeshSettings } from './model/mesh-settings.js';
 export { CLUSTER_ID } from './model/cluster-id.js';
-export { tlsModeLabel, workloadNameLabel } from './model/build-services.js';
+export {
+  tlsModeLabel,
+  tunnelLabel,
+  tunnelPortAnnotation,
+  workloadNameLabel,
+} from './model/build-services.js';
 export type {
   Endpoint,
   GatewayConfig,

@@ -30,6 +30,8 @@ export interface InjectorConfig {
   readonly interception: InterceptionOptions;
   readonly rewriteAppProbes: boolean;
   readonly mergeMetrics: boolean;
+  /** Whether sidecars reach each other through tunnels (HBONE). */
+  readonly hbone: boolean;
   readonly resources: ProxyResources;
   readonly logLevel: LogLevel;
   /** How long requests in flight may take when the pod ends; never longer than the pod's grace period allows. */
@@ -67,6 +69,7 @@ const DEFAULTS: Omit<InjectorConfig, 'image'> = {
   interception: {},
   rewriteAppProbes: true,
   mergeMetrics: true,
+  hbone: false,
   resources: {
     requests: { cpu: '100m', memory: '128Mi' },
     limits: { cpu: '2', memory: '1Gi' },

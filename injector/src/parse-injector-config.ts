@@ -50,6 +50,7 @@ const FIELDS: Readonly<Record<keyof InjectorConfig, Shape>> = {
   interception: INTERCEPTION,
   rewriteAppProbes: 'truth',
   mergeMetrics: 'truth',
+  hbone: 'truth',
   resources: { requests: 'quantities', limits: 'quantities' },
   logLevel: LOG_LEVELS,
   drainSeconds: 'number',

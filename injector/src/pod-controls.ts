@@ -22,6 +22,7 @@ export interface PodControls {
   readonly interception: InterceptionOptions;
   readonly rewriteAppProbes: boolean;
   readonly mergeMetrics: boolean;
+  readonly hbone: boolean;
   readonly resources: ProxyResources;
   readonly logLevel: LogLevel;
   readonly drainSeconds: number;
@@ -242,6 +243,7 @@ export function readPodControls(
     },
     rewriteAppProbes: valueOf(CONTROLS.rewriteAppProbes) ?? config.rewriteAppProbes,
     mergeMetrics: valueOf(CONTROLS.mergeMetrics) ?? config.mergeMetrics,
+    hbone: proxyConfig.hbone ?? config.hbone,
     resources: readResources(
       {
         requests: { cpu: given(CONTROLS.cpu), memory: given(CONTROLS.memory) },

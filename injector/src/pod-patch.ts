@@ -69,7 +69,7 @@ export function injectPod(
   warnAboutLifecycle(applicationContainers(pod), warnings);
 
   const owner = options.owner ?? workloadOwnerOf(metadata);
-  const labels = withIdentityLabels(metadata.labels ?? {}, owner);
+  const labels = withIdentityLabels(metadata.labels ?? {}, owner, controls);
   const probes = probesOf(pod, controls, warnings);
   const scrape = controls.mergeMetrics
     ? mergePrometheus(metadata.annotations ?? {}, warnings)
@@ -84,6 +84,7 @@ export function injectPod(
           labels,
           interceptionMode: controls.interceptionMode,
           dnsCapture: controls.interception.dnsCapture === true,
+          hbone: controls.hbone,
           appContainers: applicationContainers(pod).map(({ name }) => name),
         },
         config,
@@ -192,10 +193,12 @@ function placeContainers(
 function withIdentityLabels(
   labels: Readonly<Record<string, string>>,
   owner: WorkloadOwner,
+  { hbone }: PodControls,
 ): Readonly<Record<string, string>> {
   const { name, revision } = canonicalService(labels, owner);
   const identity = {
     'security.istio.io/tlsMode': 'istio',
+    ...(hbone ? { 'networking.istio.io/tunnel': 'http' } : {}),
     ...(name === '' ? {} : { 'service.istio.io/canonical-name': name }),
     'service.istio.io/canonical-revision': revision,
   };

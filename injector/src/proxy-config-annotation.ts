@@ -7,11 +7,14 @@ const MAX_CHARACTERS = 64 * 1024;
 /** Of Istio's ProxyConfig; the rest of it is either Envoy's or set for the whole mesh. */
 const USED = ['holdApplicationUntilProxyStarts', 'terminationDrainDuration', 'proxyMetadata'];
 
+const USED_METADATA = ['ISTIO_META_DNS_CAPTURE', 'ISTIO_META_ENABLE_HBONE'];
+
 /** What is used of Istio's ProxyConfig. */
 export interface ProxyConfigAnnotation {
   readonly holdApplicationUntilProxyStarts?: boolean;
   readonly terminationDrainSeconds?: number;
   readonly dnsCapture?: boolean;
+  readonly hbone?: boolean;
 }
 
 /**
@@ -58,7 +61,9 @@ export function readProxyConfig(text: string, problems: string[], warnings: stri
   if (isJsonObject(metadata)) {
     const capture = metadata['ISTIO_META_DNS_CAPTURE'];
     if (capture !== undefined) result.dnsCapture = String(capture) === 'true';
-    const others = Object.keys(metadata).filter((name) => name !== 'ISTIO_META_DNS_CAPTURE');
+    const hbone = metadata['ISTIO_META_ENABLE_HBONE'];
+    if (hbone !== undefined) result.hbone = String(hbone) === 'true';
+    const others = Object.keys(metadata).filter((name) => !USED_METADATA.includes(name));
     if (others.length > 0) {
       warnings.push(`annotation ${NAME}: proxyMetadata ${others.join(', ')}: no effect here`);
     }

@@ -7,6 +7,7 @@ export interface SidecarBootstrapOptions {
   readonly labels: Readonly<Record<string, string>>;
   readonly interceptionMode: InjectorConfig['interceptionMode'];
   readonly dnsCapture: boolean;
+  readonly hbone: boolean;
   readonly appContainers: readonly string[];
 }
 
@@ -36,6 +37,7 @@ export function sidecarBootstrap(options: SidecarBootstrapOptions, config: Injec
         ),
         INTERCEPTION_MODE: options.interceptionMode,
         ...(options.dnsCapture && options.interceptionMode !== 'NONE' ? { DNS_CAPTURE: 'true' } : {}),
+        ...(options.hbone ? { ENABLE_HBONE: 'true' } : {}),
         APP_CONTAINERS: literalText(options.appContainers.join(',')),
         CLUSTER_ID: literalText(config.clusterName),
         MESH_ID: literalText(config.meshId),

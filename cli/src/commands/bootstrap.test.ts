@@ -36,6 +36,20 @@ describe('heddle bootstrap', () => {
       assert.match(JSON.stringify(load_assignment), /"pipe":\{"path":"\/run\/agent"\}/);
   });
 
+  it('prints for an Envoy that speaks HBONE what listeners inside it need, and where tunnels are taken', () => {
+    const { node, bootstrap_extensions } = parse(run({ hbone: 15_008 }).out) as {
+      node: { metadata: { ENABLE_HBONE?: string; HEDDLE_EXPLICIT: { hbone?: number } } };
+      bootstrap_extensions?: { name: string }[];
+    };
+    assert.equal(node.metadata.ENABLE_HBONE, 'true');
+    assert.equal(node.metadata.HEDDLE_EXPLICIT.hbone, 15_008);
+    assert.deepEqual(
+      bootstrap_extensions?.map(({ name }) => name),
+      ['envoy.bootstrap.internal_listener'],
+    );
+    assert.doesNotMatch(run({}).out, /hbone|internal_listener/i);
+  });
+
   it('prints for gRPC the socket and the files of the agent', () => {
     const { code, out } = run({ for: 'grpc', output: 'json' });
     assert.equal(code, 0);
@@ -88,6 +102,7 @@ function run(options: Partial<BootstrapOptions>): { code: number; out: string; e
     inbound: [],
     outbound: [],
     httpProxy: 0,
+    hbone: undefined,
     gatewayPorts: [],
     terminal,
     ...options,

@@ -27,6 +27,8 @@ export interface BootstrapOptions {
   readonly outbound: readonly string[];
   /** 0: none. */
   readonly httpProxy: number;
+  /** Where tunnels are taken; undefined: HBONE is not spoken. */
+  readonly hbone: number | undefined;
   /** Each `PORT=REAL`. */
   readonly gatewayPorts: readonly string[];
   readonly terminal: Terminal;
@@ -63,11 +65,13 @@ function envoyBootstrap(options: BootstrapOptions): unknown {
     accessLog: options.accessLog,
     agentSocket: options.socket,
     variant: options.variant,
+    hbone: options.hbone !== undefined,
     explicit: {
       bindAddress: '127.0.0.1',
       inbound: options.inbound.map(inboundPort),
       outbound: ports('--outbound', options.outbound),
       httpProxy: options.httpProxy,
+      ...(options.hbone === undefined ? {} : { hbone: options.hbone }),
       gatewayPorts: ports('--gateway-port', options.gatewayPorts),
     },
   });

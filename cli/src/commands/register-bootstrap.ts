@@ -21,6 +21,7 @@ interface BootstrapArguments {
   readonly inbound?: string[];
   readonly outbound?: string[];
   readonly httpProxy?: number;
+  readonly hbone?: number;
   readonly gatewayPort?: string[];
 }
 
@@ -63,6 +64,7 @@ export function registerBootstrap(
     .option('--inbound <name:port:listen:application>', 'a port of the application; repeatable', collect)
     .option('--outbound <host:port=local>', 'where a service is reached; repeatable', collect)
     .option('--http-proxy <port>', 'a port that takes any service by its Host', parsePort)
+    .option('--hbone <port>', 'speak HBONE, and take tunnels there', parsePort)
     .option('--gateway-port <port=real>', 'the real port for one that Gateways name; repeatable', collect)
     .action((given: BootstrapArguments) => {
       process.exitCode = runBootstrap({
@@ -77,6 +79,7 @@ export function registerBootstrap(
         inbound: given.inbound ?? [],
         outbound: given.outbound ?? [],
         httpProxy: given.httpProxy ?? 0,
+        hbone: given.hbone,
         gatewayPorts: given.gatewayPort ?? [],
         terminal,
       });

@@ -16,6 +16,7 @@ export interface UpOptions {
   readonly apiPort: number;
   readonly xdsAuth: XdsAuth;
   readonly interception: Interception;
+  readonly hbone: boolean;
   readonly terminal: Terminal;
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
@@ -39,6 +40,7 @@ export async function runUp(options: UpOptions): Promise<number> {
     apiPort: options.apiPort,
     xdsAuth: options.xdsAuth,
     interception: options.interception,
+    hbone: options.hbone,
     clock: systemClock,
     random: systemRandom,
     environment: options.environment,

@@ -1,13 +1,19 @@
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { tlsModeLabel, workloadNameLabel, type Workload } from '@heddle/control-plane';
+import {
+  tlsModeLabel,
+  tunnelLabel,
+  tunnelPortAnnotation,
+  workloadNameLabel,
+  type Workload,
+} from '@heddle/control-plane';
 import { stringify } from 'yaml';
 import { SupervisedProcess } from '@heddle/supervisor';
 import { applicationEnvironment, type ReachableService } from './application-environment.js';
 import { fileStem } from './file-stem.js';
 import type { LaunchEnvironment } from './launch-environment.js';
 import { acceptsConnections, waitUntil } from './readiness.js';
-import { SWITCH_ADDRESS, SWITCH_PORTS } from './pods/pod-addresses.js';
+import { SIDECAR_PORTS, SWITCH_ADDRESS, SWITCH_PORTS } from './pods/pod-addresses.js';
 import type { Pod } from './pods/pod-network.js';
 import type { InboundPort } from './proxy-bootstrap.js';
 import { Sidecar } from './sidecar.js';
@@ -37,6 +43,8 @@ export class Instance {
   #application: SupervisedProcess | undefined;
   #sidecar: Sidecar | undefined;
   #inbound: InboundPort[] = [];
+  /** Where its sidecar takes tunnels; 0: nowhere. */
+  #tunnelPort = 0;
   #pod: Pod | undefined;
   readonly #taken: number[] = [];
   #applicationUp = false;
@@ -116,6 +124,7 @@ export class Instance {
       reachable.push({ name: service.name, ports });
     }
     const httpProxy = await this.#port();
+    if (this.#environment.hbone) this.#tunnelPort = await this.#port();
 
     this.#sidecar = new Sidecar(
       {
@@ -126,7 +135,14 @@ export class Instance {
         labels: workload.labels,
         serviceAccount: workload.serviceAccount,
         locality: workload.locality,
-        explicit: { bindAddress: '127.0.0.1', inbound: this.#inbound, outbound, httpProxy, gatewayPorts: {} },
+        explicit: {
+          bindAddress: '127.0.0.1',
+          inbound: this.#inbound,
+          outbound,
+          httpProxy,
+          hbone: this.#tunnelPort,
+          gatewayPorts: {},
+        },
       },
       this.#environment,
       () => this.#onChange('sidecar', true),
@@ -141,6 +157,7 @@ export class Instance {
   async #startInPod(pod: Pod, services: readonly MeshService[]): Promise<void> {
     const { workload, name } = this;
     this.#pod = pod;
+    if (this.#environment.hbone) this.#tunnelPort = SIDECAR_PORTS.tunnels;
     if (this.#stopped.signal.aborted) return;
     this.#inbound = workload.ports.map(({ name: portName, port }) => ({
       ...{ name: portName, port, listen: port, application: port },
@@ -312,13 +329,18 @@ export class Instance {
             'heddle.dev/application-ports': this.#inbound
               .map(({ name, port }) => `${name}=${port}`)
               .join(','),
+            ...(this.#tunnelPort === 0 ? {} : { [tunnelPortAnnotation]: String(this.#tunnelPort) }),
           },
         },
         spec: {
           address: this.#host,
           ports: Object.fromEntries(this.#inbound.map(({ name, listen }) => [name, listen])),
           // Its sidecar takes mutual TLS, which is how callers know that they may use it.
-          labels: { ...workload.labels, 'security.istio.io/tlsMode': 'istio' },
+          labels: {
+            ...workload.labels,
+            [tlsModeLabel]: 'istio',
+            ...(this.#tunnelPort === 0 ? {} : { [tunnelLabel]: 'http' }),
+          },
           serviceAccount: workload.serviceAccount,
           ...(workload.locality === undefined ? {} : { locality: workload.locality }),
         },

@@ -20,6 +20,8 @@ export interface LaunchEnvironment {
   readonly rootsFile: string;
   /** Where instances run and gateways connect from; undefined: here, and nothing is intercepted. */
   readonly pods: PodNetwork | undefined;
+  /** Whether proxies speak HBONE: tunnels between sidecars. */
+  readonly hbone: boolean;
   /** Gives them their join tokens. */
   readonly client: HeddledClient;
   readonly report: (event: LaunchEvent) => void;

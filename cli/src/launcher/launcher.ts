@@ -33,6 +33,8 @@ export interface LauncherOptions {
   readonly apiPort: number;
   /** How what applications do with the network comes to their sidecars. Default `explicit`. */
   readonly interception?: Interception;
+  /** Whether sidecars reach each other through tunnels (HBONE). Default: no, as Istio's. */
+  readonly hbone?: boolean;
   /** For proxies that were not launched here and connect in plain text. Default `required`. */
   readonly xdsAuth?: XdsAuth;
   readonly clock: Clock;
@@ -185,6 +187,7 @@ export class Launcher {
       xdsTlsPort: controlPlane.xdsTlsPort,
       rootsFile: controlPlane.rootsFile,
       pods: this.#pods,
+      hbone: this.#options.hbone === true,
       client,
       report,
     };
@@ -207,6 +210,7 @@ export class Launcher {
       environment,
       folder: join(stateFolder, 'pods'),
       controlPlanePort: controlPlane.xdsTlsPort,
+      hbone: this.#options.hbone === true,
       nameServer: systemNameServer(),
     });
     if (typeof network !== 'string') {

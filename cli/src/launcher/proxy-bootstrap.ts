@@ -20,6 +20,8 @@ export interface ExplicitPlan {
   readonly outbound: Readonly<Record<string, number>>;
   /** 0: none. */
   readonly httpProxy: number;
+  /** Where tunnels are taken, with `hbone`; absent: nowhere. */
+  readonly hbone?: number;
   readonly gatewayPorts: Readonly<Record<string, number>>;
 }
 
@@ -63,6 +65,8 @@ export interface ProxyBootstrapOptions {
   readonly captured?: CapturedPlan;
   /** undefined: the proxy proves nothing, and `xdsPort` is plain text. With an identity it is TLS. */
   readonly identity?: ProxyIdentityPlan | undefined;
+  /** Whether it reaches those who take tunnels by tunnels, and takes them itself. Default: no. */
+  readonly hbone?: boolean;
   /** The Unix socket of an agent, which has the identity: it serves certificates and passes xDS on. */
   readonly agentSocket?: string;
   /** Which variant of the protocol is spoken. Default delta, which sends only what changed. */
@@ -97,8 +101,10 @@ export function proxyBootstrap(options: ProxyBootstrapOptions): unknown {
         HEDDLE_ADMIN: `127.0.0.1:${options.adminPort}`,
         ...(options.identity === undefined ? {} : identityMetadata(options.identity, options)),
         ...(options.agentSocket === undefined ? {} : { HEDDLE_MTLS: 'true' }),
+        ...(options.hbone === true ? { ENABLE_HBONE: 'true' } : {}),
       },
     },
+    ...(options.hbone === true ? { bootstrap_extensions: [internalListeners] } : {}),
     admin: { address: socketAddress(options.adminPort) },
     ...(captured === undefined
       ? {}
@@ -121,6 +127,14 @@ export function proxyBootstrap(options: ProxyBootstrapOptions): unknown {
     },
   };
 }
+
+/** Envoy has listeners inside the process only where this asks for them. */
+const internalListeners = {
+  name: 'envoy.bootstrap.internal_listener',
+  typed_config: {
+    '@type': 'type.googleapis.com/envoy.extensions.bootstrap.internal_listener.v3.InternalListener',
+  },
+};
 
 /** A node's locality, of `REGION/ZONE/SUBZONE`. */
 export function nodeLocality(text: string | undefined): object {

@@ -17,7 +17,7 @@ const DRAIN_GRACE_MS = 15_000;
 
 export type SidecarOptions = Omit<
   ProxyBootstrapOptions,
-  'adminPort' | 'xdsPort' | 'xdsHost' | 'accessLog' | 'identity' | 'variant'
+  'adminPort' | 'xdsPort' | 'xdsHost' | 'accessLog' | 'identity' | 'variant' | 'hbone'
 >;
 
 /** Where a proxy runs that is not simply on this machine. */
@@ -118,6 +118,7 @@ export class Sidecar {
       adminPort: this.#adminPort,
       xdsHost,
       xdsPort,
+      hbone: this.#environment.hbone,
       identity: {
         trustDomain: TRUST_DOMAIN,
         caAddress: `${xdsHost}:${xdsPort}`,

@@ -36,7 +36,7 @@ function trafficOf(spec: TrafficPolicySpec | undefined): TrafficPolicy {
   if (spec === undefined) return {};
   const connectionPool = poolOf(spec.connectionPool);
   const outlierDetection = outlierOf(spec.outlierDetection);
-  const { retryBudget } = spec;
+  const { retryBudget, proxyProtocol } = spec;
   const portLevel = (spec.portLevelSettings ?? []).map(
     (entry) => [entry.port.number, trafficOf(entry)] as const,
   );
@@ -55,6 +55,7 @@ function trafficOf(spec: TrafficPolicySpec | undefined): TrafficPolicy {
             minConcurrency: retryBudget.minRetryConcurrency,
           }),
         }),
+    ...(proxyProtocol === undefined ? {} : { proxyProtocol: proxyProtocol.version === 'V2' ? 2 : 1 }),
     ...(spec.tls === undefined ? {} : { tls: clientTlsOf(spec.tls) }),
     ...(portLevel.length === 0 ? {} : { portLevel: new Map(portLevel) }),
   };

@@ -21,6 +21,8 @@ export interface Instance {
   readonly serviceAccount: string;
   /** Whether the proxy beside it has an identity of the mesh. */
   readonly mtls: boolean;
+  /** Where it takes tunnels (HBONE); 0: it takes none. */
+  readonly tunnelPort: number;
   /** By port name: the application's own numbers, where the proxy is reached by others. */
   readonly applicationPorts: Readonly<Record<string, number>>;
 }
@@ -80,8 +82,10 @@ export function instanceOfEntry(resource: MeshResource): Instance {
   let instance = entryInstances.get(resource);
   if (instance === undefined) {
     const spec = resource.spec as WorkloadEntrySpec;
+    const made = instanceOf(spec, spec.address, resource.namespace, resource.name, resource.labels);
     instance = {
-      ...instanceOf(spec, spec.address, resource.namespace, resource.name, resource.labels),
+      ...made,
+      tunnelPort: tunnelPortOf(made.labels, resource.annotations),
       applicationPorts: applicationPortsOf(resource.annotations[applicationPortsAnnotation]),
     };
     entryInstances.set(resource, instance);
@@ -137,6 +141,7 @@ function instanceOf(
     ports: spec.ports ?? {},
     labels,
     mtls: labels[tlsModeLabel] === 'istio',
+    tunnelPort: tunnelPortOf(labels, {}),
     applicationPorts: {},
     locality: localityOf(spec.locality),
     weight: spec.weight ?? 1,
@@ -149,6 +154,27 @@ export const workloadNameLabel = 'service.istio.io/workload-name';
 
 /** Source: Istio's label of workloads that take mutual TLS. Heddle never assumes it of one that does not say so. */
 export const tlsModeLabel = 'security.istio.io/tlsMode';
+
+/** Source: Istio's label of workloads that take tunnels: kinds of tunnels, of which `http` is HBONE. */
+export const tunnelLabel = 'networking.istio.io/tunnel';
+
+/** Source: Istio's annotation of pods before which a ztunnel stands. */
+const redirectionAnnotation = 'ambient.istio.io/redirection';
+
+/** Where tunnels are taken if not at Istio's port. */
+export const tunnelPortAnnotation = 'heddle.dev/tunnel-port';
+
+/** Source: Istio. */
+export const HBONE_PORT = 15_008;
+
+function tunnelPortOf(labels: Texts, annotations: Texts): number {
+  const takes =
+    labels[tunnelLabel]?.split(',').includes('http') === true ||
+    annotations[redirectionAnnotation] === 'enabled';
+  if (!takes) return 0;
+  const said = Number(annotations[tunnelPortAnnotation] ?? HBONE_PORT);
+  return Number.isInteger(said) && said > 0 && said <= 65_535 ? said : HBONE_PORT;
+}
 
 function localityOf(text: string | undefined): Locality {
   const [region = '', zone = '', subZone = ''] = (text ?? '').split('/');
@@ -322,6 +348,7 @@ function endpointsOf(instances: readonly Instance[], ports: readonly ServicePort
       ports: portsOf(instance, ports),
       applicationPorts: applicationPortsOfServicePorts(instance, ports),
       mtls: instance.mtls,
+      tunnelPort: instance.tunnelPort,
       labels: sorted(instance.labels),
       locality: instance.locality,
       weight: instance.weight,

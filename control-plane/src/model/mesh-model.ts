@@ -92,6 +92,8 @@ export interface Endpoint {
   readonly applicationPorts: Readonly<Record<number, number>>;
   /** Whether a proxy with an identity of the mesh stands before it. */
   readonly mtls: boolean;
+  /** Where it takes tunnels by CONNECT (HBONE); 0: it takes none. */
+  readonly tunnelPort: number;
   readonly labels: Readonly<Record<string, string>>;
   readonly locality: Locality;
   readonly weight: number;
@@ -240,6 +242,8 @@ export interface TrafficPolicy {
   readonly connectionPool?: ConnectionPoolPolicy;
   readonly outlierDetection?: OutlierPolicy;
   readonly retryBudget?: RetryBudgetPolicy;
+  /** The version of the PROXY protocol that connections begin with. For all ports. */
+  readonly proxyProtocol?: 1 | 2;
   readonly tls?: ClientTls;
   readonly portLevel?: ReadonlyMap<number, TrafficPolicy>;
 }

@@ -6,6 +6,10 @@ type HeaderMatcher = envoy.config.route.v3.IHeaderMatcher;
 type MetadataMatcher = envoy.type.matcher.v3.IMetadataMatcher;
 type ValueMatcher = envoy.type.matcher.v3.IValueMatcher;
 
+/** Under which the principals of a connection stand that came through a tunnel. Source: Istio. */
+export const PEER_PRINCIPAL = 'io.istio.peer_principal';
+export const LOCAL_PRINCIPAL = 'io.istio.local_principal';
+
 /** Text in an expression: nothing in it means more than itself (a dot in a name, say). */
 function quoted(text: string): string {
   return text.replace(/[\\^$.|?*+()[\]{}-]/g, '\\$&');

@@ -71,7 +71,6 @@ export function meshServerSocket(
   speaks: 'http' | 'tcp',
   names: readonly string[] = [],
 ): TransportSocket {
-  const anybody = { sanType: URI, matcher: { prefix: `spiffe://${trustDomain}/` } };
   return {
     name: tlsSocketName,
     typedConfig: packAny(tls.DownstreamTlsContext, {
@@ -87,7 +86,8 @@ export function meshServerSocket(
         tlsCertificateSdsSecretConfigs: [ownCertificate],
         combinedValidationContext: {
           defaultValidationContext: {
-            matchTypedSubjectAltNames: names.length === 0 ? [anybody] : subjectAltNameMatchers(names),
+            matchTypedSubjectAltNames:
+              names.length === 0 ? [anybodyOf(trustDomain)] : subjectAltNameMatchers(names),
           },
           validationContextSdsSecretConfig: trustBundle,
         },
@@ -121,9 +121,43 @@ export function meshClientSocket(options: {
   };
 }
 
+/** What both ends of a tunnel (HBONE) have in common: anybody of this trust domain, by TLS 1.3 and HTTP/2 alone. Source: Istio. */
+function tunnelContext(trustDomain: string): envoy.extensions.transport_sockets.tls.v3.ICommonTlsContext {
+  return {
+    tlsParams: { tlsMinimumProtocolVersion: TLSv1_3, tlsMaximumProtocolVersion: TLSv1_3 },
+    alpnProtocols: ['h2'],
+    tlsCertificateSdsSecretConfigs: [ownCertificate],
+    combinedValidationContext: {
+      defaultValidationContext: { matchTypedSubjectAltNames: [anybodyOf(trustDomain)] },
+      validationContextSdsSecretConfig: trustBundle,
+    },
+  };
+}
+
+/** Where tunnels end. */
+export function tunnelServerSocket(trustDomain: string): TransportSocket {
+  return {
+    name: tlsSocketName,
+    typedConfig: packAny(tls.DownstreamTlsContext, {
+      requireClientCertificate: { value: true },
+      commonTlsContext: tunnelContext(trustDomain),
+    }),
+  };
+}
+
+/** Where they begin. */
+export function tunnelClientSocket(trustDomain: string): TransportSocket {
+  const commonTlsContext = tunnelContext(trustDomain);
+  return { name: tlsSocketName, typedConfig: packAny(tls.UpstreamTlsContext, { commonTlsContext }) };
+}
+
 /** Any of these names, each as the kind of name that it can only be. */
 export function subjectAltNameMatchers(names: readonly string[]): SubjectAltNameMatcher[] {
   return names.map((exact) => ({ sanType: kindOfName(exact), matcher: { exact } }));
+}
+
+function anybodyOf(trustDomain: string): SubjectAltNameMatcher {
+  return { sanType: URI, matcher: { prefix: `spiffe://${trustDomain}/` } };
 }
 
 function kindOfName(name: string): number {

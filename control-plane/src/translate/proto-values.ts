@@ -1,4 +1,4 @@
-import type { envoy, google } from '@heddle/xds-protos';
+import { envoy, packAny, type google } from '@heddle/xds-protos';
 
 /** Units: ms, fractions allowed. */
 export function duration(ms: number): google.protobuf.IDuration {
@@ -12,6 +12,12 @@ export const adsSource: envoy.config.core.v3.IConfigSource = { ads: {}, resource
 export function socketAddress(address: string, port: number): envoy.config.core.v3.IAddress {
   return { socketAddress: { address, portValue: port } };
 }
+
+/** Bytes as they are, said explicitly. */
+export const rawBufferSocket: envoy.config.core.v3.ITransportSocket = {
+  name: 'envoy.transport_sockets.raw_buffer',
+  typedConfig: packAny(envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer, {}),
+};
 
 /** A plain value as `google.protobuf.Value`. */
 export function structOf(fields: Readonly<Record<string, string>>): google.protobuf.IStruct {

@@ -1,7 +1,9 @@
 import { isIP } from 'node:net';
 import { parseWorkloadId, type SpiffeId } from '@heddle/certs';
-import type { envoy, google } from '@heddle/xds-protos';
+import type { envoy } from '@heddle/xds-protos';
+import { HBONE_PORT } from '../model/build-services.js';
 import type { Locality } from '../model/mesh-model.js';
+import { MetadataReader, quote } from './node-metadata.js';
 
 /**
  * What translation may know of a proxy, and nothing else: two proxies with equal views get the very same resources, so
@@ -38,6 +40,11 @@ export interface ProxyView {
    */
   readonly mtls: boolean;
   /**
+   * It speaks HBONE: it reaches those who take tunnels by tunnels, and takes them itself. Only of proxies with an identity.
+   * Source: Istio's node metadata `ENABLE_HBONE`.
+   */
+  readonly tunnels?: TunnelPlace;
+  /**
    * Where public authorities are listed, a path at the proxy; empty where it knows them itself. Source: node metadata
    * `HEDDLE_SYSTEM_ROOTS`; for Envoy, which has to be told, Debian's.
    */
@@ -49,6 +56,14 @@ export interface ProxyView {
   readonly identity?: string;
   /** It might have proven who it is, and did not: it gets no Secret, whatever it says that it is. */
   readonly isUnproven?: true;
+}
+
+/** Where a proxy takes tunnels, and to where they may lead. */
+export interface TunnelPlace {
+  /** 0: it takes none. */
+  readonly port: number;
+  /** The workload's own; empty where its ports are known to be at one place, whatever is asked for. */
+  readonly addresses: readonly string[];
 }
 
 /**
@@ -72,6 +87,8 @@ export interface ExplicitPorts {
   readonly outbound: Readonly<Record<string, number>>;
   /** A port that takes any service by the Host header or an absolute URL (HTTP_PROXY); 0: none. */
   readonly httpProxy: number;
+  /** Where tunnels are taken, from those that speak HBONE; absent: nowhere. */
+  readonly hbone?: number;
   /** A gateway's real ports, by the port number that `Gateway` servers name: `{ "8080": 18080 }`. Absent: as written. */
   readonly gatewayPorts: Readonly<Record<string, number>>;
 }
@@ -104,7 +121,7 @@ export type ProxyViewResult =
  */
 export function proxyViewOf(node: envoy.config.core.v3.INode, identity?: SpiffeId): ProxyViewResult {
   const problems: string[] = [];
-  const [type = '', , name = '', domain] = (node.id ?? '').split('~');
+  const [type = '', address = '', name = '', domain] = (node.id ?? '').split('~');
   if (domain === undefined || (type !== 'sidecar' && type !== 'router')) {
     problems.push(`node id ${quote(node.id ?? '')}: expected sidecar~IP~NAME.NAMESPACE~DOMAIN, or router~…`);
   }
@@ -128,6 +145,10 @@ export function proxyViewOf(node: envoy.config.core.v3.INode, identity?: SpiffeI
   }
   const role = type === 'router' ? 'gateway' : 'sidecar';
   const isEnvoy = node.userAgentName === 'envoy';
+  const explicit = interception === 'NONE' ? readExplicitPorts(metadata, problems) : undefined;
+  const mtls = metadata.has('HEDDLE_MTLS')
+    ? metadata.flag('HEDDLE_MTLS')
+    : metadata.text('HEDDLE_IDENTITY') !== '';
   const view: ProxyView = {
     role,
     namespace: proven?.namespace ?? (said.namespace || 'default'),
@@ -137,19 +158,34 @@ export function proxyViewOf(node: envoy.config.core.v3.INode, identity?: SpiffeI
     ...localityOf(node.locality),
     ...(metadata.text('GENERATOR') === 'grpc' ? { isProxyless: true } : {}),
     interception,
-    explicit: interception === 'NONE' ? readExplicitPorts(metadata, problems) : undefined,
+    explicit,
     ...(interception === 'NONE' || role === 'gateway' ? {} : { captured: readCaptured(metadata) }),
     accessLogPath: metadata.text('HEDDLE_ACCESS_LOG') || '/dev/stdout',
     mirrors: isEnvoy,
     istioFilters: node.userAgentName === 'heddle-proxy',
-    mtls: metadata.has('HEDDLE_MTLS')
-      ? metadata.flag('HEDDLE_MTLS')
-      : metadata.text('HEDDLE_IDENTITY') !== '',
+    mtls,
+    ...(mtls && metadata.flag('ENABLE_HBONE')
+      ? { tunnels: tunnelPlaceOf(metadata, { role, address, explicit }) }
+      : {}),
     systemRootsPath:
       metadata.text('HEDDLE_SYSTEM_ROOTS') || (isEnvoy ? '/etc/ssl/certs/ca-certificates.crt' : ''),
     ...(identity === undefined ? {} : { identity: identity.uri }),
   };
   return problems.length > 0 ? { ok: false, problems, isForeign: false } : { ok: true, view };
+}
+
+function tunnelPlaceOf(
+  metadata: MetadataReader,
+  node: Pick<ProxyView, 'role' | 'explicit'> & { readonly address: string },
+): TunnelPlace {
+  if (node.role === 'gateway') return { port: 0, addresses: [] };
+  const { explicit } = node;
+  if (explicit !== undefined) return { port: explicit.hbone ?? 0, addresses: [] };
+  // Source: Istio's node metadata `INSTANCE_IPS`, and the address in the node's id.
+  const said = [...metadata.text('INSTANCE_IPS').split(','), node.address];
+  const addresses = [...new Set(said.filter((text) => isIP(text) !== 0))].slice(0, MOST_ADDRESSES);
+  // Without one it would connect to whatever address is asked for.
+  return { port: addresses.length === 0 ? 0 : HBONE_PORT, addresses };
 }
 
 function localityOf(locality: envoy.config.core.v3.INode['locality']): { readonly locality?: Locality } {
@@ -217,7 +253,7 @@ function canonical(value: unknown): string {
 }
 
 /** A node may be hostile: what it names is bounded. */
-const maxPorts = 10_000;
+const MOST_ADDRESSES = 16;
 
 function readCaptured(metadata: MetadataReader): CapturedApplication {
   const captured = metadata.reader('HEDDLE_CAPTURED');
@@ -256,116 +292,7 @@ function readExplicitPorts(metadata: MetadataReader, problems: string[]): Explic
   for (const [name, port] of Object.entries(gatewayPorts)) take(port, `gateway port ${name}`);
   const httpProxy = explicit.has('httpProxy') ? explicit.port('httpProxy', 0) : 0;
   if (httpProxy !== 0) take(httpProxy, 'httpProxy');
-  return { bindAddress, inbound, outbound, httpProxy, gatewayPorts };
-}
-
-/** Reads a Struct, naming every field that is not what it should be. */
-class MetadataReader {
-  readonly #fields: Readonly<Record<string, google.protobuf.IValue>>;
-  readonly #problems: string[];
-  readonly #path: string;
-
-  constructor(
-    struct: google.protobuf.IStruct | null | undefined,
-    problems: string[],
-    path = 'node metadata ',
-  ) {
-    this.#fields = struct?.fields ?? {};
-    this.#problems = problems;
-    this.#path = path;
-  }
-
-  has(name: string): boolean {
-    return this.#field(name) !== undefined;
-  }
-
-  text(name: string): string {
-    const field = this.#field(name);
-    if (field === undefined) return '';
-    if (typeof field.stringValue === 'string') return field.stringValue;
-    return this.#wrong(name, 'text', '');
-  }
-
-  /** Also as the text `true`, which is how environments and annotations carry it. */
-  flag(name: string): boolean {
-    const field = this.#field(name);
-    if (field === undefined) return false;
-    if (typeof field.boolValue === 'boolean') return field.boolValue;
-    if (field.stringValue === 'true' || field.stringValue === 'false') return field.stringValue === 'true';
-    return this.#wrong(name, 'true or false', false);
-  }
-
-  texts(name: string): Record<string, string> {
-    const texts: Record<string, string> = {};
-    const fields = this.#struct(name);
-    for (const key of Object.keys(fields).sort()) {
-      const { stringValue } = fields[key] ?? {};
-      if (typeof stringValue === 'string') define(texts, key, stringValue);
-      else this.#wrong(`${name}.${key}`, 'text', '');
-    }
-    return texts;
-  }
-
-  port(name: string, least = 1): number {
-    return this.#portOf(name, this.#field(name), least);
-  }
-
-  ports(name: string): Record<string, number> {
-    const ports: Record<string, number> = {};
-    const fields = this.#struct(name);
-    const names = Object.keys(fields).sort();
-    if (names.length > maxPorts) return this.#wrong(name, `at most ${maxPorts} ports`, ports);
-    for (const key of names) define(ports, key, this.#portOf(`${name}.${key}`, fields[key], 1));
-    return ports;
-  }
-
-  reader(name: string): MetadataReader | undefined {
-    const struct = this.#field(name)?.structValue;
-    if (struct !== null && struct !== undefined)
-      return new MetadataReader(struct, this.#problems, `${this.#path}${name}.`);
-    if (this.has(name)) this.#wrong(name, 'an object', undefined);
-    return undefined;
-  }
-
-  list(name: string): MetadataReader[] {
-    const field = this.#field(name);
-    if (field === undefined) return [];
-    const values = field.listValue?.values;
-    if (values === null || values === undefined || values.length > maxPorts) {
-      return this.#wrong(name, `a list of at most ${maxPorts}`, []);
-    }
-    return values.map(
-      (value, i) => new MetadataReader(value.structValue, this.#problems, `${this.#path}${name}[${i}].`),
-    );
-  }
-
-  #field(name: string): google.protobuf.IValue | undefined {
-    return Object.hasOwn(this.#fields, name) ? this.#fields[name] : undefined;
-  }
-
-  #struct(name: string): Readonly<Record<string, google.protobuf.IValue>> {
-    const field = this.#field(name);
-    if (field === undefined) return {};
-    return field.structValue?.fields ?? this.#wrong(name, 'an object', {});
-  }
-
-  #portOf(name: string, value: google.protobuf.IValue | undefined, least: number): number {
-    const port = value?.numberValue;
-    if (typeof port === 'number' && Number.isInteger(port) && port >= least && port <= 65_535) return port;
-    return this.#wrong(name, `a port number from ${least} to 65535`, 0);
-  }
-
-  #wrong<T>(name: string, expected: string, instead: T): T {
-    this.#problems.push(`${this.#path}${name}: expected ${expected}`);
-    return instead;
-  }
-}
-
-/** Sets a field of its own also when the name is `__proto__`. */
-function define<T>(object: Record<string, T>, name: string, value: T): void {
-  Object.defineProperty(object, name, { value, enumerable: true, writable: true, configurable: true });
-}
-
-function quote(text: string): string {
-  return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text);
+  const hbone = explicit.has('hbone') ? explicit.port('hbone', 0) : 0;
+  if (hbone !== 0) take(hbone, 'hbone');
+  return { bindAddress, inbound, outbound, httpProxy, ...(hbone === 0 ? {} : { hbone }), gatewayPorts };
 }

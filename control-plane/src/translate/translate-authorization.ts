@@ -15,6 +15,7 @@ import {
   hostMatchers,
   namespaceMatcher,
   pathMatcher,
+  PEER_PRINCIPAL,
   principalMatcher,
   requestPrincipalMatchers,
   serviceAccountMatcher,
@@ -43,6 +44,8 @@ export interface GuardedPort {
   readonly subject: PolicySubject;
   /** The port by which policies know it: the workload's own, or that of a gateway's server; undefined: whichever it was called on. */
   readonly port: number | undefined;
+  /** Its connections came through tunnels: who calls is known by the filter state and not by TLS. */
+  readonly isTunnelled?: boolean;
 }
 
 /** The filters that let requests in by policies: one for each action that there are policies for. Source: Istio's BuildHTTP. */
@@ -188,12 +191,12 @@ function principalsOf(condition: AuthorizationCondition, place: GuardedPort): Pr
 function idsOf(
   { attribute, path }: AuthorizationCondition,
   values: readonly string[],
-  { model }: GuardedPort,
+  { model, isTunnelled = false }: GuardedPort,
 ): Principal[] {
   const named = (
     matcherOf: (value: string) => envoy.type.matcher.v3.IStringMatcher,
     from: readonly string[] = values,
-  ): Principal[] => from.map((value) => ({ authenticated: { principalName: matcherOf(value) } }));
+  ): Principal[] => from.map((value) => callerIs(matcherOf(value), isTunnelled));
   switch (attribute) {
     case 'principal': {
       const { trustDomain } = model.settings;
@@ -225,6 +228,11 @@ function idsOf(
     default:
       throw new TypeError(`${attribute} is asked of what is called`);
   }
+}
+
+function callerIs(stringMatch: envoy.type.matcher.v3.IStringMatcher, isTunnelled: boolean): Principal {
+  if (isTunnelled) return { filterState: { key: PEER_PRINCIPAL, stringMatch } };
+  return { authenticated: { principalName: stringMatch } };
 }
 
 /**

@@ -12,12 +12,14 @@ import { addInboundPort, inboundPassthrough } from './translate-inbound.js';
 import {
   httpChain,
   listenerOf,
+  originalDestination,
   tcpChain,
   tlsInspector,
   type HttpChainOptions,
 } from './translate-listener.js';
 import { portVirtualHosts } from './translate-port-routes.js';
 import { connectionParts } from './translate-sidecar.js';
+import { addTunnels, tunnelledChain } from './translate-tunnels.js';
 import { chainSettings, type ChainSettings } from './translate-telemetry.js';
 import type { NamespaceScope } from './visibility.js';
 
@@ -31,11 +33,6 @@ const INBOUND_PORT = 15_006;
 
 /** How long a client on a port of HTTP may be silent before its bytes are passed on as they are: some servers speak first. */
 const SNIFF_TIMEOUT_MS = 5_000;
-
-const originalDestination: envoy.config.listener.v3.IListenerFilter = {
-  name: 'envoy.filters.listener.original_dst',
-  typedConfig: packAny(envoy.extensions.filters.listener.original_dst.v3.OriginalDst, {}),
-};
 
 /** The application sees who calls it. Source: Istio, where inbound connections come by TPROXY; the mark is that of its rules. */
 const originalSource: envoy.config.listener.v3.IListenerFilter = {
@@ -189,9 +186,13 @@ function inboundListener(
   const filterChains: FilterChain[] = [
     notToItself(chainSettings(model, view, 'inbound'), INBOUND_PORT, 'virtualInbound-blackhole'),
   ];
+  const tunnelled: FilterChain[] = [];
+  const { tunnels } = view;
   for (const { name, port } of applicationPorts(model, view, captured)) {
-    const parts = addInboundPort(set, model, view, { name, port, application: port });
-    for (const chain of parts?.filterChains ?? []) {
+    const { direct, inside } = addInboundPort(set, model, view, { name, port, application: port });
+    if (inside !== undefined && tunnels !== undefined)
+      tunnelled.push({ ...tunnelledChain(inside, tunnels, port), name: `0.0.0.0_${port}` });
+    for (const chain of direct?.filterChains ?? []) {
       filterChains.push({
         ...chain,
         name: `0.0.0.0_${port}`,
@@ -199,9 +200,13 @@ function inboundListener(
       });
     }
   }
-  for (const chain of inboundPassthrough(model, view)?.filterChains ?? []) {
+  const { direct, inside } = inboundPassthrough(model, view);
+  for (const chain of direct?.filterChains ?? []) {
     filterChains.push({ ...chain, name: 'virtualInbound-catchall-tcp' });
   }
+  if (inside !== undefined && tunnels !== undefined)
+    tunnelled.push({ ...tunnelledChain(inside, tunnels, undefined), name: 'virtualInbound' });
+  addTunnels(set, model, view, tunnelled);
   const isTproxy = view.interception === 'TPROXY';
   return {
     ...anyAddress(

@@ -17,6 +17,7 @@ import type { CapturedApplication } from './proxy-view.js';
 import { loadAssignmentOf } from './translate-endpoints.js';
 import { serviceMetadata } from './translate-telemetry.js';
 import { namesFromRequests, upstreamTlsOf, type TlsCaller } from './translate-upstream-tls.js';
+import { behindProxyHeader } from './upstream-proxy-protocol.js';
 import { trafficAt, type EffectivePolicy } from './visibility.js';
 
 type Cluster = envoy.config.cluster.v3.ICluster;
@@ -25,7 +26,7 @@ const { STATIC, STRICT_DNS, LOGICAL_DNS, EDS, ORIGINAL_DST } = envoy.config.clus
 const { LbPolicy } = envoy.config.cluster.v3.Cluster;
 
 /** Istio's default; no wait for a connection is longer unless a rule says so. */
-const defaultConnectTimeoutMs = 10_000;
+export const defaultConnectTimeoutMs = 10_000;
 
 /** What clusters depend on beside the service and the rules for it. */
 export interface ClusterCaller extends TlsCaller, LocalityCaller {
@@ -62,15 +63,15 @@ function outboundCluster(
   const name = resourceNames.clusterName(parts);
   const policy = trafficAt(rules, port.number, subset);
   const preference = localityPreferenceOf(policy, caller);
-  const { retryBudget } = { ...rules.traffic, ...subset?.traffic };
+  const { retryBudget, proxyProtocol } = { ...rules.traffic, ...subset?.traffic };
   const serverName = resourceNames.clusterServerName(parts);
-  const transport = upstreamTlsOf(service, caller, port, serverName, policy.tls);
+  const transport = upstreamTlsOf(service, caller, port, serverName, policy);
   if (transport === undefined) return [];
   const pool = policy.connectionPool ?? {};
   const cluster: Cluster = {
     name,
     ...discoveryOf(service, caller, port, name, subset?.labels, preference),
-    ...transport,
+    ...(proxyProtocol === undefined ? transport : behindProxyHeader(transport, proxyProtocol)),
     metadata: serviceMetadata(service),
     connectTimeout: duration(pool.connectTimeoutMs ?? defaultConnectTimeoutMs),
     ...(service.resolution === 'none' && caller.isCaptured
@@ -106,7 +107,8 @@ function discoveryOf(
       return { type: EDS, edsClusterConfig: { edsConfig: adsSource, serviceName: name } };
     case 'dns':
     case 'dns-round-robin': {
-      const loadAssignment = loadAssignmentOf(service, port.number, labels, name, peers, preference);
+      const context = { peers, preference, tunnels: false };
+      const loadAssignment = loadAssignmentOf(service, port.number, labels, name, context);
       const roundRobin = service.resolution === 'dns-round-robin';
       // Envoy's LOGICAL_DNS takes exactly one host.
       if (roundRobin && !hasOneEndpoint(loadAssignment))
@@ -207,7 +209,7 @@ function preferring(name: string, typedConfig: google.protobuf.IAny): Cluster {
   };
 }
 
-const httpOptionsName = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
+export const httpOptionsName = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
 
 function protocolOf(
   protocol: AppProtocol,

@@ -8,6 +8,7 @@ import { socketAddress } from './proto-values.js';
 import type { ProxyView } from './proxy-view.js';
 import { workloadMetadata } from './translate-telemetry.js';
 import { mutualTlsEndpoint } from './translate-upstream-tls.js';
+import { tunnelledEndpoint, usesTunnels } from './tunnel-endpoints.js';
 import { scopeOf, trafficAt } from './visibility.js';
 
 type LoadAssignment = envoy.config.endpoint.v3.IClusterLoadAssignment;
@@ -21,7 +22,7 @@ const { HEALTHY, UNHEALTHY, DRAINING } = envoy.config.core.v3.HealthStatus;
 export function translateEndpoints(
   model: MeshModel,
   clusterName: string,
-  view: Pick<ProxyView, 'namespace' | 'labels' | 'locality'>,
+  view: Pick<ProxyView, 'namespace' | 'labels' | 'locality' | 'tunnels'>,
 ): LoadAssignment | undefined {
   const parts = resourceNames.parseClusterName(clusterName);
   if (parts === undefined || parts.direction !== 'outbound') return undefined;
@@ -32,9 +33,20 @@ export function translateEndpoints(
   const policy = scope.policyFor(service, view);
   const subset = policy.subsets.find(({ name }) => name === parts.subset);
   if (parts.subset !== '' && subset === undefined) return undefined;
-  const preference = localityPreferenceOf(trafficAt(policy, parts.port, subset), view);
-  const peers = model.peerAuthentications;
-  return loadAssignmentOf(service, parts.port, subset?.labels, clusterName, peers, preference);
+  const traffic = trafficAt(policy, parts.port, subset);
+  return loadAssignmentOf(service, parts.port, subset?.labels, clusterName, {
+    peers: model.peerAuthentications,
+    preference: localityPreferenceOf(traffic, view),
+    tunnels: usesTunnels(service, traffic, view),
+  });
+}
+
+/** What a cluster's endpoints depend on beside the service. */
+export interface EndpointContext {
+  readonly peers: MeshModel['peerAuthentications'];
+  readonly preference: LocalityPreference | undefined;
+  /** Whether those that take tunnels are reached by them. */
+  readonly tunnels: boolean;
 }
 
 interface Group {
@@ -49,9 +61,9 @@ export function loadAssignmentOf(
   port: number,
   labels: Readonly<Record<string, string>> | undefined,
   clusterName: string,
-  peers: MeshModel['peerAuthentications'],
-  preference: LocalityPreference | undefined,
+  context: EndpointContext,
 ): LoadAssignment {
+  const { preference } = context;
   const groups = new Map<string, Group>();
   for (const endpoint of service.endpoints) {
     if (endpoint.ports[port] === undefined) continue;
@@ -74,7 +86,9 @@ export function loadAssignmentOf(
   const levels = [...new Set(ordered.map(({ level }) => level))].sort((a, b) => a - b);
   const endpoints = ordered.flatMap((group, i) => {
     const weight = (given ?? weights)[i] as number;
-    return weight === 0 ? [] : [localityOf(service, group, levels.indexOf(group.level), weight, port, peers)];
+    return weight === 0
+      ? []
+      : [localityOf(service, group, levels.indexOf(group.level), weight, port, context)];
   });
   return { clusterName, endpoints };
 }
@@ -85,15 +99,14 @@ function localityOf(
   priority: number,
   weight: number,
   port: number,
-  peers: MeshModel['peerAuthentications'],
+  context: EndpointContext,
 ): envoy.config.endpoint.v3.ILocalityLbEndpoints {
   const isNamed = locality.region + locality.zone + locality.subZone !== '';
   return {
     ...(isNamed ? { locality } : {}),
     ...(priority === 0 ? {} : { priority }),
     lbEndpoints: endpoints.map((endpoint) => ({
-      endpoint: { address: socketAddress(endpoint.address, endpoint.ports[port] ?? 0) },
-      ...metadataOf(service, endpoint, takesMutualTls(endpoint, port, peers)),
+      ...placeOf(service, endpoint, port, context),
       healthStatus: { healthy: HEALTHY, unhealthy: UNHEALTHY, draining: DRAINING }[endpoint.health],
       loadBalancingWeight: { value: endpoint.weight },
     })),
@@ -101,21 +114,29 @@ function localityOf(
   };
 }
 
-/** What is outside the mesh is nobody's workload. */
-function metadataOf(
+/** Where it is, and what proxies have to know of it. What is outside the mesh is nobody's workload. */
+function placeOf(
   { external }: Service,
   endpoint: Endpoint,
-  mutualTls: boolean,
-): { metadata?: envoy.config.core.v3.IMetadata } {
-  const filterMetadata = {
-    ...(external ? {} : workloadMetadata(endpoint)),
-    ...(mutualTls ? mutualTlsEndpoint : {}),
+  port: number,
+  { peers, tunnels }: EndpointContext,
+): envoy.config.endpoint.v3.ILbEndpoint {
+  const workload = external ? {} : workloadMetadata(endpoint);
+  const actualPort = endpoint.ports[port] ?? 0;
+  const { mtls, tunnelPort } = endpoint;
+  const takesTls = (mtls || tunnelPort !== 0) && isNotPlain(endpoint, port, peers);
+  if (tunnels && takesTls && tunnelPort !== 0) {
+    const { address, metadata } = tunnelledEndpoint(endpoint, actualPort);
+    return { endpoint: { address }, metadata: { filterMetadata: { ...workload, ...metadata } } };
+  }
+  const filterMetadata = { ...workload, ...(takesTls && mtls ? mutualTlsEndpoint : {}) };
+  return {
+    endpoint: { address: socketAddress(endpoint.address, actualPort) },
+    ...(Object.keys(filterMetadata).length === 0 ? {} : { metadata: { filterMetadata } }),
   };
-  return Object.keys(filterMetadata).length === 0 ? {} : { metadata: { filterMetadata } };
 }
 
-/** Whether the other side can, and has not been told not to. */
-function takesMutualTls(endpoint: Endpoint, port: number, peers: MeshModel['peerAuthentications']): boolean {
-  if (!endpoint.mtls) return false;
+/** Whether it has not been told to take plain text alone. */
+function isNotPlain(endpoint: Endpoint, port: number, peers: MeshModel['peerAuthentications']): boolean {
   return peerModeAt(peerModesOf(peers, endpoint), endpoint.applicationPorts[port] ?? 0) !== 'disable';
 }

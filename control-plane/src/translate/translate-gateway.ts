@@ -14,6 +14,7 @@ import { acceptGuards, connectionGuards, requestGuards } from './request-guards.
 import type { ResourceSet } from './resource-set.js';
 import { httpChain, listenerOf, tcpChain, tlsInspector } from './translate-listener.js';
 import { chainSettings } from './translate-telemetry.js';
+import { addTunnels } from './translate-tunnels.js';
 import type { NamespaceScope } from './visibility.js';
 
 type FilterChain = envoy.config.listener.v3.IFilterChain;
@@ -29,6 +30,7 @@ export function addGateway(set: ResourceSet, model: MeshModel, view: ProxyView, 
   }
   for (const [port, servers] of [...byPort].sort(([a], [b]) => a - b))
     addPort(set, { model, view, scope, port }, servers);
+  addTunnels(set, model, view);
 }
 
 /** A port may be shared by servers of plain text and of TLS: the first bytes tell. */

@@ -12,6 +12,7 @@ import { acceptGuards, connectionGuards, requestGuards } from './request-guards.
 import { httpChain, listenerOf, tcpChain, tlsInspector, type ListenerParts } from './translate-listener.js';
 import { chainSettings } from './translate-telemetry.js';
 import { inboundRetryPolicy } from './translate-retries.js';
+import { addTunnels, tunnelledChain } from './translate-tunnels.js';
 
 type FilterChain = envoy.config.listener.v3.IFilterChain;
 
@@ -22,11 +23,16 @@ export function addInbound(
   view: ProxyView,
   explicit: ExplicitPorts,
 ): void {
+  const tunnelled: FilterChain[] = [];
   for (const inbound of explicit.inbound) {
-    const parts = addInboundPort(set, model, view, inbound);
-    if (parts !== undefined)
-      set.addListener(listenerOf('inbound', explicit.bindAddress, inbound.listen, parts));
+    const { direct, inside } = addInboundPort(set, model, view, inbound);
+    if (direct !== undefined)
+      set.addListener(listenerOf('inbound', explicit.bindAddress, inbound.listen, direct));
+    // Whoever calls knows this port of ours, and no other.
+    if (inside !== undefined && view.tunnels !== undefined)
+      tunnelled.push(tunnelledChain(inside, view.tunnels, inbound.listen));
   }
+  addTunnels(set, model, view, tunnelled);
 }
 
 /** A port of the application: `port` is its own number for it, by which policies know it. */
@@ -37,17 +43,22 @@ export interface InboundPort {
   readonly application: number;
 }
 
-/**
- * Adds the cluster and the routes of one port of the application, and gives what its connections are told apart by: undefined
- * where none may be accepted.
- */
+/** By what connections to a port of the application go. */
+export interface InboundChains {
+  /** What connections to it are told apart by; undefined: none may be accepted. */
+  readonly direct: ListenerParts | undefined;
+  /** Of those that came through a tunnel, and so by mutual TLS; undefined: it takes none. */
+  readonly inside: FilterChain | undefined;
+}
+
+/** Adds the cluster and the routes of one port of the application, and gives the chains that use them. */
 export function addInboundPort(
   set: ResourceSet,
   model: MeshModel,
   view: ProxyView,
   { name, port, application }: InboundPort,
-): ListenerParts | undefined {
-  const settings = chainSettings(model, view, 'inbound');
+): InboundChains {
+  const inbound = chainSettings(model, view, 'inbound');
   const modes = peerModesOf(model.peerAuthentications, view);
   const found = servicePortOf(model, view, name, port, application);
   const protocol = found?.port.protocol ?? portProtocol({ name });
@@ -57,9 +68,10 @@ export function addInboundPort(
   set.addCluster(cluster);
   const statPrefix = `inbound_${application}`;
   const routeName = resourceNames.routeConfigurationName({ kind: 'inbound', port: application });
-  const guarded = { model, subject: view, port };
-  const chain =
-    speaks === 'http'
+  const chainFor = (isTunnelled: boolean): FilterChain => {
+    const guarded = { model, subject: view, port, isTunnelled };
+    const settings = { ...inbound, isTunnelled };
+    return speaks === 'http'
       ? httpChain(settings, statPrefix, routeName, {
           guards: requestGuards(guarded),
           connectionGuards: acceptGuards(guarded),
@@ -68,14 +80,16 @@ export function addInboundPort(
       : tcpChain(settings, statPrefix, [{ name: clusterName, weight: 1 }], {
           guards: connectionGuards(guarded),
         });
-  const parts = acceptedConnections(
-    chain,
+  };
+  const direct = acceptedConnections(
+    chainFor(false),
     peerModeAt(modes, port),
     speaks,
     view.mtls ? model.settings.trustDomain : undefined,
   );
+  const chains = { direct, inside: view.tunnels === undefined ? undefined : chainFor(true) };
   // Nobody may enter in plain text, and this proxy has nothing else to offer: the port stays closed.
-  if (parts === undefined || speaks === 'tcp') return parts;
+  if (direct === undefined || speaks === 'tcp') return chains;
   set.addRouteConfiguration({
     name: routeName,
     virtualHosts: [
@@ -92,17 +106,23 @@ export function addInboundPort(
       },
     ],
   });
-  return parts;
+  return chains;
 }
 
 /** Connections to ports of the application that nobody has declared; their bytes are passed on. */
-export function inboundPassthrough(model: MeshModel, view: ProxyView): ListenerParts | undefined {
-  const settings = chainSettings(model, view, 'inbound');
-  const guards = connectionGuards({ model, subject: view, port: undefined });
+export function inboundPassthrough(model: MeshModel, view: ProxyView): InboundChains {
+  const inbound = chainSettings(model, view, 'inbound');
   const clusters = [{ name: inboundPassthroughCluster, weight: 1 }];
-  const chain = tcpChain(settings, inboundPassthroughCluster, clusters, { guards });
+  const chainFor = (isTunnelled: boolean): FilterChain => {
+    const guards = connectionGuards({ model, subject: view, port: undefined, isTunnelled });
+    return tcpChain({ ...inbound, isTunnelled }, inboundPassthroughCluster, clusters, { guards });
+  };
   const { mode } = peerModesOf(model.peerAuthentications, view);
-  return acceptedConnections(chain, mode, 'tcp', view.mtls ? model.settings.trustDomain : undefined);
+  const trustDomain = view.mtls ? model.settings.trustDomain : undefined;
+  return {
+    direct: acceptedConnections(chainFor(false), mode, 'tcp', trustDomain),
+    inside: view.tunnels === undefined ? undefined : chainFor(true),
+  };
 }
 
 /**

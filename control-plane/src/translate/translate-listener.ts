@@ -1,4 +1,5 @@
 import { envoy, packAny, resourceNames, type google } from '@heddle/xds-protos';
+import { PEER_PRINCIPAL } from './authorization-matchers.js';
 import { adsSource, duration, socketAddress, structOf } from './proto-values.js';
 import type { ChainSettings, ListenerSide } from './translate-telemetry.js';
 import { corsFilterName, faultFilterName } from './translate-route.js';
@@ -99,6 +100,12 @@ export function tcpChain(
   };
 }
 
+/** Where a connection was going before it was led here. */
+export const originalDestination: envoy.config.listener.v3.IListenerFilter = {
+  name: 'envoy.filters.listener.original_dst',
+  typedConfig: packAny(envoy.extensions.filters.listener.original_dst.v3.OriginalDst, {}),
+};
+
 /** Tells TLS from plain text by the first bytes, and reads the server name and the protocols that are offered. */
 export const tlsInspector: envoy.config.listener.v3.IListenerFilter = {
   name: 'envoy.filters.listener.tls_inspector',
@@ -156,7 +163,7 @@ const certificatesOfClients: ConnectionManager = {
   setCurrentClientCertDetails: { subject: { value: true }, cert: true, dns: true, uri: true },
 };
 
-const routerFilter: HttpFilter = {
+export const routerFilter: HttpFilter = {
   name: 'envoy.filters.http.router',
   typedConfig: packAny(envoy.extensions.filters.http.router.v3.Router, {}),
 };
@@ -198,6 +205,11 @@ const tcpLogFields: Readonly<Record<string, string>> = {
   upstream_transport_failure_reason: '%UPSTREAM_TRANSPORT_FAILURE_REASON%',
 };
 
+/** Who calls is known from outside the tunnel. */
+const tunnelledLogFields: Readonly<Record<string, string>> = {
+  downstream_peer_uri_san: `%FILTER_STATE(${PEER_PRINCIPAL}:PLAIN)%`,
+};
+
 const httpLogFields: Readonly<Record<string, string>> = {
   ...tcpLogFields,
   method: '%REQ(:METHOD)%',
@@ -214,11 +226,12 @@ const httpLogFields: Readonly<Record<string, string>> = {
 };
 
 function accessLogsOf(
-  { view, logs }: ChainSettings,
+  { view, logs, isTunnelled = false }: ChainSettings,
   fields: Readonly<Record<string, string>>,
 ): envoy.config.accesslog.v3.IAccessLog[] {
   if (!logs || view.accessLogPath === 'none') return [];
-  const logFormat = { jsonFormat: structOf(fields), jsonFormatOptions: { sortProperties: true } };
+  const told = isTunnelled ? { ...fields, ...tunnelledLogFields } : fields;
+  const logFormat = { jsonFormat: structOf(told), jsonFormatOptions: { sortProperties: true } };
   // Opened as a file it fails where standard output is a socket, as under a launcher.
   if (view.accessLogPath === '/dev/stdout') {
     const typedConfig = packAny(envoy.extensions.access_loggers.stream.v3.StdoutAccessLog, { logFormat });

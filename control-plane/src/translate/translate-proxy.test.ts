@@ -278,9 +278,9 @@ function staticBootstrap(resources: ProxyResources): unknown {
       const [filter] = chain.filters ?? [];
       const manager =
         filter?.typedConfig == null ? undefined : unpackAny(filter.typedConfig as never, hcmType);
-      if (manager === undefined) return chain;
+      if (manager?.rds == null) return chain;
       const { rds, ...rest } = manager;
-      const routeConfig = resources.routeConfigurations.get(rds?.routeConfigName ?? '');
+      const routeConfig = resources.routeConfigurations.get(rds.routeConfigName);
       assert.ok(routeConfig !== undefined, `${listener.name ?? ''} names routes that are not there`);
       const typedConfig = packAny(hcmType, { ...rest, routeConfig });
       return { ...chain, filters: [{ name: filter?.name ?? '', typedConfig }] };
@@ -294,6 +294,12 @@ function staticBootstrap(resources: ProxyResources): unknown {
   });
   const bootstrap = {
     node: { id: 'test', cluster: 'test' },
+    bootstrapExtensions: [
+      {
+        name: 'envoy.bootstrap.internal_listener',
+        typedConfig: packAny(envoy.extensions.bootstrap.internal_listener.v3.InternalListener, {}),
+      },
+    ],
     staticResources: {
       listeners,
       clusters: [...clusters, grpcCluster('sds-grpc')],

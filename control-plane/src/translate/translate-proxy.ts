@@ -96,6 +96,7 @@ function serviceResources(
     const clusters = clustersOf(service, policy, {
       peers: model.peerAuthentications,
       mtls: view.mtls,
+      tunnels: view.tunnels,
       isCaptured: view.captured !== undefined,
       hasCredential: (rule) => hasCredential(model, view, policy, rule),
       systemRootsPath: view.systemRootsPath,
@@ -123,10 +124,11 @@ function callerKey(model: MeshModel, view: ProxyView, policy: EffectivePolicy): 
     tls?.mode === 'simple' || tls?.mode === 'mutual' || [...(portLevel?.values() ?? [])].some(asksForTls);
   const isOwn = asksForTls(policy.traffic) || policy.subsets.some(({ traffic }) => asksForTls(traffic));
   const captured = view.captured === undefined ? '' : 'captured';
+  const tunnels = view.tunnels === undefined ? '' : 'tunnels';
   const asked = localityKey(view, policy);
-  if (!isOwn) return `${view.mtls} ${captured} ${asked}`;
+  if (!isOwn) return `${view.mtls} ${captured} ${tunnels} ${asked}`;
   const credentials = credentialRules(policy).map((rule) => hasCredential(model, view, policy, rule));
-  return `${view.mtls} ${captured} ${asked} ${credentials.join()} ${view.systemRootsPath}`;
+  return `${view.mtls} ${captured} ${tunnels} ${asked} ${credentials.join()} ${view.systemRootsPath}`;
 }
 
 /** By what callers may prefer different endpoints. */

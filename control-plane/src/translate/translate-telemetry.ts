@@ -36,6 +36,8 @@ export interface ChainSettings {
   /** The network filters before a TCP proxy. */
   readonly tcpFilters: readonly NetworkFilter[];
   readonly logs: boolean;
+  /** Its connections came through tunnels. */
+  readonly isTunnelled?: boolean;
 }
 
 /**

@@ -1,9 +1,12 @@
 import { isIP } from 'node:net';
-import { envoy, packAny, type google } from '@heddle/xds-protos';
+import type { envoy, google } from '@heddle/xds-protos';
 import { isHttp } from '../model/app-protocol.js';
-import type { AppProtocol, ClientTls, Service, ServicePort } from '../model/mesh-model.js';
+import type { AppProtocol, ClientTls, Service, ServicePort, TrafficPolicy } from '../model/mesh-model.js';
 import { clientSocket } from './client-tls.js';
 import { meshClientSocket } from './mesh-tls.js';
+import { rawBufferSocket } from './proto-values.js';
+import type { TunnelPlace } from './proxy-view.js';
+import { tunnelMatch, usesTunnels } from './tunnel-endpoints.js';
 
 type Cluster = envoy.config.cluster.v3.ICluster;
 type TransportSocket = envoy.config.core.v3.ITransportSocket;
@@ -13,6 +16,8 @@ type TransportSocketMatch = envoy.config.cluster.v3.Cluster.ITransportSocketMatc
 export interface TlsCaller {
   /** Whether it has an identity of the mesh. */
   readonly mtls: boolean;
+  /** Set: it makes tunnels to those who take them. */
+  readonly tunnels?: TunnelPlace | undefined;
   /** SPIFFE identities of those who may answer for the service. */
   readonly identities: readonly string[];
   /** Whether it gets the Secret that a rule asks for. */
@@ -24,10 +29,7 @@ export interface TlsCaller {
 const plainMatch: TransportSocketMatch = {
   name: 'tlsMode-disabled',
   match: {},
-  transportSocket: {
-    name: 'envoy.transport_sockets.raw_buffer',
-    typedConfig: packAny(envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer, {}),
-  },
+  transportSocket: rawBufferSocket,
 };
 
 const mutualTlsMetadata = { fields: { tlsMode: { stringValue: 'istio' } } };
@@ -48,8 +50,9 @@ export function upstreamTlsOf(
   caller: TlsCaller,
   port: ServicePort,
   serverName: string,
-  rule: ClientTls | undefined,
+  traffic: TrafficPolicy,
 ): Cluster | undefined {
+  const { tls: rule } = traffic;
   const speaks = spokenOn(port.protocol);
   const mesh = (sni: string, names: readonly string[]): TransportSocket =>
     meshClientSocket({ sni, speaks, identities: names });
@@ -59,6 +62,7 @@ export function upstreamTlsOf(
       if (!caller.mtls || service.external || service.resolution === 'none') return {};
       return {
         transportSocketMatches: [
+          ...(usesTunnels(service, traffic, caller) ? [tunnelMatch] : []),
           {
             name: 'tlsMode-istio',
             match: mutualTlsMetadata,

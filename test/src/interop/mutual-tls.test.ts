@@ -1,13 +1,9 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
-import {
-  connect as connectTcp,
-  createServer as createTcpServer,
-  type AddressInfo,
-  type Server,
-} from 'node:net';
+import { createServer as createTcpServer, type AddressInfo, type Server } from 'node:net';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { forgeRoot } from '@heddle/certs/testing';
+import { echoed } from '../support/echoed.js';
 import { eventually } from '../support/eventually.js';
 import { freePort } from '../support/free-port.js';
 import { httpCall } from '../support/http-call.js';
@@ -203,21 +199,6 @@ kind: DestinationRule
 metadata: { name: reviews }
 spec: { host: reviews, trafficPolicy: { tls: { mode: ${mode} } } }
 `;
-}
-
-/** What comes back on a connection of its own; empty: it was closed. Never rejects. */
-function echoed(port: number): Promise<string> {
-  return new Promise((resolve) => {
-    let answer = '';
-    const socket = connectTcp(port, '127.0.0.1', () => socket.write('hello'));
-    socket.setTimeout(5_000, () => socket.destroy());
-    socket.on('data', (chunk) => {
-      answer += chunk.toString();
-      if (answer.length >= 5) socket.end();
-    });
-    socket.on('error', () => undefined);
-    socket.on('close', () => resolve(answer));
-  });
 }
 
 async function listening(server: Server): Promise<number> {

@@ -103,7 +103,7 @@ export class InteropMesh {
   /** Resolves when the proxy is ready. `sdsPort`: where its own certificates come from. */
   async startProxy(
     subject: ProxySubject,
-    options: Pick<ProxyBootstrapOptions, 'role' | 'name' | 'labels' | 'explicit'> & {
+    options: Pick<ProxyBootstrapOptions, 'role' | 'name' | 'labels' | 'explicit' | 'hbone'> & {
       readonly serviceAccount?: string;
       readonly sdsPort?: number;
     },

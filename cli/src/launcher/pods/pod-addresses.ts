@@ -15,7 +15,7 @@ export const PODS_RANGE = '198.18.0.0/15';
 /** Where the switch listens: the control plane, name servers, and connections to the world outside. */
 export const SWITCH_PORTS = { controlPlane: 15_012, dns: 53, egress: 15_099 } as const;
 /** Where the sidecar of a pod listens. Source: Istio. */
-export const SIDECAR_PORTS = { outbound: 15_001, inbound: 15_006, dns: 15_053 } as const;
+export const SIDECAR_PORTS = { outbound: 15_001, inbound: 15_006, tunnels: 15_008, dns: 15_053 } as const;
 
 /** The addresses of one pod. */
 export interface PodAddresses {

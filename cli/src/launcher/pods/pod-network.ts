@@ -25,6 +25,8 @@ export interface PodNetworkOptions {
   readonly folder: string;
   /** Where heddled is, on this machine's loopback. */
   readonly controlPlanePort: number;
+  /** Whether sidecars take tunnels. */
+  readonly hbone: boolean;
   /** Who answers DNS over TCP for this machine; undefined: nobody. */
   readonly nameServer: { readonly host: string; readonly port: number } | undefined;
 }
@@ -140,6 +142,7 @@ export class PodNetwork {
         kind: 'pod',
         variant: this.#variant,
         addresses,
+        hbone: this.#options.hbone,
         mounts: this.#mounts,
       });
       const pod = this.#podOf(holder, number, addresses, sockets);

@@ -67,7 +67,7 @@ async function setUpSwitch(
 }
 
 async function setUpPod(
-  { addresses, mounts, variant }: Extract<SetupPlan, { kind: 'pod' }>,
+  { addresses, hbone, mounts, variant }: Extract<SetupPlan, { kind: 'pod' }>,
   run: RunProgram,
   send: (message: SetupMessage, handle?: unknown) => Promise<void>,
 ): Promise<void> {
@@ -91,11 +91,12 @@ async function setUpPod(
   });
   runPlan(interceptionPlan(config, backendOf(variant as RulesVariant)), variant as RulesVariant, run);
   setRules(loopbackRules(variant, addresses.sidecar), run);
-  const { outbound, inbound, dns } = SIDECAR_PORTS;
+  const { outbound, inbound, dns, tunnels } = SIDECAR_PORTS;
   const servers = { outbound: await listen('0.0.0.0', outbound), inbound: await listen('0.0.0.0', inbound) };
   await selfTest(addresses, servers);
   await give(servers.outbound, '0.0.0.0', outbound, send);
   await give(servers.inbound, '0.0.0.0', inbound, send);
+  if (hbone) await give(await listen('0.0.0.0', tunnels), '0.0.0.0', tunnels, send);
   await give(await listen('127.0.0.1', dns), '127.0.0.1', dns, send);
   const v6 = await listen('::1', dns).catch(() => undefined);
   if (v6 !== undefined) await give(v6, '::1', dns, send);

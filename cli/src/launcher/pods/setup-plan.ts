@@ -7,6 +7,8 @@ export type SetupPlan =
       readonly kind: 'pod';
       readonly variant: string;
       readonly addresses: PodAddresses;
+      /** Whether its sidecar takes tunnels. */
+      readonly hbone: boolean;
       /** Files that stand in for others inside: `[ours, theirs]`. */
       readonly mounts: readonly (readonly [source: string, target: string])[];
     };

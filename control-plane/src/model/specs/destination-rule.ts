@@ -70,6 +70,7 @@ export interface TrafficPolicySpec {
     readonly minHealthPercent?: number;
   };
   readonly tls?: ClientTlsSpec;
+  readonly proxyProtocol?: { readonly version?: string };
   readonly retryBudget?: { readonly percent?: number; readonly minRetryConcurrency?: number };
   readonly portLevelSettings?: readonly (TrafficPolicySpec & {
     readonly port: { readonly number: number };

@@ -136,10 +136,7 @@ const trafficPolicy = object({
     object({ protocol: text, targetHost: text, targetPort: port }),
     'tunnels are not built yet',
   ),
-  proxyProtocol: refused(
-    object({ version: oneOf('V1', 'V2') }),
-    'the PROXY protocol towards services is not built yet',
-  ),
+  proxyProtocol: object({ version: oneOf('V1', 'V2') }),
   retryBudget: object({ percent, minRetryConcurrency: integer(0) }),
 });
 
