@@ -7,6 +7,7 @@ import type { ConfigSource, ResourceWatcher } from '../config-source.js';
 import { clusterConfig, endpoint } from '../testing/proxy-under-test.js';
 import { StatsStore } from '../stats/stats-store.js';
 import { ClientAddress } from './client-address.js';
+import type { ClientConnection } from './client-connection.js';
 import { createClusterManager } from './cluster-manager.js';
 import type { DnsResolver, ResolvedAddress } from './dns-resolver.js';
 
@@ -92,8 +93,7 @@ describe('ClusterManager', () => {
     const cluster = manager.cluster('a');
     const host = cluster?.pickHost(undefined);
     assert.ok(cluster && host);
-    const poolOf = (ip: string): unknown =>
-      cluster.pool(host, 'http1', 'default', new ClientAddress(ip, new Uint8Array(4), 1, assert.fail));
+    const poolOf = (ip: string): unknown => cluster.pool(host, 'http1', 'default', clientFrom(ip));
     const first = poolOf('10.0.0.1');
     assert.equal(poolOf('10.0.0.1'), first);
     assert.notEqual(poolOf('10.0.0.2'), first);
@@ -279,6 +279,19 @@ class FakeDns implements DnsResolver {
     this.#callback = undefined;
     return callback;
   }
+}
+
+function clientFrom(ip: string): ClientConnection {
+  return {
+    ...{
+      remoteAddress: `${ip}:1`,
+      remoteIp: ip,
+      localAddress: '10.9.9.9:80',
+      localIp: '10.9.9.9',
+      localPort: 80,
+    },
+    clientAddress: new ClientAddress(ip, new Uint8Array(4), 1, assert.fail),
+  };
 }
 
 function setup(options: { readonly withoutSource?: boolean } = {}) {

@@ -28,8 +28,8 @@ export function transportProblems(config: ClusterConfig, tls: TlsTransports | un
 /** Whether a cluster speaks to any of its hosts otherwise than by bare plain text. */
 export function needsTransports(config: ClusterConfig): boolean {
   const sockets = [config, ...(config.transportSocketMatches ?? [])];
-  return sockets.some(({ transportSocket: { kind, passthroughMetadata } }) => {
-    return kind === 'tls' || passthroughMetadata !== undefined;
+  return sockets.some(({ transportSocket: { kind, passthroughMetadata, proxyProtocol } }) => {
+    return kind === 'tls' || passthroughMetadata !== undefined || proxyProtocol !== undefined;
   });
 }
 

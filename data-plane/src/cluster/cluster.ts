@@ -14,7 +14,7 @@ import {
   type StreamInfo,
 } from '@heddle/engine';
 import type { ConnectionPool } from '../codec/stream.js';
-import type { ClientAddress } from './client-address.js';
+import type { ClientConnection } from './client-connection.js';
 import type { ClusterStats } from './cluster-stats.js';
 import type { ClusterTransports } from './cluster-transports.js';
 import type { InternalListeners } from './internal-listeners.js';
@@ -158,18 +158,19 @@ export class Cluster {
     return codec;
   }
 
-  /** The pool for a host, made when first needed. With a client's address it is one of that client alone. */
+  /** The pool for a host, made when first needed: where its connections tell of `client` or come from there, it is that client's alone. */
   pool(
     host: Host,
     protocol: PoolProtocol,
     priority: 'default' | 'high',
-    clientAddress?: ClientAddress,
+    client?: ClientConnection,
   ): ConnectionPool {
     const slot = POOL_SLOT[protocol] + (priority === 'default' ? 0 : 1);
-    if (clientAddress !== undefined && host.transport === undefined && host.address.kind === 'socket') {
+    const clientKey = client === undefined ? undefined : clientKeyOf(host, client);
+    if (clientKey !== undefined) {
       const make = (): ConnectionPool =>
-        this.#context.createPool({ cluster: this, host, protocol, priority, clientAddress });
-      return host.clientPool(`${slot} ${clientAddress.ip}`, make, () =>
+        this.#context.createPool({ cluster: this, host, protocol, priority, client });
+      return host.clientPool(`${slot} ${clientKey}`, make, () =>
         this.#context.statsStore.counter('cluster.client_address_pools_dropped', this.stats.tags).inc(),
       );
     }
@@ -182,8 +183,13 @@ export class Cluster {
   }
 
   /** A pool for one tunnel that ends here: its bytes go to the host by a TCP connection of their own. */
-  tunnelPool(host: Host, priority: 'default' | 'high', filterState: FilterState | undefined): ConnectionPool {
-    return this.#context.createPool({ cluster: this, host, protocol: 'tcp', priority, filterState });
+  tunnelPool(
+    host: Host,
+    priority: 'default' | 'high',
+    filterState: FilterState | undefined,
+    client: ClientConnection,
+  ): ConnectionPool {
+    return this.#context.createPool({ cluster: this, host, protocol: 'tcp', priority, filterState, client });
   }
 
   /** Replaces the endpoints. The addresses are resolved: every endpoint is a host. */
@@ -296,7 +302,7 @@ export class Cluster {
       random,
       log,
       connect: (host, address) => ({
-        socket: openSocket(this.config, host, speaks, undefined, address),
+        socket: openSocket(this.config, host, speaks, { address }),
         readyEvent: connectEventOf(host),
       }),
       hasTraffic: () => this.stats.cxTotal.value > 0,
@@ -424,4 +430,12 @@ export class Cluster {
       if (this.#hosts.size > 0) this.#scheduleCleanup();
     });
   }
+}
+
+/** What the connections have in common that are for one client alone; undefined: they are for all. */
+function clientKeyOf({ transport, address }: Host, client: ClientConnection): string | undefined {
+  if (transport?.wrapping.proxyProtocol !== undefined)
+    return `${client.remoteAddress} ${client.localAddress}`;
+  if (transport !== undefined || address.kind !== 'socket') return undefined;
+  return client.clientAddress?.ip;
 }

@@ -31,8 +31,8 @@ export function createConnectionPool(
   deadlines: Deadlines,
   runtime: RuntimeSettings | undefined,
 ): ConnectionPool {
-  const { cluster, host, priority, clientAddress } = request;
-  const sockets = clientAddress === undefined ? SOCKETS : clientAddress.sockets;
+  const { cluster, host, priority, client } = request;
+  const makers = client?.clientAddress?.sockets ?? SOCKETS;
   const { config } = cluster;
   const { protocol } = config;
   const speaks = request.protocol;
@@ -40,8 +40,8 @@ export function createConnectionPool(
   const options: PoolOptions = {
     connect:
       speaks === 'tcp'
-        ? () => openSocket(config, host, 'any', undefined, host.address, passedOn(request.filterState))
-        : () => openSocket(config, host, speaks, sockets),
+        ? () => openSocket(config, host, 'any', { filterState: passedOn(request.filterState), client })
+        : () => openSocket(config, host, speaks, { makers, client }),
     connectEvent: connectEventOf(host),
     tlsInfoOf,
     resources: priority === 'high' ? cluster.resources.high : cluster.resources.default,

@@ -1,6 +1,6 @@
 import type { FilterState } from '@heddle/engine';
 import type { ConnectionPool } from '../codec/stream.js';
-import type { ClientAddress } from './client-address.js';
+import type { ClientConnection } from './client-connection.js';
 import type { Cluster } from './cluster.js';
 import type { Host } from './host.js';
 
@@ -16,8 +16,8 @@ export interface PoolRequest {
   readonly host: Host;
   readonly protocol: SpokenUpstream;
   readonly priority: 'default' | 'high';
-  /** Of the only client whose requests it takes, where connections come from there. */
-  readonly clientAddress?: ClientAddress | undefined;
+  /** The only one whose requests it takes, where connections say so or come from there. */
+  readonly client?: ClientConnection | undefined;
   /** What hosts inside this process are told of the filter state. */
   readonly filterState?: FilterState | undefined;
 }

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import type { Clock } from '@heddle/common';
 import type { ProxyProtocolConfig } from '@heddle/engine';
 import type { Counter, StatsStore } from '../stats/stats-store.js';
-import { readProxyHeader, type ProxyHeader } from './proxy-header.js';
+import { readProxyHeader, type ProxyHeader } from '../codec/proxy-protocol/proxy-header.js';
 
 /** What came before, and behind, the header of a connection. */
 export interface ProxiedConnection {

@@ -289,18 +289,16 @@ class TcpRelay extends StreamState implements NetworkConnection, HeldConnection 
   #open(cluster: Cluster, host: Host): Socket {
     const { tunnel } = this.#proxy;
     if (tunnel === undefined)
-      return openSocket(
-        cluster.config,
-        host,
-        'any',
-        this.#sockets(),
-        host.address,
-        passedOn(this.filterState),
-      );
+      return openSocket(cluster.config, host, 'any', {
+        makers: this.#sockets(),
+        filterState: passedOn(this.filterState),
+        client: this.connectionInfo,
+      });
     const socket = new TunnelSocket(tunnel.headFor(this));
     // Whoever waits for it to open listens only from then on.
     process.nextTick(() => {
-      if (!socket.destroyed) socket.open(cluster.pool(host, cluster.poolProtocol(true), 'default'));
+      if (socket.destroyed) return;
+      socket.open(cluster.pool(host, cluster.poolProtocol(true), 'default', this.connectionInfo));
     });
     return socket;
   }

@@ -9,6 +9,8 @@ export interface RawBufferConfig {
 export interface UpstreamWrappingConfig {
   /** What listeners of this process are told of where their connections come from. Source: InternalUpstreamTransport. */
   readonly passthroughMetadata?: readonly PassthroughMetadataConfig[];
+  /** The version of the PROXY protocol whose header goes before everything else. Source: ProxyProtocolUpstreamTransport. */
+  readonly proxyProtocol?: 1 | 2;
 }
 
 /** Metadata of a host or its cluster, by its namespace. */

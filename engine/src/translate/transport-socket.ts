@@ -7,13 +7,14 @@ import type {
 } from '../config/transport-socket-config.js';
 import { typeNameOfUrl, unpackAs } from './any-config.js';
 import type { Findings } from './findings.js';
-import { requiredText } from './proto-values.js';
+import { enumName, requiredText } from './proto-values.js';
 import { translateDownstreamTls, translateUpstreamTls } from './tls-context.js';
 
 type TransportSocket = envoy.config.core.v3.TransportSocket;
 
 const { DownstreamTlsContext, UpstreamTlsContext } = envoy.extensions.transport_sockets.tls.v3;
 const { InternalUpstreamTransport } = envoy.extensions.transport_sockets.internal_upstream.v3;
+const { ProxyProtocolUpstreamTransport } = envoy.extensions.transport_sockets.proxy_protocol.v3;
 const RAW_BUFFER = 'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer';
 const RAW: RawBufferConfig = Object.freeze({ kind: 'raw' });
 
@@ -33,12 +34,34 @@ export function translateUpstreamSocket(
   findings: Findings,
 ): UpstreamSocketConfig {
   const { typedConfig = null } = socket ?? {};
-  if (typedConfig !== null && typeNameOfUrl(typedConfig.typeUrl) === InternalUpstreamTransport.typeName) {
-    const at = `${path}.typed_config`;
+  const name = typedConfig === null ? '' : typeNameOfUrl(typedConfig.typeUrl);
+  const at = `${path}.typed_config`;
+  if (typedConfig !== null && name === InternalUpstreamTransport.typeName) {
     const internal = unpackAs(typedConfig, InternalUpstreamTransport, at, findings);
     return internal === undefined ? RAW : translateInternalUpstream(internal, at, findings);
   }
+  if (typedConfig !== null && name === ProxyProtocolUpstreamTransport.typeName) {
+    const proxied = unpackAs(typedConfig, ProxyProtocolUpstreamTransport, at, findings);
+    return proxied === undefined ? RAW : translateProxyProtocol(proxied, at, findings);
+  }
   return translateSocket(socket, path, findings, UpstreamTlsContext, translateUpstreamTls);
+}
+
+/** What is spoken behind the header, and which one that is. */
+function translateProxyProtocol(
+  {
+    config,
+    transportSocket,
+  }: envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport,
+  path: string,
+  findings: Findings,
+): UpstreamSocketConfig {
+  if (transportSocket === null) findings.problem(`${path}.transport_socket`, 'must be set');
+  const named = enumName(['v1', 'v2'] as const, config?.version ?? 0, `${path}.config.version`, findings);
+  const passesValues = (config?.passThroughTlvs ?? null) !== null;
+  findings.unsupported(`${path}.config.pass_through_tlvs`, passesValues, 'problem');
+  const inner = translateUpstreamSocket(transportSocket, `${path}.transport_socket`, findings);
+  return { ...inner, proxyProtocol: named === 'v2' ? 2 : 1 };
 }
 
 /** What is spoken inside of it, and what is told of the connection. */

@@ -39,6 +39,7 @@ import { upstreamProtocols } from './suites/40-upstream-protocols.js';
 import { tunnels } from './suites/41-tunnels.js';
 import { grpcWeb } from './suites/42-grpc-web.js';
 import { filterChains } from './suites/45-filter-chains.js';
+import { proxyProtocolOut } from './suites/46-proxy-protocol-out.js';
 
 /** Every bootstrap file with its table, in the order of their numbers. */
 export const ALL_SUITES: readonly ConformanceSuite[] = [
@@ -82,4 +83,5 @@ export const ALL_SUITES: readonly ConformanceSuite[] = [
   tunnels,
   grpcWeb,
   filterChains,
+  proxyProtocolOut,
 ];

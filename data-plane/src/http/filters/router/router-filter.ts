@@ -433,11 +433,11 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
   }
 
   #poolFor(cluster: Cluster, host: Host, action: ForwardAction, head: RequestHead): ConnectionPool {
-    const { info } = this.#stream;
+    const { connectionInfo, filterState } = this.#stream.info;
     if (head.method === 'CONNECT' && action.upgradeTypes.some(endsTunnels))
-      return cluster.tunnelPool(host, action.priority, info.filterState);
+      return cluster.tunnelPool(host, action.priority, filterState, connectionInfo);
     const protocol = cluster.poolProtocol(head.version === 'HTTP/2');
-    return cluster.pool(host, protocol, action.priority, info.connectionInfo.clientAddress);
+    return cluster.pool(host, protocol, action.priority, connectionInfo);
   }
 
   /** Sends a response's attempt away and has another one follow, if the policy says so. */

@@ -6,13 +6,19 @@ export interface ProxiedAddress {
   readonly port: number;
 }
 
+/** Both ends of it. */
+export interface ProxiedAddresses {
+  readonly source: ProxiedAddress;
+  readonly destination: ProxiedAddress;
+}
+
 /** The PROXY protocol's header, as it stood before everything else. */
 export interface ProxyHeader {
   readonly version: 1 | 2;
   /** In bytes: what follows is the client's. */
   readonly length: number;
   /** undefined: the proxy speaks for itself, or does not know for whom. */
-  readonly addresses: { readonly source: ProxiedAddress; readonly destination: ProxiedAddress } | undefined;
+  readonly addresses: ProxiedAddresses | undefined;
 }
 
 export type ProxyHeaderVerdict =
@@ -25,7 +31,7 @@ export type ProxyHeaderVerdict =
 const V1_START = Buffer.from('PROXY ', 'latin1');
 /** Of a whole line, with its end. */
 const V1_MOST_BYTES = 107;
-const V2_SIGNATURE = Buffer.from('\r\n\r\n\0\r\nQUIT\n', 'latin1');
+export const V2_SIGNATURE = Buffer.from('\r\n\r\n\0\r\nQUIT\n', 'latin1');
 const V2_FIXED_BYTES = 16;
 const DECIMAL_PORT = /^(0|[1-9][0-9]{0,4})$/;
 
@@ -120,9 +126,12 @@ const ADDRESS_BYTES: ReadonlyMap<number, number> = new Map([
   [0x22, 16],
 ]);
 
-function ipText(bytes: Buffer): string {
+/** An address as text. */
+export function ipText(bytes: Uint8Array): string {
   if (bytes.length === 4) return bytes.join('.');
-  const groups = Array.from({ length: 8 }, (_, i) => bytes.readUInt16BE(2 * i).toString(16));
+  const groups = Array.from({ length: 8 }, (_, i) =>
+    (((bytes[2 * i] as number) << 8) | (bytes[2 * i + 1] as number)).toString(16),
+  );
   // The form in which addresses are written everywhere else.
   return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1);
 }
