@@ -14,6 +14,8 @@ export interface Drill {
   readonly name: string;
   /** How many requests may fail, and why HTTP allows no better; left out: none. */
   readonly allows?: { readonly atMost: number; readonly because: string };
+  /** Only where a word of its name is given: it wants a whole machine. */
+  readonly onlyWhenNamed?: boolean;
   /** Rejects when the drill itself could not be done. */
   readonly run: () => Promise<DrillOutcome>;
 }
@@ -24,8 +26,6 @@ export interface DrillGround {
   readonly drills: readonly Drill[];
   readonly start: () => Promise<void>;
   readonly stop: () => Promise<void>;
-  /** Only where a word names one of its drills: how it ends depends on how busy the machine is. */
-  readonly onlyWhenNamed?: boolean;
   /** Why they cannot be done here. */
   readonly missing?: string | undefined;
 }

@@ -29,8 +29,8 @@ const say = (text: string): void => void (isJson ? process.stderr : process.stdo
 const reports: DrillReport[] = [];
 for (const ground of grounds) {
   const drills = ground.drills.filter(
-    ({ name }) =>
-      (words.length === 0 && ground.onlyWhenNamed !== true) || words.some((word) => name.includes(word)),
+    ({ name, onlyWhenNamed }) =>
+      (words.length === 0 && onlyWhenNamed !== true) || words.some((word) => name.includes(word)),
   );
   if (drills.length === 0) continue;
   if (ground.missing !== undefined) {
