@@ -48,7 +48,7 @@ export interface ServerOptions {
   readonly clock?: Clock;
   readonly random?: Random;
   /** Who holds our listening sockets, and our identity for the process after us, if somebody does. */
-  readonly supervisor?: Pick<SupervisorLink, 'sockets' | 'keepsake'> | undefined;
+  readonly supervisor?: Pick<SupervisorLink, 'sockets' | 'keepsake' | 'isReplaced'> | undefined;
   /** Threads that serve in the place of this one, which then only directs them. */
   readonly threads?: ServingThreads | undefined;
   /** What this one has of the main thread, where it is a worker. */
@@ -307,13 +307,18 @@ export class Server {
     this.#threads?.reopenLogs();
   }
 
-  /** Stops accepting and resolves when nothing is in flight, or after `timeoutMs`. */
-  async drain(timeoutMs: number): Promise<void> {
+  /**
+   * Stops accepting and resolves when nothing is in flight, or after `timeoutMs`. Where another process has taken this one's place,
+   * idle connections have that time too: until their clients were told.
+   */
+  async drain(timeoutMs: number, isReplaced = false): Promise<void> {
     this.#state = 'DRAINING';
     const listeners = this.#listeners;
     if (listeners === undefined) return;
     const kept = this.#xds?.keepLastGood();
     await acceptQueued(listeners);
+    const keepsIdle = isReplaced || this.#supervisor?.isReplaced === true;
+    if (keepsIdle) this.#admin?.stopAccepting();
     await new Promise<void>((resolve) => {
       const timer = this.#clock.setTimer(timeoutMs, () => {
         this.#log.warn('what is in flight is cut off', {
@@ -322,7 +327,7 @@ export class Server {
         });
         resolve();
       });
-      listeners.drain({}, () => {
+      listeners.drain({ keepsIdle }, () => {
         timer.cancel();
         resolve();
       });

@@ -54,6 +54,16 @@ describe('ListeningSockets', { skip }, () => {
     assert.equal(last.at(-1), String(program.pid));
   });
 
+  it('tells a program that is replaced so, and not one that is stopped', async () => {
+    const { program, lines } = await supervise();
+    assert.equal(await program.replace(10_000, 10_000), undefined);
+    await program.stop(10_000);
+    const said = (): readonly string[] => lines.filter((line) => line.startsWith('is replaced'));
+    // What a process said last may be read after its end.
+    while (said().length < 2) await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual([...said()].sort(), ['is replaced: false', 'is replaced: true']);
+  });
+
   it('keeps the running program when its replacement does not become ready', async () => {
     const { program, port } = await supervise();
     const before = program.pid;
@@ -110,9 +120,10 @@ if (!held.ok) {
     process.send({ test: held.port });
     supervisor.ready();
   });
-  process.on('SIGTERM', () => {
-    server.close(() => process.exit(0));
-  });
+  process.on('SIGTERM', () => setImmediate(() => {
+    const said = () => server.close(() => process.exit(0));
+    process.send({ test: 'is replaced: ' + supervisor.isReplaced }, said);
+  }));
 }
 `;
 

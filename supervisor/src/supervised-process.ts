@@ -4,7 +4,7 @@ import { Backoff, type Clock, type Random, type Timer } from '@heddle/common';
 import { Keepsake } from './keepsake.js';
 import type { ListeningSockets } from './listening-sockets.js';
 import { logSize, logTail } from './log-tail.js';
-import { SUPERVISED } from './supervisor-link.js';
+import { SUPERVISED, type ReplacedMessage } from './supervisor-link.js';
 
 const LAST_WORDS_LINES = 3;
 /** After a run of this length a crash is answered quickly again. */
@@ -115,7 +115,10 @@ export class SupervisedProcess {
           const replaced = this.#child;
           this.#child = child;
           this.#startedAtMs = this.#options.clock.monotonicMs();
-          if (replaced !== undefined) this.#end(replaced, graceMs);
+          if (replaced !== undefined) {
+            tellReplaced(replaced);
+            this.#end(replaced, graceMs);
+          }
         }
         resolve(failure);
       };
@@ -228,4 +231,9 @@ export class SupervisedProcess {
       // The group is gone already.
     }
   }
+}
+
+function tellReplaced(child: ChildProcess): void {
+  // One that ended meanwhile needs not know.
+  if (child.connected) child.send({ heddle: 'replaced' } satisfies ReplacedMessage, () => undefined);
 }

@@ -3,6 +3,11 @@ import { HeldSockets } from './held-sockets.js';
 import type { KeepsakeMessage } from './keepsake.js';
 import type { ChildMessage } from './listening-sockets.js';
 
+/** What a supervisor tells a child before it ends it: another one serves in its place already. */
+export interface ReplacedMessage {
+  readonly heddle: 'replaced';
+}
+
 /** The environment variable by which a child knows that a supervisor holds its sockets. */
 export const SUPERVISED = 'HEDDLE_SUPERVISED';
 
@@ -19,11 +24,20 @@ export class SupervisorLink {
   readonly sockets: HeldSockets;
   readonly keepsake: HeldKeepsake;
   readonly #channel: Channel;
+  #isReplaced = false;
 
   constructor(channel: Channel) {
     this.#channel = channel;
     this.sockets = new HeldSockets(channel);
     this.keepsake = new HeldKeepsake(channel);
+    channel.on('message', (message) => {
+      if ((message as ReplacedMessage).heddle === 'replaced') this.#isReplaced = true;
+    });
+  }
+
+  /** Another process serves in the place of this one: it has time to end. */
+  get isReplaced(): boolean {
+    return this.#isReplaced;
   }
 
   /** Tells that everything is served. */

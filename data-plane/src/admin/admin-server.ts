@@ -81,6 +81,11 @@ export class AdminServer {
   }
 
   /** Closes everything now. */
+  /** Leaves the address to another process that listens there too; what is asked already is answered. */
+  stopAccepting(): void {
+    this.#server?.close();
+  }
+
   async close(): Promise<void> {
     const server = this.#server;
     if (server === undefined) return;

@@ -79,8 +79,11 @@ export interface DownstreamConnection {
   readonly protocol: 'HTTP/1.1' | 'HTTP/2';
   /** Monotonic ms. */
   readonly connectedAtMs: number;
-  /** Answers what is in flight, then closes; `Connection: close` or GOAWAY. */
-  drain(): void;
+  /**
+   * Takes what is in flight, then closes; `Connection: close` or GOAWAY. `closesIdle`, which is the default: one that nothing comes by
+   * for a moment is closed as well; else it stays until its client was told.
+   */
+  drain(closesIdle?: boolean): void;
   /** Now. */
   close(): void;
 }

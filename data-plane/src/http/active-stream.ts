@@ -257,7 +257,7 @@ export class ActiveStream extends StreamState implements RequestReceiver, Filter
     if (config.via !== '') appendVia(headers, config.via);
     if (runtime.draining && head.status !== 101) {
       runtime.stats.cxDrainClose.inc();
-      this.#sender.connection.drain();
+      this.#sender.connection.drain(false);
     } else if (isShed(runtime.overload.keepalive, runtime.random) && head.status !== 101) {
       runtime.stats.cxOverloadDisableKeepalive.inc();
       this.#sender.connection.drain();

@@ -1,13 +1,12 @@
 import type { Socket } from 'node:net';
 import { createDeadline, type Deadlines } from '../codec/http1/deadline-queue.js';
+import { DRAINED_WHEN_IDLE_MS } from '../codec/http1/server-codec.js';
 import { CLIENT_PREFACE } from '../codec/http2/frame.js';
 import type { LentMemory } from '../codec/lent-memory.js';
 import { receiveBytes, type ByteReceiver } from '../codec/socket-reads.js';
 
 /** So much of it no other protocol begins with. Source: Envoy's Http2::CLIENT_MAGIC_PREFIX. */
 const PREFIX = CLIENT_PREFACE.subarray(0, 'PRI * HTTP/2'.length);
-/** A connection that drains is closed when nothing has come for so long. */
-const DRAINED_WHEN_IDLE_MS = 500;
 
 export interface CodecChoiceOptions {
   readonly deadlines: Deadlines;
@@ -63,8 +62,8 @@ export class CodecChoice implements ByteReceiver {
     return 0;
   }
 
-  drain(): void {
-    this.#options.deadlines.set(this.#idle, DRAINED_WHEN_IDLE_MS);
+  drain(closesIdle: boolean): void {
+    if (closesIdle) this.#options.deadlines.set(this.#idle, DRAINED_WHEN_IDLE_MS);
   }
 
   close(): void {

@@ -58,7 +58,7 @@ export class HttpConnectionManager {
 
 /** What a connection manager does with a codec. */
 interface Codec extends ByteReceiver {
-  drain(): void;
+  drain(closesIdle: boolean): void;
   close(): void;
 }
 
@@ -72,6 +72,7 @@ class HttpConnection implements ServerConnectionCallbacks, ActiveStreamOwner {
   #active: Gauge | undefined = undefined;
   #isHttp2 = false;
   #isDraining = false;
+  #closesIdle = false;
 
   constructor(
     runtime: ConnectionManagerRuntime,
@@ -103,7 +104,7 @@ class HttpConnection implements ServerConnectionCallbacks, ActiveStreamOwner {
   #choose(isHttp2: boolean): Codec {
     const codec = this.#createCodec(isHttp2);
     this.#codec = codec;
-    if (this.#isDraining) codec.drain();
+    if (this.#isDraining) codec.drain(this.#closesIdle);
     return codec;
   }
 
@@ -185,9 +186,10 @@ class HttpConnection implements ServerConnectionCallbacks, ActiveStreamOwner {
     stats.cxDestroy.inc();
   }
 
-  drain(): void {
+  drain(closesIdle: boolean): void {
     this.#isDraining = true;
-    this.#codec.drain();
+    if (closesIdle) this.#closesIdle = true;
+    this.#codec.drain(closesIdle);
   }
 
   close(): void {

@@ -14,6 +14,7 @@ export class ActiveFilterChain {
   readonly #connectionFilters: readonly ConnectionFilter[];
   readonly connections = new Set<NetworkConnection>();
   #draining = false;
+  #closesIdle = false;
 
   constructor(
     config: FilterChainConfig,
@@ -66,15 +67,18 @@ export class ActiveFilterChain {
     return this.config.filters.at(-1) as NetworkFilterConfig;
   }
 
-  get draining(): boolean {
-    return this.#draining;
+  /** No new connection comes here; those there are end after what they carry. See `NetworkConnection.drain`. */
+  drain(closesIdle: boolean): void {
+    this.#draining = true;
+    if (closesIdle) this.#closesIdle = true;
+    this.filter.beginDrain();
+    for (const connection of [...this.connections]) connection.drain(closesIdle);
   }
 
-  /** No new connection comes here; those there are end after what they carry. */
-  drain(): void {
-    this.#draining = true;
-    this.filter.beginDrain();
-    for (const connection of [...this.connections]) connection.drain();
+  /** A connection that is here now. One may have been on its way when the drain began. */
+  add(connection: NetworkConnection): void {
+    this.connections.add(connection);
+    if (this.#draining) connection.drain(this.#closesIdle);
   }
 
   closeConnections(): void {

@@ -134,11 +134,13 @@ export class ActiveListener {
 
   get activeRequests(): number {
     let active = 0;
-    // While everything drains, the chains of the version leave too.
-    for (const chain of new Set([...(this.#version?.chains ?? []), ...this.#leaving.keys()])) {
-      active += chain.filter.activeRequests;
-    }
+    for (const chain of this.#chains) active += chain.filter.activeRequests;
     return active;
+  }
+
+  /** Those of the version and those that leave, which are the same while everything drains. */
+  get #chains(): ReadonlySet<ActiveFilterChain> {
+    return new Set([...(this.#version?.chains ?? []), ...this.#leaving.keys()]);
   }
 
   /** Takes a connection that another listener accepted for this one's address. */
@@ -146,14 +148,15 @@ export class ActiveListener {
     this.#accept(socket, destination);
   }
 
-  /** Stops accepting; connections end after what they carry, or when the drain time is over. */
-  drain(): void {
+  /** Stops accepting; connections end after what they carry, or when the drain time is over. See `NetworkConnection.drain`. */
+  drain(closesIdle: boolean): void {
+    if (closesIdle) for (const chain of this.#chains) chain.drain(true);
     if (this.#draining) return;
     this.#draining = true;
     this.#closeServers();
     this.#next?.abandon();
     this.#next = undefined;
-    for (const chain of this.#version?.chains ?? []) this.#leave(chain);
+    for (const chain of this.#version?.chains ?? []) this.#leave(chain, closesIdle);
     this.#dropWaiting();
     this.#checkGone();
   }
@@ -165,7 +168,7 @@ export class ActiveListener {
     this.#next?.abandon();
     this.#next = undefined;
     for (const timer of this.#leaving.values()) timer.cancel();
-    for (const chain of [...(this.#version?.chains ?? []), ...this.#leaving.keys()]) {
+    for (const chain of this.#chains) {
       chain.stop();
       chain.closeConnections();
     }
@@ -178,7 +181,7 @@ export class ActiveListener {
     const older = this.#version;
     this.#version = next;
     this.#next = undefined;
-    for (const chain of older?.chains ?? []) if (!next.chains.includes(chain)) this.#leave(chain);
+    for (const chain of older?.chains ?? []) if (!next.chains.includes(chain)) this.#leave(chain, false);
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const socket of waiting) this.#dispatch(socket, undefined);
@@ -186,9 +189,9 @@ export class ActiveListener {
   }
 
   /** A chain that is not used any more keeps its connections for the drain time at most. */
-  #leave(chain: ActiveFilterChain): void {
+  #leave(chain: ActiveFilterChain, closesIdle: boolean): void {
     chain.stop();
-    chain.drain();
+    chain.drain(closesIdle);
     if (chain.connections.size === 0) return;
     const timer = this.#context.options.clock.setTimer(this.#context.drainTimeMs, () => {
       chain.closeConnections();
@@ -463,15 +466,13 @@ export class ActiveListener {
 
   /** Until it closes. */
   #keep(served: Socket, chain: ActiveFilterChain, connection: NetworkConnection): void {
-    chain.connections.add(connection);
     served.once('close', () => {
       chain.connections.delete(connection);
       if (chain.connections.size > 0) return;
       this.#leaving.get(chain)?.cancel();
       this.#leaving.delete(chain);
     });
-    // A chain that drains takes nobody new, but this one may have been on its way already.
-    if (chain.draining) connection.drain();
+    chain.add(connection);
   }
 
   /** From here on another socket is the connection. */

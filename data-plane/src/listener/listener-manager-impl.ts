@@ -12,7 +12,12 @@ import { BoundedLog } from './bounded-log.js';
 import { ActiveListener } from './active-listener.js';
 import { FirstSpeakers } from './first-speakers.js';
 import type { ListenerContext } from './listener-context.js';
-import type { ListenerManager, ListenerManagerOptions, ListenerStatus } from './listener-manager.js';
+import type {
+  DrainOptions,
+  ListenerManager,
+  ListenerManagerOptions,
+  ListenerStatus,
+} from './listener-manager.js';
 import { listenerProblems } from './listener-version.js';
 import { sameSockets } from './same-config.js';
 
@@ -133,11 +138,15 @@ export class ListenerManagerImpl implements ListenerManager {
     return active;
   }
 
-  drain(options: { readonly inboundOnly?: boolean } = {}, onDrained?: () => void): void {
+  drain({ inboundOnly, keepsIdle }: DrainOptions = {}, onDrained?: () => void): void {
+    const isMeant = ({ config }: ActiveListener): boolean =>
+      inboundOnly !== true || config.trafficDirection === 'inbound';
+    // Clients of those that leave already were to be told first: there is no more time for it.
+    if (keepsIdle !== true) for (const listener of this.#leaving) if (isMeant(listener)) listener.drain(true);
     for (const [name, listener] of this.#listeners) {
-      if (options.inboundOnly === true && listener.config.trafficDirection !== 'inbound') continue;
+      if (!isMeant(listener)) continue;
       this.#listeners.delete(name);
-      this.#letGo(listener);
+      this.#letGo(listener, keepsIdle !== true);
       // When the whole process ends, its sockets stay for the one that follows.
       if (onDrained === undefined) this.#giveUpSockets(listener);
     }
@@ -223,9 +232,9 @@ export class ListenerManagerImpl implements ListenerManager {
     return [];
   }
 
-  #letGo(listener: ActiveListener): void {
+  #letGo(listener: ActiveListener, closesIdle = false): void {
     this.#leaving.add(listener);
-    listener.drain();
+    listener.drain(closesIdle);
   }
 
   /** Whoever holds our sockets is told that these are not served any more, except those that a successor has. */

@@ -185,6 +185,31 @@ describe('ListenerManager', () => {
     await eventually(() => proxy.listeners.status().length === 0);
   });
 
+  it('keeps idle connections of what is replaced or removed until the next answer has told their clients', async () => {
+    const config = direct('one');
+    await proxy.listeners.apply([config], []);
+    const clients = Array.from({ length: 3 }, () => connectTo(proxy.port()));
+    for (const client of clients) await ask(client);
+    const [first, second, third] = clients as [RawClient, RawClient, RawClient];
+    await proxy.listeners.apply([direct('two')], []);
+    assert.match(await told(first), /one$/);
+    await proxy.listeners.apply([], ['listener']);
+    assert.match(await told(second), /one$/);
+    // The process ends: there is no more time to tell anybody.
+    const drained = new Promise<void>((resolve) => proxy.listeners.drain({}, resolve));
+    await third.untilEnd();
+    await drained;
+  });
+
+  it('keeps idle connections until the next answer where another process has taken its place', async () => {
+    await proxy.listeners.apply([direct('one')], []);
+    const client = connectTo(proxy.port());
+    await ask(client);
+    const drained = new Promise<void>((resolve) => proxy.listeners.drain({ keepsIdle: true }, resolve));
+    assert.match(await told(client), /one$/);
+    await drained;
+  });
+
   it('frees the address of a listener that is removed', async () => {
     await proxy.listeners.apply([direct('one')], []);
     const port = proxy.port();
@@ -278,6 +303,15 @@ async function ask(client: RawClient): Promise<string> {
   client.text = '';
   client.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n');
   return client.until((text) => /\r\n\r\n.+$/s.test(text));
+}
+
+/** The last answer on a connection, with the word that it was the last. */
+async function told(client: RawClient): Promise<string> {
+  client.text = '';
+  client.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n');
+  const text = await client.untilEnd();
+  assert.match(text, /\r\nconnection: close\r\n/);
+  return text;
 }
 
 function answering(body: string): RouteConfig {

@@ -47,6 +47,13 @@ export interface ListenerManagerOptions {
   readonly drainTimeMs?: number;
 }
 
+export interface DrainOptions {
+  /** Outbound listeners go on. */
+  readonly inboundOnly?: boolean;
+  /** Idle connections stay as well, until their clients were told to come by another. */
+  readonly keepsIdle?: boolean;
+}
+
 /** All listeners, by name. */
 export interface ListenerManager {
   /**
@@ -68,9 +75,9 @@ export interface ListenerManager {
   readonly activeRequests: number;
   /**
    * Stops accepting, answers what is in flight with `Connection: close`, and closes idle connections. Calls `onDrained` when
-   * nothing is left or after `drainTimeMs`, whatever comes first. With `inboundOnly` outbound listeners go on.
+   * nothing is left or after `drainTimeMs`, whatever comes first.
    */
-  drain(options?: { readonly inboundOnly?: boolean }, onDrained?: () => void): void;
+  drain(options?: DrainOptions, onDrained?: () => void): void;
   /** Closes every socket now. */
   close(): Promise<void>;
 }

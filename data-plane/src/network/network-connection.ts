@@ -4,8 +4,8 @@ import type { ConnectionInfo } from '../http/stream-state.js';
 
 /** One downstream connection in the hands of a terminal network filter. */
 export interface NetworkConnection {
-  /** Finishes what is in flight, then closes. */
-  drain(): void;
+  /** Finishes what is in flight, then closes. `closesIdle`: also where nothing is, before its client was told. */
+  drain(closesIdle: boolean): void;
   /** Now. */
   close(): void;
 }

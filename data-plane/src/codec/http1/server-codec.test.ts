@@ -395,6 +395,25 @@ describe('a downstream HTTP/1.1 connection', () => {
     assert.equal(busy.socket.writableEnded, true);
   });
 
+  it('drains a client that is to be told first: idle for as long as ever, and closed behind the next answer', async () => {
+    const under = new ServerCodecUnderTest({ idleTimeoutMs: 60_000 });
+    under.receive(GET);
+    under.codec.drain(false);
+    under.clock.advance(50_000);
+    await settle();
+    assert.equal(under.socket.writableEnded, false);
+    under.receive(GET);
+    assert.deepEqual(under.statuses, [200, 200]);
+    assert.match(under.socket.text, /connection: close\r\n\r\n$/);
+    assert.equal(under.socket.writableEnded, true);
+    const silent = new ServerCodecUnderTest({ idleTimeoutMs: 60_000 });
+    silent.codec.drain(false);
+    silent.codec.drain(true);
+    silent.clock.advance(520);
+    await settle();
+    assert.equal(silent.socket.writableEnded, true, 'there is no more time for it');
+  });
+
   it('closes after max_requests_per_connection, and drains after max_connection_duration', async () => {
     const counted = new ServerCodecUnderTest({ maxRequestsPerConnection: 2 });
     counted.receive(GET + GET + GET);

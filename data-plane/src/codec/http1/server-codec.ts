@@ -55,8 +55,8 @@ export interface ServerCodecOptions {
 
 const headReader = new RequestHeadReader();
 
-/** A connection that drains is closed when nothing has come for so long. */
-const DRAINED_WHEN_IDLE_MS = 500;
+/** A connection whose drain closes idle ones is closed when nothing has come for so long. */
+export const DRAINED_WHEN_IDLE_MS = 500;
 
 /**
  * One downstream HTTP/1.1 connection: reads requests one after another, writes their responses.
@@ -87,6 +87,7 @@ export class ServerCodecHttp1 implements DownstreamConnection, ByteReceiver, Mes
   #stream: ServerStream | undefined;
   #requests = 0;
   #isDraining = false;
+  #closesIdle = false;
   #isClosing = false;
   #isClosed = false;
   #readDisableCount = 0;
@@ -159,9 +160,10 @@ export class ServerCodecHttp1 implements DownstreamConnection, ByteReceiver, Mes
     return this.reader.expectedBytes(lastBytes);
   }
 
-  drain(): void {
-    if (this.#isDraining) return;
+  drain(closesIdle = true): void {
     this.#isDraining = true;
+    if (!closesIdle || this.#closesIdle) return;
+    this.#closesIdle = true;
     // The next request may be on its way already: it is answered, with the word that it was the last.
     if (this.#stream === undefined && this.reader.isBetweenMessages) {
       this.#deadlines.set(this.#idle, DRAINED_WHEN_IDLE_MS);
@@ -254,7 +256,7 @@ export class ServerCodecHttp1 implements DownstreamConnection, ByteReceiver, Mes
     }
     this.#waitsForResponse = false;
     // Where the drain began after the head of the answer, the client was not told and may have sent the next request already.
-    this.#deadlines.set(this.#idle, this.#isDraining ? DRAINED_WHEN_IDLE_MS : this.config.idleTimeoutMs);
+    this.#deadlines.set(this.#idle, this.#closesIdle ? DRAINED_WHEN_IDLE_MS : this.config.idleTimeoutMs);
     this.reader.next();
     this.#afterRead();
   }

@@ -395,6 +395,27 @@ describe('an HTTP/2 server connection', () => {
     assert.equal(test.socket.hasEnded, true);
   });
 
+  it('waits for a client that takes its time to answer, where the drain allows it', () => {
+    const test = new Http2ServerUnderTest({ drainTimeoutMs: 5000 }).start();
+    test.receive(test.request(1, END));
+    test.written();
+    test.codec.drain(false);
+    const [first, pinged] = test.written();
+    assert.equal(readId(first?.payload as Buffer, 0), MAX_STREAM_ID);
+    test.clock.advance(20_000);
+    assert.deepEqual(test.written(), []);
+    test.receive(test.request(3, END), frame(FrameType.Ping, Flag.Ack, 0, pinged?.payload as Buffer));
+    const goAway = test.written().find(({ type }) => type === FrameType.GoAway);
+    assert.equal(readId(goAway?.payload as Buffer, 0), 3);
+    assert.equal(test.socket.hasEnded, true);
+    const silent = new Http2ServerUnderTest({ drainTimeoutMs: 5000 }).start();
+    silent.codec.drain(false);
+    silent.codec.drain(true);
+    silent.codec.drain(true);
+    silent.clock.advance(6000);
+    assert.equal(silent.socket.hasEnded, true, 'there is no more time for it');
+  });
+
   it('refuses streams that come after the second step, whatever comes of them, and answers the others', () => {
     const test = new Http2ServerUnderTest({ drainTimeoutMs: 5000 }).start();
     test.receive(test.request(1, 0));

@@ -102,12 +102,16 @@ export class ServerCodecHttp2 extends Http2Connection implements DownstreamConne
     deadlines.set(this.#lifetime, config.maxConnectionDurationMs);
   }
 
-  drain(): void {
-    if (this.#isDraining || this.isClosing) return;
-    this.#isDraining = true;
-    this.sendGoAway(MAX_STREAM_ID, ErrorCode.NoError);
-    this.sendDrainPing();
-    this.options.deadlines.set(this.#drained, Math.max(1, this.config.drainTimeoutMs));
+  drain(closesIdle = true): void {
+    if (this.isClosing) return;
+    if (!this.#isDraining) {
+      this.#isDraining = true;
+      this.sendGoAway(MAX_STREAM_ID, ErrorCode.NoError);
+      this.sendDrainPing();
+    }
+    // Else a client that takes its time to answer has it.
+    if (closesIdle && !this.#wasGraceful && this.#drained.queue === undefined)
+      this.options.deadlines.set(this.#drained, Math.max(1, this.config.drainTimeoutMs));
   }
 
   close(): void {

@@ -95,7 +95,7 @@ export interface ToWorker {
   readonly view: Call<{ readonly labelled: boolean }, WorkerView>;
   readonly drainListeners: Call<{ readonly inboundOnly: boolean }>;
   /** Answered when nothing is in flight. */
-  readonly drain: Call<{ readonly timeoutMs: number }>;
+  readonly drain: Call<{ readonly timeoutMs: number; readonly isReplaced: boolean }>;
   /** Answered when everything is closed and logged. */
   readonly close: Call<undefined>;
   readonly reopenLogs: Call<undefined>;

@@ -52,7 +52,7 @@ async function run(port: ThreadPort, start: WorkerStart): Promise<void> {
     ownSecret: ({ name, secret }) => ownSecrets.set(name, secret && secretOf(secret)),
     view: ({ labelled }) => viewOf(served().view(), labelled),
     drainListeners: (options) => served().drainListeners(options),
-    drain: ({ timeoutMs }) => served().drain(timeoutMs),
+    drain: ({ timeoutMs, isReplaced }) => served().drain(timeoutMs, isReplaced),
     close: () => served().close(),
     reopenLogs: () => served().reopenLogs(),
     logLevel: (level) => {

@@ -8,7 +8,7 @@ import type { BootstrapConfig, ConfigText } from '../../bootstrap.js';
 import type { CommandLine } from '../../bootstrap/command-line.js';
 import type { ApplyProblem, ClusterStatus } from '../../cluster/cluster-manager.js';
 import { removeStaleSocket, type SocketSource } from '../../listener/bind-server.js';
-import type { ListenerStatus } from '../../listener/listener-manager.js';
+import type { DrainOptions, ListenerStatus } from '../../listener/listener-manager.js';
 import type { MemoryUse } from '../../overload/memory-use.js';
 import { SharedCells } from '../../shared/shared-cells.js';
 import { ThreadLink } from '../../shared/thread-link.js';
@@ -92,7 +92,7 @@ export class Workers implements ServingThreads {
         this.#apply('listeners', this.#listenerConfigs, added, removed, bytes),
       onReady: (callback) => this.#whenWarm('listeners', callback),
       status: () => this.#listenerStatus(),
-      drain: (drainOptions, onDrained) => this.#drain(drainOptions?.inboundOnly === true, onDrained),
+      drain: (drainOptions, onDrained) => this.#drain(drainOptions, onDrained),
       close: () => this.#close(),
       // What is in flight each worker tells for itself.
       activeConnections: 0,
@@ -258,14 +258,16 @@ export class Workers implements ServingThreads {
     });
   }
 
-  #drain(inboundOnly: boolean, onDrained: (() => void) | undefined): void {
+  #drain({ inboundOnly = false, keepsIdle = false }: DrainOptions = {}, onDrained?: () => void): void {
     if (onDrained === undefined) {
       for (const { link } of this.#workers) link.tell('drainListeners', { inboundOnly });
       return;
     }
     this.#isEnding = true;
     const timeoutMs = this.#options.config.signalDrainTimeMs;
-    void Promise.all(this.#workers.map(({ link }) => link.ask('drain', { timeoutMs }))).then(onDrained);
+    void Promise.all(
+      this.#workers.map(({ link }) => link.ask('drain', { timeoutMs, isReplaced: keepsIdle })),
+    ).then(onDrained);
   }
 
   async #close(): Promise<void> {
