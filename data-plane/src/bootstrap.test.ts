@@ -110,12 +110,15 @@ static_resources:
     const config = await load(
       `${node("DNS_CAPTURE: 'true', HEDDLE_DNS_SERVERS: '10.0.0.2,tcp://10.0.0.3:5353'")}\n${bind('10.0.0.9')}`,
     );
-    assert.deepEqual(config.upstreamBindAddress, {
-      kind: 'socket',
-      host: '10.0.0.9',
-      port: 0,
-      protocol: 'tcp',
+    const source = (host: string): object => ({ kind: 'socket', host, port: 0, protocol: 'tcp' });
+    assert.deepEqual(config.upstreamBind, { bindAddress: source('10.0.0.9') });
+    const both = (extra: string): string =>
+      `cluster_manager: { upstream_bind_config: { source_address: { address: 10.0.0.9, port_value: 0 }, extra_source_addresses: [{ address: { address: "${extra}", port_value: 0 } }] } }`;
+    assert.deepEqual((await load(both('fd00::9'))).upstreamBind, {
+      bindAddress: source('10.0.0.9'),
+      extraBindAddresses: [source('fd00::9')],
     });
+    await assert.rejects(load(both('host')), /extra_source_addresses\[0\]\.address\.address: expected an IP address/);
     assert.deepEqual(config.dns, {
       port: 15_053,
       servers: [

@@ -95,7 +95,7 @@ export async function loadBootstrap(
     listeners: bootstrap.listeners,
     clusters: bootstrap.clusters,
     secrets: bootstrap.secrets,
-    upstreamBindAddress: bootstrap.upstreamBindAddress,
+    upstreamBind: bootstrap.upstreamBind,
     overload: bootstrap.overload,
     runtime: bootstrap.runtime,
     ads: bootstrap.ads,

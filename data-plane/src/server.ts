@@ -366,7 +366,7 @@ export class Server {
       log: this.#log.child('cluster'),
       configSource: this.#xds,
       tls: () => tls.transports,
-      bindAddress: config.upstreamBindAddress,
+      bind: config.upstreamBind,
       runtime: this.#runtime,
       cells: thread?.cells,
     });
@@ -461,13 +461,14 @@ export class Server {
 
   /** Answers the application's DNS questions, if they come here. Resolves with what takes the names of the mesh. */
   async #startDns(): Promise<ConfigTargets['names']> {
-    const { dns, node, upstreamBindAddress } = this.#config;
+    const { dns, node, upstreamBind } = this.#config;
+    const source = upstreamBind?.bindAddress;
     if (dns === undefined) return undefined;
     const { startDns } = await import('./dns/start-dns.js');
     const started = await startDns({
       config: dns,
       namespace: node.metadata?.fields['NAMESPACE']?.stringValue ?? 'default',
-      sourceAddress: upstreamBindAddress?.kind === 'socket' ? upstreamBindAddress.host : undefined,
+      sourceAddress: source?.kind === 'socket' ? source.host : undefined,
       clock: this.#clock,
       log: this.#log.child('dns'),
       stats: this.#stats,

@@ -13,6 +13,7 @@ export type {
   IstioClusterConfig,
   LbPolicyConfig,
   SlowStartConfig,
+  UpstreamBindConfig,
   UpstreamProtocolConfig,
 } from './config/cluster-config.js';
 export type { EndpointConfig, EndpointsConfig, LocalityEndpointsConfig } from './config/endpoints-config.js';

@@ -13,7 +13,7 @@ import { applicationEnvironment, type ReachableService } from './application-env
 import { fileStem } from './file-stem.js';
 import type { LaunchEnvironment } from './launch-environment.js';
 import { acceptsConnections, waitUntil } from './readiness.js';
-import { SIDECAR_PORTS, SWITCH_ADDRESS, SWITCH_PORTS } from './pods/pod-addresses.js';
+import { NETWORK, SIDECAR_PORTS, SWITCH_PORTS, pairsOf } from './pods/pod-addresses.js';
 import type { Pod } from './pods/pod-network.js';
 import type { InboundPort } from './proxy-bootstrap.js';
 import { Sidecar } from './sidecar.js';
@@ -91,7 +91,7 @@ export class Instance {
   }
 
   get #host(): string {
-    return this.#pod?.addresses.application ?? '127.0.0.1';
+    return this.#pod?.addresses.v4.application ?? '127.0.0.1';
   }
 
   get isReady(): boolean {
@@ -175,12 +175,12 @@ export class Instance {
         labels: workload.labels,
         serviceAccount: workload.serviceAccount,
         captured: {
-          address: pod.addresses.application,
-          sourceAddress: pod.addresses.sidecar,
+          addresses: pairsOf(pod.addresses).map(([, { application }]) => application),
+          sourceAddresses: pairsOf(pod.addresses).map(([, { sidecar }]) => sidecar),
           // As without pods, programs listen on loopback, or anywhere.
           applicationAddress: '127.0.0.1',
           ports: workload.ports.map(({ name: portName, port }) => ({ name: portName, port })),
-          dnsServer: `tcp://${SWITCH_ADDRESS}:${SWITCH_PORTS.dns}`,
+          dnsServer: `tcp://${NETWORK.v4.switch}:${SWITCH_PORTS.dns}`,
         },
       },
       this.#environment,

@@ -27,9 +27,10 @@ export interface ExplicitPlan {
 
 /** The pod of a proxy into which rules of the kernel lead what its application does (interception REDIRECT). */
 export interface CapturedPlan {
-  readonly address: string;
-  /** Where the proxy connects from: by that the rules know it. */
-  readonly sourceAddress: string;
+  /** Its own, one of each family that it has; the first is who it is. */
+  readonly addresses: readonly string[];
+  /** Where the proxy connects from, by family: by that the rules know it. */
+  readonly sourceAddresses: readonly string[];
   /** Where the application listens, for its ports. */
   readonly applicationAddress: string;
   readonly ports: readonly { readonly name: string; readonly port: number }[];
@@ -83,7 +84,7 @@ export function proxyBootstrap(options: ProxyBootstrapOptions): unknown {
   const ads = { ads: {}, resource_api_version: 'V3' };
   return {
     node: {
-      id: `${options.role}~${captured?.address ?? '127.0.0.1'}~${options.name}.${options.namespace}~${domain}`,
+      id: `${options.role}~${captured?.addresses[0] ?? '127.0.0.1'}~${options.name}.${options.namespace}~${domain}`,
       cluster: `${options.workloadName}.${options.namespace}`,
       ...nodeLocality(options.locality),
       metadata: {
@@ -109,9 +110,7 @@ export function proxyBootstrap(options: ProxyBootstrapOptions): unknown {
     ...(captured === undefined
       ? {}
       : {
-          cluster_manager: {
-            upstream_bind_config: { source_address: { address: captured.sourceAddress, port_value: 0 } },
-          },
+          cluster_manager: { upstream_bind_config: bindConfig(captured.sourceAddresses) },
         }),
     dynamic_resources: {
       ads_config: {
@@ -136,6 +135,17 @@ const internalListeners = {
   },
 };
 
+/** Source: envoy.config.core.v3.BindConfig. */
+function bindConfig([first, ...others]: readonly string[]): object {
+  const source = (address: string | undefined): object => ({ address, port_value: 0 });
+  return {
+    source_address: source(first),
+    ...(others.length === 0
+      ? {}
+      : { extra_source_addresses: others.map((address) => ({ address: source(address) })) }),
+  };
+}
+
 /** A node's locality, of `REGION/ZONE/SUBZONE`. */
 export function nodeLocality(text: string | undefined): object {
   if (text === undefined) return {};
@@ -147,7 +157,7 @@ export function nodeLocality(text: string | undefined): object {
 function capturedMetadata(captured: CapturedPlan): Readonly<Record<string, unknown>> {
   return {
     INTERCEPTION_MODE: 'REDIRECT',
-    INSTANCE_IPS: captured.address,
+    INSTANCE_IPS: captured.addresses.join(),
     DNS_CAPTURE: 'true',
     HEDDLE_DNS_SERVERS: captured.dnsServer,
     // No name server outside knows the services of this mesh.

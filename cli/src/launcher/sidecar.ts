@@ -5,7 +5,7 @@ import { fileStem } from './file-stem.js';
 import { JoinTokenFile } from './join-token-file.js';
 import type { LaunchEnvironment } from './launch-environment.js';
 import { proxyBootstrap, type ProxyBootstrapOptions } from './proxy-bootstrap.js';
-import { SWITCH_ADDRESS, SWITCH_PORTS } from './pods/pod-addresses.js';
+import { NETWORK, SWITCH_PORTS } from './pods/pod-addresses.js';
 import type { OpenedSocket } from './pods/pod-network.js';
 import { answersOk, waitUntil } from './readiness.js';
 
@@ -111,7 +111,7 @@ export class Sidecar {
   async start(): Promise<void> {
     const { ports, folders, xdsTlsPort, rootsFile, pods } = this.#environment;
     const [xdsHost, xdsPort] =
-      pods === undefined ? ['127.0.0.1', xdsTlsPort] : [SWITCH_ADDRESS, SWITCH_PORTS.controlPlane];
+      pods === undefined ? ['127.0.0.1', xdsTlsPort] : [NETWORK.v4.switch, SWITCH_PORTS.controlPlane];
     this.#adminPort = await ports.take();
     await this.#token.start();
     await mkdir(join(folders.proxyState, this.#stem), { recursive: true, mode: 0o700 });

@@ -6,6 +6,7 @@ import type {
   ListenerConfig,
   RuntimeLayerConfig,
   SecretConfig,
+  UpstreamBindConfig,
 } from '@heddle/engine';
 import type { envoy } from '@heddle/xds-protos';
 import type { DnsConfig } from '../dns/dns-config.js';
@@ -21,7 +22,7 @@ export interface BootstrapConfig {
   readonly listeners: readonly ListenerConfig[];
   readonly clusters: readonly ClusterConfig[];
   /** Where connections to hosts of clusters come from, unless the cluster says so itself; undefined: as the system chooses. */
-  readonly upstreamBindAddress: AddressConfig | undefined;
+  readonly upstreamBind: UpstreamBindConfig | undefined;
   readonly overload: OverloadConfig;
   /** Layers of settings, from base to top. */
   readonly runtime: readonly RuntimeLayerConfig[];

@@ -11,6 +11,7 @@ import {
   type SecretConfig,
   type SecretReferenceConfig,
   type Translated,
+  type UpstreamBindConfig,
 } from '@heddle/engine';
 import { envoy, fromJson, unknownFieldsOf, type ProtoProblem } from '@heddle/xds-protos';
 import type { OverloadConfig } from '../overload/overload-config.js';
@@ -23,6 +24,7 @@ import { BootstrapFindings } from './bootstrap-findings.js';
 const { InternalListener } = envoy.extensions.bootstrap.internal_listener.v3;
 
 type Bootstrap = envoy.config.bootstrap.v3.Bootstrap;
+type BindSource = envoy.config.core.v3.ISocketAddress | null | undefined;
 
 /** What a bootstrap says, without what the command line adds. */
 export interface TranslatedBootstrap {
@@ -31,7 +33,7 @@ export interface TranslatedBootstrap {
   readonly listeners: readonly ListenerConfig[];
   readonly clusters: readonly ClusterConfig[];
   readonly secrets: readonly SecretConfig[];
-  readonly upstreamBindAddress: AddressConfig | undefined;
+  readonly upstreamBind: UpstreamBindConfig | undefined;
   readonly overload: OverloadConfig;
   readonly runtime: readonly RuntimeLayerConfig[];
   readonly ads: AdsConfig | undefined;
@@ -104,7 +106,7 @@ export function translateBootstrap(json: unknown): {
       listeners: [...listeners.values()],
       clusters: [...clusters.values()],
       secrets: [...secrets.values()],
-      upstreamBindAddress: translateUpstreamBind(message, findings),
+      upstreamBind: translateUpstreamBind(message, findings),
       overload: translateOverload(message.overloadManager, findings),
       runtime: translateRuntimeLayers(message.layeredRuntime, ads !== undefined, findings),
       ads,
@@ -247,18 +249,27 @@ function translateAdminAddress(message: Bootstrap, findings: BootstrapFindings):
 }
 
 /** Source: envoy.config.bootstrap.v3.ClusterManager.upstream_bind_config. */
-function translateUpstreamBind(message: Bootstrap, findings: BootstrapFindings): AddressConfig | undefined {
+function translateUpstreamBind(
+  message: Bootstrap,
+  findings: BootstrapFindings,
+): UpstreamBindConfig | undefined {
   const bind = message.clusterManager?.upstreamBindConfig ?? null;
   if (bind === null) return undefined;
   const path = 'cluster_manager.upstream_bind_config';
   findings.ignored(`${path}.freebind`, bind.freebind !== null);
   findings.ignored(`${path}.socket_options`, bind.socketOptions.length > 0);
-  findings.ignored(`${path}.extra_source_addresses`, bind.extraSourceAddresses.length > 0);
-  const host = bind.sourceAddress?.address ?? '';
-  if (isIP(host) !== 0)
-    return { kind: 'socket', host, port: bind.sourceAddress?.portValue ?? 0, protocol: 'tcp' };
-  findings.problem(`${path}.source_address.address`, `expected an IP address, found ${JSON.stringify(host)}`);
-  return undefined;
+  const sourceAddress = (source: BindSource, place: string): readonly AddressConfig[] => {
+    const host = source?.address ?? '';
+    if (isIP(host) !== 0) return [{ kind: 'socket', host, port: source?.portValue ?? 0, protocol: 'tcp' }];
+    findings.problem(`${path}.${place}.address`, `expected an IP address, found ${JSON.stringify(host)}`);
+    return [];
+  };
+  const [bindAddress] = sourceAddress(bind.sourceAddress, 'source_address');
+  const extraBindAddresses = bind.extraSourceAddresses.flatMap(({ address }, i) =>
+    sourceAddress(address, `extra_source_addresses[${i}].address`),
+  );
+  if (bindAddress === undefined) return undefined;
+  return extraBindAddresses.length === 0 ? { bindAddress } : { bindAddress, extraBindAddresses };
 }
 
 function reportUnsupported(message: Bootstrap, findings: BootstrapFindings): void {

@@ -41,7 +41,7 @@ export class ClusterManagerImpl implements ClusterManager {
 
   constructor(options: ClusterManagerOptions) {
     this.#options = options;
-    this.#resolver = options.resolver ?? resolverFor(options.bindAddress);
+    this.#resolver = options.resolver ?? resolverFor(options.bind?.bindAddress);
     this.#deadlines = new Deadlines(options.clock);
     this.#context = {
       clock: options.clock,
@@ -78,10 +78,8 @@ export class ClusterManagerImpl implements ClusterManager {
   }
 
   #boundByDefault(config: ClusterConfig): ClusterConfig {
-    const { bindAddress } = this.#options;
-    return bindAddress === undefined || config.bindAddress !== undefined
-      ? config
-      : { ...config, bindAddress };
+    const { bind } = this.#options;
+    return bind === undefined || config.bindAddress !== undefined ? config : { ...config, ...bind };
   }
 
   cluster(name: string): Cluster | undefined {

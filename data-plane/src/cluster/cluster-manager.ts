@@ -1,5 +1,11 @@
 import type { Clock, Logger, Random } from '@heddle/common';
-import type { AddressConfig, ClusterConfig, EndpointConfig, RuntimeSettings } from '@heddle/engine';
+import type {
+  AddressConfig,
+  ClusterConfig,
+  EndpointConfig,
+  RuntimeSettings,
+  UpstreamBindConfig,
+} from '@heddle/engine';
 import type { ConfigSource } from '../config-source.js';
 import type { SharedCells } from '../shared/shared-cells.js';
 import type { StatsStore } from '../stats/stats-store.js';
@@ -21,7 +27,7 @@ export interface ClusterManagerOptions {
   /** Asked when a cluster with TLS comes; without an answer it is refused. */
   readonly tls?: (() => TlsTransports | undefined) | undefined;
   /** Where connections come from, unless a cluster says so itself. Default: as the system chooses. */
-  readonly bindAddress?: AddressConfig | undefined;
+  readonly bind?: UpstreamBindConfig | undefined;
   /** Default: the system's resolver; with a bind address one whose questions come from there, too. */
   readonly resolver?: DnsResolver;
   /** What the threads of this process limit together; undefined: there is one. */

@@ -57,6 +57,9 @@ export interface ClusterConfig {
   readonly istio?: IstioClusterConfig;
 }
 
+/** Where connections to hosts come from. */
+export type UpstreamBindConfig = Pick<ClusterConfig, 'bindAddress' | 'extraBindAddresses'>;
+
 /** Source: what Istio's control plane writes into a cluster's `filter_metadata`, under `istio`. */
 export interface IstioClusterConfig {
   /** The first of `services`: what is called through this cluster. */

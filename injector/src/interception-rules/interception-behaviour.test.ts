@@ -149,6 +149,30 @@ const byAddress: readonly Call[] = [
   { to: '10.9.0.1', port: 8080, reaches: '8080' },
 ];
 
+/** Every user here has a group of the same number. */
+const byUserAndPort: readonly Call[] = [
+  { to: '198.51.100.7', port: 80, uid: 1000, reaches: '15001' },
+  { to: '198.51.100.7', port: 80, uid: 2005, reaches: 'nowhere' },
+  { to: '2001:db8::7', port: 80, uid: 2005, reaches: 'nowhere' },
+  { to: '198.51.100.53', port: 53, uid: 2005, udp: true, reaches: 'nowhere' },
+  { to: '198.51.100.7', port: 80, uid: 3000, reaches: 'nowhere' },
+  { to: '2001:db8::7', port: 80, uid: 3000, reaches: 'nowhere' },
+  { to: '192.0.2.7', port: 80, uid: 1000, reaches: 'nowhere' },
+  { to: '192.0.2.7', port: 7777, uid: 1000, reaches: '15001' },
+  { to: 'fd0a::7', port: 7777, uid: 1000, reaches: '15001' },
+  // The sidecar, by its group alone.
+  { to: '198.51.100.7', port: 7777, uid: 1337, reaches: 'nowhere' },
+  { to: '10.9.0.1', port: 8080, uid: 1337, reaches: '15006' },
+];
+const byInterface: readonly Call[] = [
+  { to: '198.51.100.7', port: 80, reaches: 'nowhere' },
+  { to: '2001:db8::7', port: 80, reaches: 'nowhere' },
+  { to: '198.51.100.53', port: 53, udp: true, reaches: 'nowhere' },
+  { to: '10.9.0.1', port: 8080, uid: 'outside', reaches: '8080' },
+  { to: 'fd09::1', port: 8080, uid: 'outside', reaches: '8080' },
+  { to: '10.9.0.1', port: 8080, uid: 1337, reaches: '15006' },
+];
+
 const variants = { 'iptables-nft': 'nft', 'iptables-legacy': 'legacy', nftables: '' } as const;
 
 describe('rules, applied in a network namespace', () => {
@@ -163,6 +187,23 @@ describe('rules, applied in a network namespace', () => {
         { to: '10.9.0.1', port: 8090, uid: 'outside', reaches: '8090' },
       ]);
     });
+    it(
+      `leave alone users, groups and interfaces that are excluded, and take chosen ports (${variant})`,
+      { skip },
+      () => {
+        const chosen: InterceptionOptions = {
+          proxyUids: '',
+          proxyGids: '1337',
+          excludeOutboundUids: '2000-2010',
+          excludeOutboundGids: '3000',
+          includeOutboundPorts: '7777',
+          includeOutboundIpRanges: '198.51.100.0/24,2001:db8::/32',
+          dnsCapture: true,
+        };
+        assertCalls(chosen, suffix, byUserAndPort);
+        assertCalls({ excludeInterfaces: 'pod0,other0', dnsCapture: true }, suffix, byInterface);
+      },
+    );
     it(`lead connections as they should, the sidecar told by its address (${variant})`, { skip }, () => {
       assertCalls({ ...common, proxySource: { v4: '10.9.0.254', v6: 'fd09::254' } }, suffix, byAddress);
     });

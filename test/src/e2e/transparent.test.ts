@@ -87,6 +87,19 @@ for (const [who, uid] of Object.entries(users)) {
         ],
       );
 
+      // The pod's own addresses lead to its sidecar as well, which wants to know who calls, whatever the family.
+      const [v4 = '', v6] = await mesh.addressesOf('web');
+      assert.deepEqual(await mesh.call([{ url: `http://${v4}:8080/` }]), ['ECONNRESET']);
+      assert.equal(v6 !== undefined, mesh.up.output.includes('IPv4 and IPv6'), mesh.up.output);
+      if (v6 === undefined) t.diagnostic('this machine has no IPv6 for namespaces: not tried');
+      else {
+        const outside = `http://[fd68:6564:646c::2]:${mesh.outsidePort}/`;
+        assert.deepEqual(await mesh.call([{ url: `http://[${v6}]:8080/` }, { url: outside }]), [
+          'ECONNRESET',
+          '200 outside',
+        ]);
+      }
+
       // The program is killed, and what it leaves is ended by the next start.
       mesh.up.kill('SIGKILL');
       await mesh.up.ended();
@@ -137,7 +150,7 @@ class Mesh {
     const root = await mkdtemp(join(tmpdir(), 'heddle-transparent-'));
     t.after(() => rm(root, { recursive: true, force: true }));
     const outside = createServer((_request, response) => response.end('outside'));
-    await new Promise<void>((resolve) => outside.listen(0, '127.0.0.1', resolve));
+    await new Promise<void>((resolve) => outside.listen(0, resolve));
     t.after(() => outside.close());
     const gatewayPort = await freePort();
     const mesh = new Mesh(t, uid, root, gatewayPort, outside);
@@ -206,6 +219,18 @@ class Mesh {
   /** The port of a server on this machine, outside of the mesh. */
   get outsidePort(): number {
     return (this.#outside.address() as AddressInfo).port;
+  }
+
+  /** Those of its pod, one of each family. */
+  async addressesOf(name: string): Promise<readonly string[]> {
+    const folder = join(this.#root, 'state', 'bootstraps');
+    for (const file of await readdir(folder)) {
+      const { node } = JSON.parse(await readFile(join(folder, file), 'utf8')) as {
+        readonly node: { readonly metadata: Readonly<Record<string, unknown>> };
+      };
+      if (node.metadata['NAME'] === `${name}-0`) return String(node.metadata['INSTANCE_IPS']).split(',');
+    }
+    return [];
   }
 
   /** What runs of this mesh. */

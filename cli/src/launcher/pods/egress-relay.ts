@@ -1,6 +1,6 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { originalDestinations, type FindOriginalDestination } from '@heddle/supervisor/original-destination';
-import { MACHINE_ADDRESS, VIRTUAL_ADDRESSES } from './pod-addresses.js';
+import { NETWORK } from './pod-addresses.js';
 
 /** Connections out of all pods together. */
 const MOST_CONNECTIONS = 4_096;
@@ -27,9 +27,10 @@ export class EgressRelay {
       const destination = this.#find?.(socket);
       // What was not redirected came to the relay itself, and would come back to it for ever.
       if (destination === undefined || destination.port === socket.localPort) return undefined;
+      const { virtual, machine, machineLoopback } = NETWORK[destination.host.includes(':') ? 'v6' : 'v4'];
       // A port that a service does not have leads nowhere, and certainly not out of the machine.
-      if (destination.host.startsWith(VIRTUAL_ADDRESSES)) return undefined;
-      return destination.host === MACHINE_ADDRESS ? { ...destination, host: '127.0.0.1' } : destination;
+      if (destination.host.startsWith(virtual)) return undefined;
+      return destination.host === machine ? { ...destination, host: machineLoopback } : destination;
     });
   }
 

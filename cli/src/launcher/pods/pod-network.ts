@@ -9,10 +9,13 @@ import { EgressRelay } from './egress-relay.js';
 import { listeningPorts } from './listening-ports.js';
 import { NamespaceHolder, enterCommand, enterCommandIn, type Namespaces } from './namespace-holder.js';
 import {
+  FAMILIES,
   NAME_SERVER_ADDRESS,
+  NETWORK,
   PodAddressPool,
-  SWITCH_ADDRESS,
   SWITCH_PORTS,
+  pairsOf,
+  type Family,
   type PodAddresses,
 } from './pod-addresses.js';
 import { nameServiceSwitch } from './set-up.js';
@@ -65,18 +68,27 @@ export class PodNetwork {
   readonly #options: PodNetworkOptions;
   readonly #switch: NamespaceHolder;
   readonly #variant: RulesVariant;
-  readonly #addresses = new PodAddressPool();
+  readonly #families: readonly Family[];
+  readonly #addresses: PodAddressPool;
   readonly #relay = new EgressRelay();
   readonly #mounts: readonly (readonly [string, string])[];
   readonly #pods = new Set<Pod>();
   /** The one by which it was tried, for whoever comes first. */
   #spare: Pod | undefined;
 
-  private constructor(options: PodNetworkOptions, holder: NamespaceHolder, variant: RulesVariant) {
+  private constructor(
+    options: PodNetworkOptions,
+    holder: NamespaceHolder,
+    variant: RulesVariant,
+    families: readonly Family[],
+  ) {
     this.#options = options;
     this.#switch = holder;
     this.#variant = variant;
-    this.how = `${variant} in network namespaces${holder.inUserNamespace ? ' of a user namespace' : ''}`;
+    this.#families = families;
+    this.#addresses = new PodAddressPool(families);
+    const shown = families.includes('v6') ? 'IPv4 and IPv6' : 'IPv4 alone';
+    this.how = `${variant}, ${shown}, in network namespaces${holder.inUserNamespace ? ' of a user namespace' : ''}`;
     this.#mounts = writeMounts(options.folder);
   }
 
@@ -109,7 +121,8 @@ export class PodNetwork {
       const inside: RunProgram = (program, args, input) => run(nsenter, [...words, program, ...args], input);
       // Nobody else has rules in there, and nft needs one command for what takes the others ten.
       const variant = whyNot('nftables', inside) === undefined ? 'nftables' : chooseVariant(inside);
-      network = new PodNetwork(options, holder, variant);
+      const hasIpv6 = inside('ip', ['-6', 'addr', 'add', '::6/128', 'dev', 'lo']).status === 0;
+      network = new PodNetwork(options, holder, variant, hasIpv6 ? FAMILIES : ['v4']);
       await network.#start();
       network.#spare = await network.createPod();
       return network;
@@ -131,7 +144,7 @@ export class PodNetwork {
     this.#spare = undefined;
     if (spare !== undefined) return spare;
     const { clock, environment } = this.#options;
-    const { number, ...addresses } = this.#addresses.take();
+    const { number, addresses } = this.#addresses.take();
     let holder: NamespaceHolder | undefined;
     try {
       const started = await NamespaceHolder.start({ parent: this.#switch }, clock, environment);
@@ -188,6 +201,7 @@ export class PodNetwork {
     for (const { port, handle } of await this.#setUp(this.#switch, {
       kind: 'switch',
       variant: this.#variant,
+      families: this.#families,
     })) {
       if (port === SWITCH_PORTS.controlPlane) this.#relay.forward(handle, '127.0.0.1', controlPlanePort);
       else if (port === SWITCH_PORTS.egress) this.#relay.forwardAnywhere(handle);
@@ -200,11 +214,14 @@ export class PodNetwork {
     const link = `pod${number}`.slice(0, NAME_LENGTH);
     const commands = [
       `ip link add ${link} type veth peer name eth0 netns ${holder.pid}`,
-      // What is redirected goes to the address of the link on which it came.
-      `ip addr add ${SWITCH_ADDRESS}/32 dev ${link}`,
+      ...pairsOf(addresses).map(
+        // What is redirected goes to the address of the link on which it came.
+        ([family]) => `ip addr add ${NETWORK[family].switch}/${NETWORK[family].bits} dev ${link}`,
+      ),
       `ip link set ${link} up`,
-      `ip route add ${addresses.application} dev ${link}`,
-      `ip route add ${addresses.sidecar} dev ${link}`,
+      ...pairsOf(addresses).flatMap(([, { application, sidecar }]) =>
+        [application, sidecar].map((address) => `ip route add ${address} dev ${link}`),
+      ),
     ].join(' && ');
     const [nsenter = '', ...words] = enterCommand(this.#switch);
     const { status, stderr } = systemPrograms(this.#options.environment)(nsenter, [

@@ -4,21 +4,33 @@ import { connect, createServer, type AddressInfo, type Server } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
 import { EgressRelay } from './egress-relay.js';
 import { parseListeningPorts } from './listening-ports.js';
-import { PodAddressPool } from './pod-addresses.js';
+import { FAMILIES, PodAddressPool, pairsOf } from './pod-addresses.js';
 import { egressRules, loopbackRules } from './setup-plan.js';
 
 describe('the addresses of pods', () => {
   it('are used again only when there is no other', () => {
-    const pool = new PodAddressPool();
+    const pool = new PodAddressPool(FAMILIES);
     const first = pool.take();
-    assert.deepEqual(first, { number: 64, application: '198.18.0.64', sidecar: '198.19.0.64' });
+    assert.deepEqual(first, {
+      number: 64,
+      addresses: {
+        v4: { application: '198.18.0.64', sidecar: '198.19.0.64' },
+        v6: { application: 'fd68:6564:646c:1::40', sidecar: 'fd68:6564:646c:2::40' },
+      },
+    });
     pool.release(first.number);
-    assert.equal(pool.take().application, '198.18.0.65');
+    const next = (): string => pool.take().addresses.v4.application;
+    assert.equal(next(), '198.18.0.65');
     let last = '';
-    for (let taken = 66; taken <= 65_500; taken++) last = pool.take().application;
+    for (let taken = 66; taken <= 65_500; taken++) last = next();
     assert.equal(last, '198.18.255.220');
-    assert.equal(pool.take().application, '198.18.0.64');
+    assert.equal(next(), '198.18.0.64');
     assert.throws(() => pool.take(), /more than \d+ pods/);
+  });
+
+  it('are of one family where the machine has one', () => {
+    const { addresses } = new PodAddressPool(['v4']).take();
+    assert.deepEqual(pairsOf(addresses), [['v4', { application: '198.18.0.64', sidecar: '198.19.0.64' }]]);
   });
 });
 
@@ -41,8 +53,10 @@ describe('rules between pods and the machine', () => {
     const skip = whyNot(variant) ?? false;
     it(`are taken by the kernel (${variant})`, { skip }, () => {
       for (const { program, args, input } of [
-        egressRules(variant, 15_099),
-        loopbackRules(variant, '198.19.0.64'),
+        egressRules(variant, 'v4', 15_099),
+        egressRules(variant, 'v6', 15_099),
+        loopbackRules(variant, 'v4', '198.19.0.64'),
+        loopbackRules(variant, 'v6', 'fd68:6564:646c:2::40'),
       ]) {
         const run = spawnSync('unshare', ['-n', program, ...args], {
           encoding: 'utf8',

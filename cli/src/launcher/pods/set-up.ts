@@ -1,6 +1,5 @@
-import { createSocket } from 'node:dgram';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Server } from 'node:net';
 import { describeError } from '@heddle/common';
 import {
   backendOf,
@@ -12,7 +11,8 @@ import {
   type RunProgram,
 } from '@heddle/injector';
 import { originalDestinations } from '@heddle/supervisor/original-destination';
-import { SIDECAR_PORTS, SWITCH_ADDRESS, SWITCH_PORTS, type PodAddresses } from './pod-addresses.js';
+import { NETWORK, SIDECAR_PORTS, SWITCH_PORTS, pairsOf, type Family } from './pod-addresses.js';
+import { selfTest } from './self-test.js';
 import {
   egressRules,
   loopbackRules,
@@ -23,9 +23,11 @@ import {
 
 /** How long each step of the self-test may take. */
 const TEST_TIMEOUT_MS = 3_000;
-/** Addresses that nobody has: one for TCP, and one for DNS. */
-const NOWHERE = { host: '240.240.255.254', port: 80 } as const;
-const NO_SERVER = { host: '203.0.113.53', port: 53 } as const;
+const ANY: Readonly<Record<Family, string>> = { v4: '0.0.0.0', v6: '::' };
+const FORWARDING: Readonly<Record<Family, string>> = {
+  v4: '/proc/sys/net/ipv4/ip_forward',
+  v6: '/proc/sys/net/ipv6/conf/all/forwarding',
+};
 
 /**
  * Sets up the namespaces that this process runs in: addresses, routes, rules, and the sockets of whoever is to serve there. Those
@@ -38,7 +40,7 @@ export async function setUp(
 ): Promise<void> {
   const run = systemPrograms(environment);
   try {
-    if (plan.kind === 'switch') await setUpSwitch(plan.variant, run, send);
+    if (plan.kind === 'switch') await setUpSwitch(plan, run, send);
     else await setUpPod(plan, run, send);
     await send({ kind: 'done' });
   } catch (cause) {
@@ -47,23 +49,27 @@ export async function setUp(
 }
 
 async function setUpSwitch(
-  variant: string,
+  { variant, families }: Extract<SetupPlan, { kind: 'switch' }>,
   run: RunProgram,
   send: (message: SetupMessage, handle?: unknown) => Promise<void>,
 ): Promise<void> {
   const ip = ipCommand(run);
   ip('link set lo up');
-  ip(`addr add ${SWITCH_ADDRESS}/32 dev lo`);
+  if (families.includes('v6')) useAddressesAtOnce('default');
   // A route to everywhere, so that connections of processes here get as far as the rules.
   ip('link add up0 type veth peer name up1');
   ip('link set up0 up');
   ip('link set up1 up');
-  ip(`route add default dev up0 src ${SWITCH_ADDRESS}`);
-  writeFileSync('/proc/sys/net/ipv4/ip_forward', '1');
-  setRules(egressRules(variant, SWITCH_PORTS.egress), run);
-  for (const port of [SWITCH_PORTS.controlPlane, SWITCH_PORTS.dns])
-    await give(await listen(SWITCH_ADDRESS, port), SWITCH_ADDRESS, port, send);
-  await give(await listen('0.0.0.0', SWITCH_PORTS.egress), '0.0.0.0', SWITCH_PORTS.egress, send);
+  const { controlPlane, dns, egress } = SWITCH_PORTS;
+  for (const family of families) {
+    const { switch: address, bits } = NETWORK[family];
+    ip(`addr add ${address}/${bits} dev lo`);
+    ip(`route add default dev up0 src ${address}`);
+    writeFileSync(FORWARDING[family], '1');
+    setRules(egressRules(variant, family, egress), run);
+    for (const port of [controlPlane, dns]) await give(await listen(address, port), address, port, send);
+    await give(await listen(ANY[family], egress), ANY[family], egress, send);
+  }
 }
 
 async function setUpPod(
@@ -71,111 +77,72 @@ async function setUpPod(
   run: RunProgram,
   send: (message: SetupMessage, handle?: unknown) => Promise<void>,
 ): Promise<void> {
+  const found = originalDestinations();
+  if ('reason' in found) throw new Error(found.reason);
   const ip = ipCommand(run);
+  const { v4, v6 } = addresses;
+  if (v6 !== undefined) useAddressesAtOnce('eth0');
   ip('link set lo up');
   ip('link set eth0 up');
-  ip(`addr add ${addresses.application}/32 dev eth0`);
-  ip(`addr add ${addresses.sidecar}/32 dev eth0`);
-  ip(`route add ${SWITCH_ADDRESS} dev eth0 scope link src ${addresses.application}`);
-  ip(`route add default via ${SWITCH_ADDRESS} dev eth0 src ${addresses.application}`);
+  for (const [family, { application, sidecar }] of pairsOf(addresses)) {
+    const { switch: gateway, bits } = NETWORK[family];
+    ip(`addr add ${application}/${bits} dev eth0`);
+    ip(`addr add ${sidecar}/${bits} dev eth0`);
+    ip(`route add ${gateway} dev eth0 src ${application}`);
+    ip(`route add default via ${gateway} dev eth0 src ${application}`);
+  }
   for (const [source, target] of mounts) {
     const { status, stderr } = run('mount', ['--bind', source, target]);
     if (status !== 0) throw new Error(`mount ${target}: ${stderr.trim()}`);
   }
   const config = parseInterceptionOptions({
     dnsCapture: true,
-    ipv6: false,
-    proxySource: { v4: addresses.sidecar },
+    ipv6: v6 !== undefined,
+    proxySource: { v4: v4.sidecar, ...(v6 === undefined ? {} : { v6: v6.sidecar }) },
     // Where the sidecar gets its configuration from, which it asks from any address.
-    excludeOutboundIpRanges: `${SWITCH_ADDRESS}/32`,
+    excludeOutboundIpRanges: pairsOf(addresses)
+      .map(([family]) => `${NETWORK[family].switch}/${NETWORK[family].bits}`)
+      .join(),
   });
   runPlan(interceptionPlan(config, backendOf(variant as RulesVariant)), variant as RulesVariant, run);
-  setRules(loopbackRules(variant, addresses.sidecar), run);
-  const { outbound, inbound, dns, tunnels } = SIDECAR_PORTS;
-  const servers = { outbound: await listen('0.0.0.0', outbound), inbound: await listen('0.0.0.0', inbound) };
-  await selfTest(addresses, servers);
-  await give(servers.outbound, '0.0.0.0', outbound, send);
-  await give(servers.inbound, '0.0.0.0', inbound, send);
-  if (hbone) await give(await listen('0.0.0.0', tunnels), '0.0.0.0', tunnels, send);
-  await give(await listen('127.0.0.1', dns), '127.0.0.1', dns, send);
-  const v6 = await listen('::1', dns).catch(() => undefined);
-  if (v6 !== undefined) await give(v6, '::1', dns, send);
-}
-
-/**
- * Proves that connections of the application, its DNS questions, and connections to it come to the sidecar, and that the sidecar's
- * own do not. Errors: which of them does not hold.
- */
-async function selfTest(
-  addresses: PodAddresses,
-  servers: { readonly outbound: Server; readonly inbound: Server },
-): Promise<void> {
-  const found = originalDestinations();
-  if ('reason' in found) throw new Error(found.reason);
-  const arrives = async (
-    server: Server,
-    what: string,
-    to: { readonly host: string; readonly port: number },
-    localAddress?: string,
-  ): Promise<void> => {
-    const accepted = within(what, once<Socket>(server, 'connection'));
-    const client = connect({ ...to, ...(localAddress === undefined ? {} : { localAddress }) });
-    client.on('error', () => undefined);
-    const socket = await accepted;
-    const destination = found.find(socket);
-    socket.destroy();
-    client.destroy();
-    if (destination?.host !== to.host || destination.port !== to.port)
-      throw new Error(`self-test: ${what} came, but not as going to ${to.host}:${to.port}`);
+  const servers = {
+    outbound: {} as Partial<Record<Family, Server>>,
+    inbound: {} as Partial<Record<Family, Server>>,
+    dns: {} as Partial<Record<Family, Server>>,
   };
-  await arrives(servers.outbound, 'a connection of the application', NOWHERE);
-  const own = { host: addresses.application, port: NOWHERE.port };
-  await arrives(servers.inbound, 'a connection to the application', own, addresses.sidecar);
-
-  const dns = createSocket('udp4');
-  await new Promise<void>((resolve, reject) => {
-    dns.once('error', reject);
-    dns.bind(SIDECAR_PORTS.dns, '127.0.0.1', resolve);
-  });
-  const asked = within('a DNS question of the application', once<Buffer>(dns, 'message'));
-  const client = createSocket('udp4');
-  client.send('?', NO_SERVER.port, NO_SERVER.host);
-  await asked.finally(() => (dns.close(), client.close()));
-
-  const passes = connect({
-    host: SWITCH_ADDRESS,
-    port: SWITCH_PORTS.controlPlane,
-    localAddress: addresses.sidecar,
-  });
-  await within('a connection of the sidecar', once(passes, 'connect')).finally(() => passes.destroy());
+  const { outbound, inbound, dns, tunnels } = SIDECAR_PORTS;
+  for (const [family, { sidecar }] of pairsOf(addresses)) {
+    setRules(loopbackRules(variant, family, sidecar), run);
+    servers.outbound[family] = await listen(ANY[family], outbound);
+    servers.inbound[family] = await listen(ANY[family], inbound);
+    servers.dns[family] = await listen(NETWORK[family].machineLoopback, dns);
+  }
+  const findings = await selfTest({ addresses, servers, find: found.find, timeoutMs: TEST_TIMEOUT_MS });
+  if (findings.length > 0)
+    throw new Error(`what a program in it does would not all be intercepted: ${findings.join('; ')}`);
+  for (const [family] of pairsOf(addresses)) {
+    for (const [server, host, port] of [
+      [servers.outbound[family], ANY[family], outbound],
+      [servers.inbound[family], ANY[family], inbound],
+      [servers.dns[family], NETWORK[family].machineLoopback, dns],
+    ] as const) {
+      if (server !== undefined) await give(server, host, port, send);
+    }
+    if (hbone) await give(await listen(ANY[family], tunnels), ANY[family], tunnels, send);
+  }
 }
 
-/** Errors: `what` did not come in time. */
-function within<T>(what: string, event: Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(
-      () => reject(new Error(`self-test: ${what} did not come through within ${TEST_TIMEOUT_MS / 1000} s`)),
-      TEST_TIMEOUT_MS,
-    );
-    event.then(resolve, reject).finally(() => clearTimeout(timer));
-  });
+/** Without asking around first whether somebody else has them, which takes a second: nobody has. */
+function useAddressesAtOnce(link: string): void {
+  writeFileSync(`/proc/sys/net/ipv6/conf/${link}/accept_dad`, '0');
 }
 
-function once<T>(
-  emitter: { once(event: string, listener: (value: T) => void): unknown },
-  event: string,
-): Promise<T> {
-  return new Promise((resolve, reject) => {
-    emitter.once(event, resolve);
-    emitter.once('error', reject as (value: T) => void);
-  });
-}
-
+/** `::` is IPv6 alone: the other family has a socket of its own. */
 function listen(host: string, port: number): Promise<Server> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once('error', reject);
-    server.listen(port, host, () => resolve(server));
+    server.listen({ port, host, ipv6Only: host === '::' }, () => resolve(server));
   });
 }
 
@@ -196,7 +163,7 @@ function setRules({ program, args, input }: RulesCommand, run: RunProgram): void
 
 function ipCommand(run: RunProgram): (words: string) => void {
   return (words) => {
-    const { status, stderr } = run('ip', words.split(' '));
+    const { status, stderr } = run('ip', [...(words.includes('::') ? ['-6'] : []), ...words.split(' ')]);
     if (status !== 0) throw new Error(`ip ${words}: ${stderr.trim()}`);
   };
 }

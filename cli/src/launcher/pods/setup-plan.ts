@@ -1,8 +1,8 @@
-import { MACHINE_ADDRESS, PODS_RANGE, type PodAddresses } from './pod-addresses.js';
+import { NETWORK, type Family, type PodAddresses } from './pod-addresses.js';
 
 /** What the program that sets up namespaces from inside is asked to do. */
 export type SetupPlan =
-  | { readonly kind: 'switch'; readonly variant: string }
+  | { readonly kind: 'switch'; readonly variant: string; readonly families: readonly Family[] }
   | {
       readonly kind: 'pod';
       readonly variant: string;
@@ -30,53 +30,63 @@ export interface RulesCommand {
  * Rules of the switch: what goes to the world outside, and to the loopback of the machine, is led to a socket that is served from
  * there.
  */
-export function egressRules(variant: string, port: number): RulesCommand {
+export function egressRules(variant: string, family: Family, port: number): RulesCommand {
+  const { machine, pods, loopbackRange, bits } = NETWORK[family];
   if (variant === 'nftables') {
+    const ip = nftFamily(family);
     const chain = (name: string, hook: string, ranges: string): string =>
       [
         `  chain ${name} {`,
         `    type nat hook ${hook}; policy accept;`,
-        `    meta l4proto tcp ip daddr { ${MACHINE_ADDRESS}${ranges} } redirect to :${port}`,
-        `    meta l4proto tcp ip daddr != { ${PODS_RANGE}, 127.0.0.0/8 } redirect to :${port}`,
+        `    meta l4proto tcp ${ip} daddr { ${machine}${ranges} } redirect to :${port}`,
+        `    meta l4proto tcp ${ip} daddr != { ${pods}, ${loopbackRange} } redirect to :${port}`,
         '  }',
       ].join('\n');
-    return nft('heddle_egress', [
+    return nft(family, 'heddle_egress', [
       chain('forwarded', 'prerouting priority dstnat', ''),
       // By number: nft 1.0.6 refuses the name dstnat on this hook.
-      chain('own', 'output priority -100', ', 127.0.0.0/8'),
+      chain('own', 'output priority -100', `, ${loopbackRange}`),
     ]);
   }
   const redirect = `-j REDIRECT --to-ports ${port}`;
-  return iptables(variant, [
+  return iptables(variant, family, [
     ...['PREROUTING', 'OUTPUT'].flatMap((chain) => [
-      `-A ${chain} -p tcp -d ${MACHINE_ADDRESS}/32 ${redirect}`,
-      `-A ${chain} -p tcp -d ${PODS_RANGE} -j RETURN`,
+      `-A ${chain} -p tcp -d ${machine}/${bits} ${redirect}`,
+      `-A ${chain} -p tcp -d ${pods} -j RETURN`,
     ]),
-    `-A PREROUTING -p tcp ! -d 127.0.0.0/8 ${redirect}`,
+    `-A PREROUTING -p tcp ! -d ${loopbackRange} ${redirect}`,
     `-A OUTPUT -p tcp ${redirect}`,
   ]);
 }
 
 /** Rules of a pod: what its sidecar means by loopback is the machine's, where endpoints may be that run already. */
-export function loopbackRules(variant: string, sidecar: string): RulesCommand {
+export function loopbackRules(variant: string, family: Family, sidecar: string): RulesCommand {
+  const { machine, loopbackRange, bits } = NETWORK[family];
   if (variant === 'nftables') {
-    return nft('heddle_loopback', [
+    const ip = nftFamily(family);
+    return nft(family, 'heddle_loopback', [
       '  chain own {',
       '    type nat hook output priority -101; policy accept;',
-      `    ip saddr ${sidecar} ip daddr 127.0.0.0/8 meta l4proto tcp dnat to ${MACHINE_ADDRESS}`,
+      `    ${ip} saddr ${sidecar} ${ip} daddr ${loopbackRange} meta l4proto tcp dnat to ${machine}`,
       '  }',
     ]);
   }
-  return iptables(variant, [
-    `-I OUTPUT 1 -p tcp -s ${sidecar}/32 -d 127.0.0.0/8 -j DNAT --to-destination ${MACHINE_ADDRESS}`,
+  return iptables(variant, family, [
+    `-I OUTPUT 1 -p tcp -s ${sidecar}/${bits} -d ${loopbackRange} -j DNAT --to-destination ${machine}`,
   ]);
 }
 
-function nft(table: string, lines: readonly string[]): RulesCommand {
-  return { program: 'nft', args: ['-f', '-'], input: `table ip ${table} {\n${lines.join('\n')}\n}\n` };
+function nftFamily(family: Family): 'ip' | 'ip6' {
+  return family === 'v4' ? 'ip' : 'ip6';
 }
 
-function iptables(variant: string, lines: readonly string[]): RulesCommand {
+function nft(family: Family, table: string, lines: readonly string[]): RulesCommand {
+  const input = `table ${nftFamily(family)} ${table} {\n${lines.join('\n')}\n}\n`;
+  return { program: 'nft', args: ['-f', '-'], input };
+}
+
+function iptables(variant: string, family: Family, lines: readonly string[]): RulesCommand {
   const input = ['*nat', ...lines, 'COMMIT\n'].join('\n');
-  return { program: `${variant}-restore`, args: ['-w', '--noflush'], input };
+  const program = family === 'v4' ? variant : variant.replace('iptables', 'ip6tables');
+  return { program: `${program}-restore`, args: ['-w', '--noflush'], input };
 }
