@@ -118,7 +118,10 @@ static_resources:
       bindAddress: source('10.0.0.9'),
       extraBindAddresses: [source('fd00::9')],
     });
-    await assert.rejects(load(both('host')), /extra_source_addresses\[0\]\.address\.address: expected an IP address/);
+    await assert.rejects(
+      load(both('host')),
+      /extra_source_addresses\[0\]\.address\.address: expected an IP address/,
+    );
     assert.deepEqual(config.dns, {
       port: 15_053,
       servers: [
