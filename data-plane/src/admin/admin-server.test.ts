@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { request as httpRequest } from 'node:http';
 import { after, before, describe, it } from 'node:test';
 import { createLogger, systemClock } from '@heddle/common';
-import { envoy, packAny, typeUrls } from '@heddle/xds-protos';
+import { envoy, packAny, typeUrls, type PackedAny } from '@heddle/xds-protos';
 import { HEALTH_FLAG } from '../cluster/health-flag.js';
 import type { ClusterStatus } from '../cluster/cluster-manager.js';
 import type { DiscoveredResources } from '../discovered-resources.js';
@@ -91,6 +91,21 @@ const DISCOVERED: Readonly<Record<string, DiscoveredResources>> = {
       },
     ],
   },
+  [typeUrls.extensionConfig]: heldAlone(
+    'e1',
+    envoy.config.core.v3.TypedExtensionConfig.encode({ name: 'fetched' }).finish(),
+  ),
+  [typeUrls.scopedRouteConfiguration]: heldAlone(
+    's1',
+    envoy.config.route.v3.ScopedRouteConfiguration.encode({ name: 'eu' }).finish(),
+  ),
+  [typeUrls.listener]: heldAlone(
+    'l1',
+    envoy.config.listener.v3.Listener.encode({
+      name: 'scoped',
+      filterChains: [{ filters: [scoped()] }],
+    }).finish(),
+  ),
 };
 
 describe('the admin server', () => {
@@ -265,7 +280,9 @@ describe('the admin server', () => {
       [
         'BootstrapConfigDump',
         'ClustersConfigDump',
+        'EcdsConfigDump',
         'ListenersConfigDump',
+        'ScopedRoutesConfigDump',
         'RoutesConfigDump',
         'SecretsConfigDump',
       ],
@@ -297,8 +314,32 @@ describe('the admin server', () => {
         },
       ],
     });
+    const shown = (kind: string): unknown =>
+      configs.find((config) => config['@type'] === `type.googleapis.com/envoy.admin.v3.${kind}`);
+    assert.deepEqual(shown('EcdsConfigDump'), {
+      '@type': 'type.googleapis.com/envoy.admin.v3.EcdsConfigDump',
+      ecds_filters: [
+        {
+          version_info: 'e1',
+          ecds_filter: { '@type': typeUrls.extensionConfig, name: 'fetched' },
+          last_updated: '1970-01-01T00:00:01Z',
+          client_status: 'ACKED',
+        },
+      ],
+    });
+    assert.deepEqual(shown('ScopedRoutesConfigDump'), {
+      '@type': 'type.googleapis.com/envoy.admin.v3.ScopedRoutesConfigDump',
+      dynamic_scoped_route_configs: [
+        {
+          name: 'regions',
+          version_info: 's1',
+          scoped_route_configs: [{ '@type': typeUrls.scopedRouteConfiguration, name: 'eu' }],
+          last_updated: '1970-01-01T00:00:01Z',
+        },
+      ],
+    });
     const withEndpoints = JSON.parse((await ask('/config_dump?include_eds')).body) as { configs: unknown[] };
-    assert.equal(withEndpoints.configs.length, 6);
+    assert.equal(withEndpoints.configs.length, 8);
   });
 
   it('dumps one field of one kind, with a mask', async () => {
@@ -409,3 +450,19 @@ describe('the admin server', () => {
     assert.deepEqual(info['node'], { id: 'me' });
   });
 });
+
+function heldAlone(version: string, bytes: Uint8Array): DiscoveredResources {
+  return {
+    versionInfo: version,
+    held: [{ name: 'one', version, bytes, updatedAtMs: 1_000 }],
+    missing: [],
+    refused: [],
+  };
+}
+
+/** A connection manager whose scopes are fetched. */
+function scoped(): { readonly name: string; readonly typedConfig: PackedAny } {
+  const { HttpConnectionManager } = envoy.extensions.filters.network.http_connection_manager.v3;
+  const scopedRoutes = { name: 'regions', scopedRds: { scopedRdsConfigSource: { ads: {} } } };
+  return { name: 'http', typedConfig: packAny(HttpConnectionManager, { statPrefix: 's', scopedRoutes }) };
+}

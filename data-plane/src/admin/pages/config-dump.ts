@@ -1,12 +1,12 @@
-import { envoy, packAny, toJson, typeUrls, unpackAny, type JsonValue } from '@heddle/xds-protos';
+import { envoy, packAny, toJson, typeUrls, type JsonValue } from '@heddle/xds-protos';
 import type { DiscoveredResources } from '../../discovered-resources.js';
 import { json, text, type AdminPage } from '../admin-page.js';
 import { nameFilter } from '../name-filter.js';
 import { redactSecrets } from '../redact-secrets.js';
+import { dynamicStates, timestamp, type ProtoTimestamp } from './dynamic-states.js';
+import { routesDump, scopesDump } from './route-dumps.js';
 
 type Bootstrap = envoy.config.bootstrap.v3.Bootstrap;
-type Listener = envoy.config.listener.v3.Listener;
-type RouteConfiguration = envoy.config.route.v3.RouteConfiguration;
 
 /** What the dump is made of. */
 export interface ConfigDumpSources {
@@ -23,7 +23,7 @@ export interface ConfigDumpSources {
 }
 
 const admin = envoy.admin.v3;
-const { ACKED, NACKED, REQUESTED } = admin.ClientResourceStatus;
+const { REQUESTED } = admin.ClientResourceStatus;
 /** A longer mask is a mistake. */
 const MAX_MASK = 4096;
 
@@ -73,9 +73,11 @@ function makeDumps(
       lastUpdated,
     }),
     packAny(admin.ClustersConfigDump, clusters(sources, lastUpdated, matches)),
+    ...fetchedFilters(sources, matches).map((dump) => packAny(admin.EcdsConfigDump, dump)),
     ...(includeEds ? [packAny(admin.EndpointsConfigDump, endpoints(sources, lastUpdated, matches))] : []),
     packAny(admin.ListenersConfigDump, listeners(sources, lastUpdated, matches)),
-    packAny(admin.RoutesConfigDump, routes(sources, lastUpdated, matches)),
+    packAny(admin.ScopedRoutesConfigDump, scopesDump(sources, lastUpdated, matches)),
+    packAny(admin.RoutesConfigDump, routesDump(sources, lastUpdated, matches)),
     packAny(admin.SecretsConfigDump, secrets(sources, lastUpdated, matches)),
   ];
   const json = toJson(admin.ConfigDump, { configs: dumps }) as { configs: JsonValue[] };
@@ -138,37 +140,19 @@ function listeners(
   };
 }
 
-function routes(
+/** Filters whose configuration is fetched; as in Envoy nothing is shown where there are none. */
+function fetchedFilters(
   sources: ConfigDumpSources,
-  lastUpdated: ProtoTimestamp,
   matches: (name: string) => boolean,
-): envoy.admin.v3.IRoutesConfigDump {
-  const { held } = sources.discovered(typeUrls.listener);
-  const inline = [
-    ...(sources.bootstrap().staticResources?.listeners ?? []).map((listener) => ({ listener, lastUpdated })),
-    ...held.map((resource) => ({
-      listener: envoy.config.listener.v3.Listener.decode(resource.bytes),
-      lastUpdated: timestamp(resource.updatedAtMs),
-    })),
-  ].flatMap((one) => inlineRoutes(one.listener).map((route) => ({ route, lastUpdated: one.lastUpdated })));
-  return {
-    staticRouteConfigs: inline
-      .filter((one) => matches(one.route.name))
-      .map((one) => ({
-        routeConfig: packAny(envoy.config.route.v3.RouteConfiguration, one.route),
-        lastUpdated: one.lastUpdated,
-      })),
-    dynamicRouteConfigs: dynamicStates(
-      sources.discovered(typeUrls.routeConfiguration),
-      matches,
-      typeUrls.routeConfiguration,
-    ).map((state) => ({
-      ...(state.held === undefined
-        ? {}
-        : { versionInfo: state.held.version, routeConfig: state.any, lastUpdated: state.lastUpdated }),
-      ...state.status,
-    })),
-  };
+): readonly envoy.admin.v3.IEcdsConfigDump[] {
+  const discovered = sources.discovered(typeUrls.extensionConfig);
+  const ecdsFilters = dynamicStates(discovered, matches, typeUrls.extensionConfig).map((state) => ({
+    ...(state.held === undefined
+      ? {}
+      : { versionInfo: state.held.version, ecdsFilter: state.any, lastUpdated: state.lastUpdated }),
+    ...state.status,
+  }));
+  return ecdsFilters.length === 0 ? [] : [{ ecdsFilters }];
 }
 
 function endpoints(
@@ -230,74 +214,6 @@ function secrets(
   };
 }
 
-type ProtoTimestamp = { readonly seconds: number; readonly nanos: number };
-
-interface DynamicState {
-  readonly name: string;
-  readonly held: DiscoveredResources['held'][number] | undefined;
-  readonly refused: DiscoveredResources['refused'][number] | undefined;
-  readonly any: { readonly typeUrl: string; readonly value: Uint8Array } | undefined;
-  readonly lastUpdated: ProtoTimestamp | undefined;
-  readonly status: {
-    readonly errorState?: envoy.admin.v3.IUpdateFailureState;
-    readonly clientStatus: number;
-  };
-}
-
-/** Each resource that is held, refused, or both, in order of names. */
-function dynamicStates(
-  discovered: DiscoveredResources,
-  matches: (name: string) => boolean,
-  typeUrl: string,
-): readonly DynamicState[] {
-  const held = new Map(discovered.held.map((one) => [one.name, one]));
-  const refused = new Map(discovered.refused.map((one) => [one.name, one]));
-  return [...new Set([...held.keys(), ...refused.keys()])]
-    .filter(matches)
-    .sort()
-    .map((name) => {
-      const good = held.get(name);
-      const bad = refused.get(name);
-      return {
-        name,
-        held: good,
-        refused: bad,
-        any: good && { typeUrl, value: good.bytes },
-        lastUpdated: good && timestamp(good.updatedAtMs),
-        status:
-          bad === undefined
-            ? { clientStatus: ACKED }
-            : {
-                clientStatus: NACKED,
-                errorState: {
-                  failedConfiguration: { typeUrl, value: bad.bytes },
-                  lastUpdateAttempt: timestamp(bad.atMs),
-                  details: bad.details,
-                  versionInfo: bad.version,
-                },
-              },
-      };
-    });
-}
-
-/** The route configurations that are written in a listener's connection managers. */
-function inlineRoutes(listener: Listener): readonly RouteConfiguration[] {
-  const { HttpConnectionManager } = envoy.extensions.filters.network.http_connection_manager.v3;
-  const chains = [...listener.filterChains];
-  if (listener.defaultFilterChain !== null) chains.push(listener.defaultFilterChain);
-  return chains
-    .flatMap((chain) => chain.filters)
-    .flatMap((filter) => {
-      const manager = unpackAny(filter.typedConfig, HttpConnectionManager);
-      return manager?.routeConfig ? [manager.routeConfig] : [];
-    });
-}
-
-function timestamp(ms: number): ProtoTimestamp {
-  const seconds = Math.floor(ms / 1000);
-  return { seconds, nanos: Math.round((ms - seconds * 1000) * 1e6) };
-}
-
 /** The elements of a repeated field of whichever dump has it. */
 function elementsOf(dumps: readonly JsonValue[], field: string): JsonValue[] | undefined {
   const type = FIELD_TYPES.get(field);
@@ -321,6 +237,9 @@ const FIELD_TYPES: ReadonlyMap<string, string> = new Map([
   ['dynamic_listeners', 'envoy.admin.v3.ListenersConfigDump.DynamicListener'],
   ['static_route_configs', 'envoy.admin.v3.RoutesConfigDump.StaticRouteConfig'],
   ['dynamic_route_configs', 'envoy.admin.v3.RoutesConfigDump.DynamicRouteConfig'],
+  ['ecds_filters', 'envoy.admin.v3.EcdsConfigDump.EcdsFilterConfig'],
+  ['inline_scoped_route_configs', 'envoy.admin.v3.ScopedRoutesConfigDump.InlineScopedRouteConfigs'],
+  ['dynamic_scoped_route_configs', 'envoy.admin.v3.ScopedRoutesConfigDump.DynamicScopedRouteConfigs'],
   ['static_secrets', 'envoy.admin.v3.SecretsConfigDump.StaticSecret'],
   ['dynamic_active_secrets', 'envoy.admin.v3.SecretsConfigDump.DynamicSecret'],
   ['dynamic_warming_secrets', 'envoy.admin.v3.SecretsConfigDump.DynamicSecret'],
