@@ -4,6 +4,7 @@ import type {
   RouteConfig,
   RouteScopeConfig,
   RuntimeResourceConfig,
+  VirtualHostConfig,
 } from '@heddle/engine';
 
 /**
@@ -28,6 +29,22 @@ export interface ConfigSource {
     watcher: ResourceWatcher<readonly RouteScopeConfig[]>,
     initialFetchTimeoutMs?: number,
   ): ResourceSubscription;
+  /**
+   * The virtual hosts that were fetched for a table of routes, all of them each time that one changes. Left out, as what follows:
+   * nothing can be asked for when it is needed.
+   */
+  watchVirtualHosts?(
+    table: string,
+    watcher: ResourceWatcher<readonly VirtualHostConfig[]>,
+    initialFetchTimeoutMs?: number,
+  ): ResourceSubscription;
+  /**
+   * Asks for the virtual host of a domain in a table that is watched. `onAnswer` is called once, never inside this call, after who
+   * watches the table was told. undefined: nothing is asked, for too much is already.
+   */
+  fetchVirtualHost?(table: string, domain: string, onAnswer: () => void): ResourceSubscription | undefined;
+  /** Asks for one cluster. `onAnswer` is called once, never inside this call, when it was applied or is not there. undefined as above. */
+  fetchCluster?(name: string, onAnswer: () => void): ResourceSubscription | undefined;
   /** One layer of runtime settings. */
   watchRuntime(
     name: string,

@@ -234,15 +234,18 @@ export { redirectLocation, rewriteHost, rewritePath } from './route/rewrite.js';
 export { describeMismatch, mismatch, MISMATCH } from './route/route-mismatch.js';
 export { FilterChainMatcher, type ConnectionFacts } from './listener/filter-chain-match.js';
 export { expectedTimeoutMs, makeUpstreamHead, setHost, type WeightedChanges } from './route/upstream-head.js';
-export { filterOverride } from './route/filter-override.js';
+export { withFetchedHosts } from './route/fetched-hosts.js';
+export { filterOverride, filterOverrides } from './route/filter-override.js';
 export { createRouteTable, type RouteMatch, type RouteMiss, type RouteTable } from './route/route-table.js';
 export { withRuntime } from './route/with-runtime.js';
 export { requestScopeKey, scopeKey } from './route/scope-key.js';
 export { describeStringMatch, stringMatches } from './route/string-match.js';
 
 export { acceptedFilters } from './http-filters/accepted/config.js';
+export { onDemandFilter, type OnDemandConfig } from './http-filters/on-demand/config.js';
 export { corsFilter, type CorsPolicyConfig } from './http-filters/cors/config.js';
 export { allowOrigin, decideCors, type CorsDecision } from './http-filters/cors/decide-cors.js';
+export { effectiveCorsPolicy } from './http-filters/cors/effective-cors-policy.js';
 export type { FaultAbort, FaultConfig, FaultDelay } from './http-filters/fault/config.js';
 export { faultWithRuntime } from './http-filters/fault/fault-with-runtime.js';
 export { decideFault, type FaultDecision } from './http-filters/fault/decide-fault.js';
@@ -305,7 +308,7 @@ export {
 export { translateClusterLoadAssignment } from './translate/cluster-load-assignment.js';
 export { translateCluster } from './translate/cluster.js';
 export { translateListener } from './translate/listener.js';
-export { translateRouteConfiguration } from './translate/route-configuration.js';
+export { translateFetchedVirtualHost, translateRouteConfiguration } from './translate/route-configuration.js';
 export { translateNameTable } from './translate/name-table.js';
 export type { NamedPort, NamedService, NameTableConfig } from './config/name-table-config.js';
 export { translateExtensionConfig } from './translate/extension-config.js';

@@ -8,6 +8,7 @@ import type {
   HostStatus,
 } from './cluster-manager.js';
 import { Deadlines } from '../codec/http1/deadline-queue.js';
+import type { ResourceSubscription } from '../config-source.js';
 import { ClusterStats } from './cluster-stats.js';
 import { ClusterTransports, needsTransports, transportProblems } from './cluster-transports.js';
 import { createConnectionPool } from './create-connection-pool.js';
@@ -37,6 +38,8 @@ export class ClusterManagerImpl implements ClusterManager {
   /** Versions that wait for their first endpoints. */
   readonly #warming = new Map<string, Member>();
   readonly #waiting: (() => void)[] = [];
+  /** Whoever waits for one cluster. */
+  readonly #waitingFor = new Map<string, Set<() => void>>();
   #closed = false;
 
   constructor(options: ClusterManagerOptions) {
@@ -95,6 +98,17 @@ export class ClusterManagerImpl implements ClusterManager {
     else this.#waiting.push(callback);
   }
 
+  whenActive(name: string, callback: () => void): ResourceSubscription {
+    if (this.#active.has(name) || !this.#warming.has(name)) {
+      callback();
+      return { close: () => undefined };
+    }
+    const waiting = this.#waitingFor.get(name) ?? new Set();
+    this.#waitingFor.set(name, waiting);
+    waiting.add(callback);
+    return { close: () => void waiting.delete(callback) };
+  }
+
   status(): readonly ClusterStatus[] {
     const all: ClusterStatus[] = [];
     for (const member of this.#active.values()) all.push(statusOf(member));
@@ -117,6 +131,7 @@ export class ClusterManagerImpl implements ClusterManager {
       members.clear();
     }
     this.#waiting.length = 0;
+    this.#waitingFor.clear();
     this.#deadlines.stop();
   }
 
@@ -192,6 +207,7 @@ export class ClusterManagerImpl implements ClusterManager {
       replaced.cluster.transports?.release();
     }
     member.cluster.start();
+    this.#tell(name);
     this.#options.log.debug('cluster is active', () => ({ cluster: name, hosts: member.cluster.hosts.size }));
     this.#settle();
   }
@@ -209,10 +225,17 @@ export class ClusterManagerImpl implements ClusterManager {
         member?.cluster.remove();
         member?.cluster.transports?.release();
       }
+      this.#tell(name);
       const config = (active ?? warming)?.cluster.config;
       if (config !== undefined) statNames.add(statNameOf(config));
     }
     if (statNames.size > 0) this.#forgetStats(statNames);
+  }
+
+  #tell(name: string): void {
+    const waiting = this.#waitingFor.get(name);
+    this.#waitingFor.delete(name);
+    for (const callback of waiting ?? []) callback();
   }
 
   #forgetStats(names: ReadonlySet<string>): void {

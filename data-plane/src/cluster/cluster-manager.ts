@@ -6,7 +6,7 @@ import type {
   RuntimeSettings,
   UpstreamBindConfig,
 } from '@heddle/engine';
-import type { ConfigSource } from '../config-source.js';
+import type { ConfigSource, ResourceSubscription } from '../config-source.js';
 import type { SharedCells } from '../shared/shared-cells.js';
 import type { StatsStore } from '../stats/stats-store.js';
 import type { TlsTransports } from '../tls/transport.js';
@@ -60,6 +60,8 @@ export interface ClusterManager {
   readonly internalListeners: InternalListeners;
   /** Calls back once, when every cluster known by then is warm (or its fetch timed out); inside the call when that is so already. */
   onReady(callback: () => void): void;
+  /** Calls back once: when this cluster is warm or goes; inside the call where it is warm, or there is none. */
+  whenActive(name: string, callback: () => void): ResourceSubscription;
   readonly ready: boolean;
   /** What the admin pages show, in order of names. */
   status(): readonly ClusterStatus[];

@@ -3,6 +3,7 @@ import {
   applyHeaderChanges,
   chooseCluster,
   filterOverride,
+  filterOverrides,
   encodeGrpcMessage,
   formatGrpcTimeout,
   grpcStatusOf,
@@ -75,7 +76,7 @@ export class ActiveStream extends StreamState implements RequestReceiver, Filter
     this.#sender = sender;
     this.#idle = new StreamTimeout(this, IDLE);
     this.#idleTimeoutMs = runtime.config.streamIdleTimeoutMs;
-    this.#chain = new FilterChain(this, runtime.filterFactories, runtime.bufferLimitBytes);
+    this.#chain = new FilterChain(this, runtime.bufferLimitBytes);
     this.#chain.terminal = new RouterFilter(this, runtime.router);
     runtime.activeRequests++;
     runtime.stats.rqTotal.inc();
@@ -140,6 +141,7 @@ export class ActiveStream extends StreamState implements RequestReceiver, Filter
     }
     const routeTable = runtime.routesFor(head);
     this.#routeTable = routeTable;
+    this.#chain.begin(runtime.filtersFor(routeTable));
     const internalOnlyHeaders = routeTable === undefined ? NO_NAMES : routeTable.config.internalOnlyHeaders;
     prepareRequestHeaders(head, this, config, internalOnlyHeaders, runtime.internalAddresses);
     if (!endStream && !config.proxy100Continue) this.#answerExpectation(head);
@@ -290,8 +292,20 @@ export class ActiveStream extends StreamState implements RequestReceiver, Filter
     if (!this.#ended) this.#sender.readDisable(pause);
   }
 
+  findRouteAgain(): void {
+    const head = this.request as RequestHead;
+    this.#routeTable = this.#runtime.routesFor(head);
+    this.#findRoute(head);
+    if (this.#maxDuration !== undefined) this.#runtime.deadlines.clear(this.#maxDuration);
+    this.#startTimeouts();
+  }
+
   routeConfigOf(filterName: string): unknown {
     return filterOverride(filterName, this.route, this.weightedCluster, this.#routeTable?.config);
+  }
+
+  routeConfigsOf(filterName: string): readonly unknown[] {
+    return filterOverrides(filterName, this.route, this.weightedCluster, this.#routeTable?.config);
   }
 
   sendLocalReply(reply: LocalReply): void {

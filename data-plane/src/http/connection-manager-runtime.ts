@@ -62,7 +62,6 @@ export class ConnectionManagerRuntime {
   readonly random: Random;
   readonly deadlines: Deadlines;
   readonly stats: ConnectionManagerStats;
-  filterFactories: readonly NamedFilterFactory[] = [];
   requestObservers: readonly StreamObserver[] = [];
   responseObservers: readonly StreamObserver[] = [];
   readonly router: RouterShared;
@@ -83,6 +82,10 @@ export class ConnectionManagerRuntime {
   readonly #settings: Runtime;
   #http2Stats: Http2Stats | undefined = undefined;
   readonly #filters: HttpFilters;
+  #hasIdleFilters = false;
+  /** Those that streams need, for one table of routes. */
+  #neededFilters: readonly NamedFilterFactory[] = [];
+  #neededFor: RouteTable | undefined = undefined;
   #endObservers: readonly StreamObserver[] = [];
   readonly #configSource: ConfigSource | undefined;
   #subscription: ResourceSubscription | undefined = undefined;
@@ -97,7 +100,7 @@ export class ConnectionManagerRuntime {
     this.deadlines = options.deadlines;
     this.overload = options.overload;
     this.bufferLimitBytes = options.bufferLimitBytes === 0 ? Infinity : options.bufferLimitBytes;
-    this.#routes = new LiveRoutes(options.formatContext, options.runtime);
+    this.#routes = new LiveRoutes(options);
     this.#configSource = options.configSource;
     this.stats = new ConnectionManagerStats(options.stats, config.statPrefix);
     this.#statsStore = options.stats;
@@ -119,6 +122,12 @@ export class ConnectionManagerRuntime {
         trafficDirection: options.trafficDirection,
         telemetry: options.telemetry,
         istioCluster: (name) => clusters.cluster(name)?.config.istio,
+        fetcher: {
+          hasCluster: (name) => clusters.cluster(name) !== undefined,
+          host: (head, onAnswer) =>
+            (this.#scopedRoutes?.find(head) ?? this.#routes).fetch(head.authority, onAnswer),
+          cluster: (name, onAnswer) => fetchCluster(name, clusters, options.configSource, onAnswer),
+        },
       },
       () => this.#useFilters(),
     );
@@ -160,7 +169,19 @@ export class ConnectionManagerRuntime {
 
   /** The routes for a request. undefined: none came yet, or none are for its scope: it is answered 404. */
   routesFor(head: RequestHead): RouteTable | undefined {
-    return this.#scopedRoutes === undefined ? this.#routes.table : this.#scopedRoutes.find(head);
+    return this.#scopedRoutes === undefined ? this.#routes.table : this.#scopedRoutes.find(head)?.table;
+  }
+
+  /** What makes the filters of a stream. Cost: none, while requests find their routes in the same table. */
+  filtersFor(table: RouteTable | undefined): readonly NamedFilterFactory[] {
+    if (!this.#hasIdleFilters) return this.#filters.factories;
+    if (table !== this.#neededFor) {
+      this.#neededFor = table;
+      this.#neededFilters = this.#filters.factories.filter(
+        ({ name, isIdle }) => isIdle !== true || table?.overriddenFilters.has(name) === true,
+      );
+    }
+    return this.#neededFilters;
   }
 
   /** Made with the first connection that speaks HTTP/2. As in Envoy, all of this process count together. */
@@ -194,15 +215,18 @@ export class ConnectionManagerRuntime {
 
   #useFilters(): void {
     const { factories, observers } = this.#filters;
-    this.filterFactories = factories;
+    // A request whose route is found late may turn out to need any of them.
+    const isEarly = factories.every(({ findsRoutes }) => findsRoutes !== true);
+    this.#hasIdleFilters = isEarly && factories.some(({ isIdle }) => isIdle === true);
+    this.#neededFor = undefined;
+    this.#neededFilters = factories.filter(({ isIdle }) => isIdle !== true);
     this.requestObservers = observers.filter((one) => one.onRequestHeaders !== undefined);
     this.responseObservers = observers.filter((one) => one.onResponseHeaders !== undefined);
     this.#endObservers = observers.filter((one) => one.onStreamEnd !== undefined);
   }
 
   #useRoutes(config: RouteConfig): void {
-    this.#routes.use(config);
-    this.#warmUp();
+    this.#routes.use(config, () => this.#warmUp());
   }
 
   #warmUp(): void {
@@ -210,4 +234,25 @@ export class ConnectionManagerRuntime {
     this.#warm = true;
     this.#onWarm?.();
   }
+}
+
+/** Asks for a cluster, and waits until it is one that requests may use. */
+function fetchCluster(
+  name: string,
+  clusters: ClusterManager,
+  source: ConfigSource | undefined,
+  onAnswer: () => void,
+): ResourceSubscription | undefined {
+  let warming: ResourceSubscription | undefined;
+  const asked = source?.fetchCluster?.(name, () => {
+    warming = clusters.whenActive(name, onAnswer);
+  });
+  return (
+    asked && {
+      close: () => {
+        asked.close();
+        warming?.close();
+      },
+    }
+  );
 }

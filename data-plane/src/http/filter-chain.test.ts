@@ -261,9 +261,12 @@ function setup(recorders: readonly Recorder[], terminal: Partial<TerminalFilter>
     sendTrailers: () => void events.push('client trailers'),
     pauseRequest: (pause) => void pauses.push(pause),
     sendLocalReply: (reply) => void replies.push(reply),
+    routeConfigsOf: () => [],
+    findRouteAgain: () => undefined,
     routeConfigOf: (name) => (name === 'off' ? FILTER_DISABLED : name === 'switched-on' ? {} : undefined),
   };
-  const chain = new FilterChain(owner, factories, 100);
+  const chain = new FilterChain(owner, 100);
+  chain.begin(factories);
   chain.terminal = {
     decodeHeaders: () => void events.push('router headers'),
     decodeData: (chunk, last) => void events.push(`router data ${chunk.toString()}${end(last)}`),

@@ -28,6 +28,9 @@ export interface FilterChainOwner {
   /** Answers instead of the upstream. */
   sendLocalReply(reply: LocalReply): void;
   routeConfigOf(filterName: string): unknown;
+  routeConfigsOf(filterName: string): readonly unknown[];
+  /** Looks for the route anew, among the routes as they are now. */
+  findRouteAgain(): void;
 }
 
 /** One filter factory with the name that per-route overrides use. */
@@ -36,6 +39,10 @@ export interface NamedFilterFactory {
   readonly create: StreamFilterFactory;
   /** Off, except where the most specific override of a route configures it. */
   readonly isOff?: boolean;
+  /** It may find the route of a request later than the chain begins. */
+  readonly findsRoutes?: boolean;
+  /** Streams need none where no route of the table says anything of it. */
+  readonly isIdle?: boolean;
 }
 
 /** Takes the place of a filter that is switched off. */
@@ -66,6 +73,15 @@ class FilterSlot implements FilterHandle {
 
   routeConfig(): unknown {
     return this.chain.owner.routeConfigOf(this.name);
+  }
+
+  routeConfigs(): readonly unknown[] {
+    return this.chain.owner.routeConfigsOf(this.name);
+  }
+
+  findRouteAgain(): void {
+    this.chain.owner.findRouteAgain();
+    this.chain.switchFilters(this.index + 1);
   }
 
   continueDecoding(): void {
@@ -100,7 +116,7 @@ const NO_SLOTS: readonly FilterSlot[] = Object.freeze([]);
 export class FilterChain {
   readonly owner: FilterChainOwner;
   readonly #bufferLimitBytes: number;
-  readonly #slots: readonly FilterSlot[];
+  #slots: readonly FilterSlot[] = NO_SLOTS;
   #terminal: TerminalFilter | undefined;
   #request: RequestHead | undefined = undefined;
   #response: ResponseHead | undefined = undefined;
@@ -108,11 +124,15 @@ export class FilterChain {
   #decodingDone = false;
   #encodingDone = false;
 
-  constructor(owner: FilterChainOwner, factories: readonly NamedFilterFactory[], bufferLimitBytes: number) {
+  constructor(owner: FilterChainOwner, bufferLimitBytes: number) {
     this.owner = owner;
     this.#bufferLimitBytes = bufferLimitBytes;
     this.#terminal = undefined;
-    this.#slots = factories.length === 0 ? NO_SLOTS : this.#createSlots(factories);
+  }
+
+  /** Makes the filters. Until then nothing but the terminal filter is there. */
+  begin(factories: readonly NamedFilterFactory[]): void {
+    if (factories.length > 0) this.#slots = this.#createSlots(factories);
   }
 
   set terminal(terminal: TerminalFilter) {
@@ -121,7 +141,13 @@ export class FilterChain {
 
   decodeHeaders(head: RequestHead, endStream: boolean): void {
     this.#request = head;
-    for (let i = 0; i < this.#slots.length; i++) {
+    this.switchFilters(0);
+    this.#decodeHeadersFrom(0, head, endStream);
+  }
+
+  /** Switches filters, from this one on, off and on as the route says. */
+  switchFilters(from: number): void {
+    for (let i = from; i < this.#slots.length; i++) {
       const slot = this.#slots[i] as FilterSlot;
       const override = this.owner.routeConfigOf(slot.name);
       if (override === FILTER_DISABLED) slot.filter = PASS_ALL;
@@ -129,7 +155,6 @@ export class FilterChain {
         slot.filter = slot.offFactory.create(slot);
       }
     }
-    this.#decodeHeadersFrom(0, head, endStream);
   }
 
   decodeData(chunk: Buffer, endStream: boolean): void {

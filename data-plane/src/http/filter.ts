@@ -8,6 +8,7 @@ import type {
   RuntimeSettings,
   TrafficDirection,
 } from '@heddle/engine';
+import type { ResourceSubscription } from '../config-source.js';
 import type { IstioTelemetry } from '../stats/istio/istio-telemetry.js';
 import type { SharedLimits } from '../shared/shared-limits.js';
 import type { StatsStore } from '../stats/stats-store.js';
@@ -58,6 +59,10 @@ export interface FilterHandle {
   readonly info: StreamState;
   /** The override of this filter by weighted cluster, route, virtual host or table, whichever is most specific. */
   routeConfig(): unknown;
+  /** What all of these say that say anything, the most specific first. */
+  routeConfigs(): readonly unknown[];
+  /** Looks for the route anew, where there was none: filters that come later go by it. */
+  findRouteAgain(): void;
   /** Resumes what this filter stopped. Never from inside the call that stops. */
   continueDecoding(): void;
   continueEncoding(): void;
@@ -90,6 +95,17 @@ export interface FilterFactoryContext {
   readonly runtime: RuntimeSettings;
   /** Where the threads of a process limit together; undefined: there is one. */
   readonly limits?: SharedLimits | undefined;
+  /** undefined: nothing can be asked for. */
+  readonly fetcher?: RouteFetcher;
+}
+
+/** Asks the control plane for what a request needs and is not there. Both call back once, later; undefined: nothing is asked. */
+export interface RouteFetcher {
+  /** Whether requests may be sent to a cluster of this name. */
+  hasCluster(name: string): boolean;
+  /** The virtual host of its domain. */
+  host(head: RequestHead, onAnswer: () => void): ResourceSubscription | undefined;
+  cluster(name: string, onAnswer: () => void): ResourceSubscription | undefined;
 }
 
 /** Makes the filter of one stream; undefined when it has nothing to do for any stream. */
@@ -118,6 +134,10 @@ export interface HttpFilter {
   readonly name: string;
   readonly typeUrl: string;
   create(config: unknown, context: FilterFactoryContext): StreamFilterFactory;
+  /** Whether such a filter has nothing to do but what routes say of it. Left out: it has. */
+  isIdle?(config: unknown): boolean;
+  /** Whether it may find the route of a request. Default false. */
+  readonly findsRoutes?: boolean;
 }
 
 /** What observers of one connection manager are given. */

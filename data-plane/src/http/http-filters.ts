@@ -134,7 +134,15 @@ export class HttpFilters {
     // Configurations with such a filter are refused: it may be one that keeps somebody out.
     if (kind === undefined) throw new BrokenInvariantError(`HTTP filter ${typeUrl} is not there`);
     if ('create' in kind) {
-      const factory = { name, create: kind.create(config, this.#context), isOff: disabled };
+      const isIdle = disabled || kind.isIdle?.(config) === true;
+      const { findsRoutes = false } = kind;
+      const factory = {
+        name,
+        create: kind.create(config, this.#context),
+        isOff: disabled,
+        isIdle,
+        findsRoutes,
+      };
       return { factory, observer: undefined };
     }
     return { factory: undefined, observer: disabled ? undefined : kind.observe(config, this.#context) };
@@ -158,5 +166,5 @@ const refuseAll: StreamFilterFactory = (handle) => ({
 });
 
 function missing({ name, disabled }: DiscoveredHttpFilterConfig): MadeFilter {
-  return { factory: { name, create: refuseAll, isOff: disabled }, observer: undefined };
+  return { factory: { name, create: refuseAll, isOff: disabled, isIdle: disabled }, observer: undefined };
 }

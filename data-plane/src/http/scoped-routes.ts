@@ -1,22 +1,13 @@
 import {
   requestScopeKey,
   scopeKey,
-  type FormatContext,
   type RequestHead,
   type RouteConfig,
   type RouteScopeConfig,
-  type RouteTable,
   type ScopedRoutesConfig,
 } from '@heddle/engine';
-import type { ConfigSource, ResourceSubscription } from '../config-source.js';
-import type { Runtime } from '../runtime/runtime.js';
-import { LiveRoutes } from './live-routes.js';
-
-export interface ScopedRoutesOptions {
-  readonly formatContext: FormatContext;
-  readonly runtime: Runtime;
-  readonly configSource: ConfigSource | undefined;
-}
+import type { ResourceSubscription } from '../config-source.js';
+import { LiveRoutes, type LiveRoutesOptions } from './live-routes.js';
 
 /** Routes that serve one scope or more. */
 interface ScopeRoutes {
@@ -27,7 +18,7 @@ interface ScopeRoutes {
 /** The routes of one connection manager, of which each request's scope chooses. */
 export class ScopedRoutes {
   readonly #config: ScopedRoutesConfig;
-  readonly #options: ScopedRoutesOptions;
+  readonly #options: LiveRoutesOptions;
   #byKey: ReadonlyMap<string, ScopeRoutes> = new Map();
   /** Fetched ones, by name: scopes may share them. */
   readonly #fetched = new Map<string, ScopeRoutes>();
@@ -35,15 +26,15 @@ export class ScopedRoutes {
   #waiting = 1;
   #onWarm: (() => void) | undefined = undefined;
 
-  constructor(config: ScopedRoutesConfig, options: ScopedRoutesOptions) {
+  constructor(config: ScopedRoutesConfig, options: LiveRoutesOptions) {
     this.#config = config;
     this.#options = options;
   }
 
   /** The routes for a request; undefined: none are there for it, or they did not come yet. */
-  find({ headers }: RequestHead): RouteTable | undefined {
+  find({ headers }: RequestHead): LiveRoutes | undefined {
     const key = requestScopeKey(this.#config.fragments, headers);
-    return key === undefined ? undefined : this.#byKey.get(key)?.live.table;
+    return key === undefined ? undefined : this.#byKey.get(key)?.live;
   }
 
   /** Fetches what is fetched. `onWarm` is called once, maybe inside this call, when the first scopes have their routes. */
@@ -92,8 +83,7 @@ export class ScopedRoutes {
   }
 
   #made(config: RouteConfig | undefined): ScopeRoutes {
-    const { formatContext, runtime } = this.#options;
-    const live = new LiveRoutes(formatContext, runtime);
+    const live = new LiveRoutes(this.#options);
     if (config !== undefined) live.use(config);
     return { live, subscription: undefined };
   }
@@ -113,8 +103,7 @@ export class ScopedRoutes {
       name,
       {
         onUpdate: (config) => {
-          routes.live.use(config);
-          warmUp();
+          routes.live.use(config, warmUp);
         },
         // The last good routes stay when there are any.
         onAbsent: warmUp,

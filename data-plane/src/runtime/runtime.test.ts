@@ -69,7 +69,7 @@ describe('runtime settings', () => {
 
   it('decide which share of requests a route takes, from the next request on', () => {
     const runtime = new Runtime([{ kind: 'admin', name: 'admin' }]);
-    const live = new LiveRoutes({}, runtime);
+    const live = new LiveRoutes({ formatContext: {}, runtime, configSource: undefined });
     const answer = (status: number, match: object = {}) => {
       const route = routeTo('/', { kind: 'direct-response', status, body: '' });
       return { ...route, match: { ...route.match, ...match } };

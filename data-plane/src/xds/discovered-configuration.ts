@@ -10,10 +10,12 @@ import {
   type RouteScopeConfig,
   type RuntimeResourceConfig,
   type SecretConfig,
+  type VirtualHostConfig,
 } from '@heddle/engine';
 import { typeUrls } from '@heddle/xds-protos';
 import type { ResourceSubscription, ResourceWatcher } from '../config-source.js';
 import type { DiscoveredResources } from '../discovered-resources.js';
+import { DemandedNames } from './demanded-names.js';
 import { DiscoveredType } from './discovered-type.js';
 import type { LastGood } from './last-good-store.js';
 import { nackText } from './nack-text.js';
@@ -29,7 +31,9 @@ import {
   runtimeType,
   scopesType,
   secretsType,
+  virtualHostsType,
 } from './resource-type.js';
+import { VirtualHostWatches } from './virtual-host-watches.js';
 
 /** What is applied somewhere. The two managers are of this form. `bytes`: what `added` was translated from, in the same order. */
 export interface ConfigTarget<T> {
@@ -55,6 +59,8 @@ export interface DiscoveredConfigurationOptions {
   readonly listeners: boolean;
   readonly clusters: boolean;
   readonly names: boolean;
+  /** Whether the stream is one on which single virtual hosts and clusters can be asked for. */
+  readonly onDemand: boolean;
   /** What keeps a secret from being used. */
   readonly checkSecret: (secret: SecretConfig) => string | undefined;
   /** What is watched by name has changed. */
@@ -65,6 +71,8 @@ export interface DiscoveredConfigurationOptions {
 export const INITIAL_FETCH_TIMEOUT_MS = 15_000;
 /** What all scopes are watched by, which have names of their own only for the server. */
 const ALL_SCOPES = '*';
+const NEEDS_DELTA =
+  'vhds: virtual hosts are fetched on a stream of the delta variant alone, and this one is of the state of the world';
 /** Warnings of one answer that are written to the log. */
 const MAX_LOGGED_WARNINGS = 20;
 
@@ -79,6 +87,9 @@ export class DiscoveredConfiguration {
   readonly endpoints: DiscoveredType<EndpointsConfig>;
   readonly listeners: DiscoveredType<ListenerConfig>;
   readonly routes: DiscoveredType<RouteConfig>;
+  readonly virtualHosts: DiscoveredType<VirtualHostConfig>;
+  readonly #hostWatches: VirtualHostWatches;
+  readonly #clusterDemands: DemandedNames;
   readonly scopes: DiscoveredType<RouteScopeConfig>;
   readonly #scopeWatches: NamedWatches<readonly RouteScopeConfig[]>;
   readonly runtime: DiscoveredType<RuntimeResourceConfig>;
@@ -93,13 +104,30 @@ export class DiscoveredConfiguration {
     const { clock } = options;
     this.#options = options;
     this.clusters = new DiscoveredType(clusterType, clock);
+    this.clusters.isWanted = () => options.clusters;
+    this.#clusterDemands = new DemandedNames(options.onNamesChanged);
+    this.clusters.demands = this.#clusterDemands;
     this.endpoints = new DiscoveredType(endpointsType, clock);
     this.listeners = new DiscoveredType(listenerType, clock);
-    this.routes = new DiscoveredType(routesType, clock);
+    this.routes = new DiscoveredType(
+      routesType(({ fetchesVirtualHosts }) =>
+        fetchesVirtualHosts === undefined || options.onDemand ? undefined : NEEDS_DELTA,
+      ),
+      clock,
+    );
+    this.virtualHosts = new DiscoveredType(virtualHostsType, clock);
+    this.#hostWatches = new VirtualHostWatches(this.virtualHosts.resources, {
+      clock,
+      defaultTimeoutMs: INITIAL_FETCH_TIMEOUT_MS,
+      onNamesChanged: options.onNamesChanged,
+    });
+    this.virtualHosts.watches = this.#hostWatches;
     this.scopes = new DiscoveredType(scopesType, clock);
     this.runtime = new DiscoveredType(runtimeType, clock);
     this.extensions = new DiscoveredType(
-      extensionsType((extension) => this.extensions.watches?.whyNot(extension.name, extension)),
+      extensionsType((extension) =>
+        (this.extensions.watches as NamedWatches<ExtensionConfig>).whyNot(extension.name, extension),
+      ),
       clock,
     );
     this.secrets = new DiscoveredType(secretsType(options.checkSecret), clock);
@@ -124,6 +152,7 @@ export class DiscoveredConfiguration {
       this.listeners,
       this.scopes,
       this.routes,
+      this.virtualHosts,
       this.extensions,
       this.secrets,
     ];
@@ -137,6 +166,7 @@ export class DiscoveredConfiguration {
   close(): void {
     for (const type of this.types) type.watches?.close();
     this.#scopeWatches.close();
+    this.#clusterDemands.close();
   }
 
   /** Errors: throws before `start`. */
@@ -196,6 +226,25 @@ export class DiscoveredConfiguration {
     return this.#scopeWatches.watch(ALL_SCOPES, watcher, timeoutMs);
   }
 
+  /** All virtual hosts that were fetched for a table of routes. */
+  watchVirtualHosts(
+    table: string,
+    watcher: ResourceWatcher<readonly VirtualHostConfig[]>,
+    timeoutMs: number | undefined,
+  ): ResourceSubscription {
+    return this.#hostWatches.watchTable(table, watcher, timeoutMs);
+  }
+
+  /** See `ConfigSource`. */
+  fetchVirtualHost(table: string, domain: string, onAnswer: () => void): ResourceSubscription | undefined {
+    return this.#options.onDemand ? this.#hostWatches.ask(table, domain, onAnswer) : undefined;
+  }
+
+  /** See `ConfigSource`. */
+  fetchCluster(name: string, onAnswer: () => void): ResourceSubscription | undefined {
+    return this.#options.onDemand ? this.#clusterDemands.ask(name, onAnswer) : undefined;
+  }
+
   /** Forgets what nobody watches any more. */
   prune(): void {
     for (const type of this.types) type.prune();
@@ -214,9 +263,7 @@ export class DiscoveredConfiguration {
     };
     switch (type.typeUrl) {
       case typeUrls.cluster:
-        return this.#applyWith(this.clusters, update, warnings, (added, removed, bytes) =>
-          this.targets.clusters.apply(added, removed, bytes),
-        );
+        return this.#applyClusters(update, warnings);
       case typeUrls.listener:
         return this.#applyWith(this.listeners, update, warnings, (added, removed, bytes) =>
           this.targets.listeners.apply(added, removed, bytes),
@@ -230,6 +277,8 @@ export class DiscoveredConfiguration {
           warnings,
           (added) => this.targets.names?.apply(added) ?? [],
         );
+      case typeUrls.virtualHost:
+        return this.#applyVirtualHosts(update, warnings);
       case typeUrls.scopedRouteConfiguration:
         return this.#applyScopes(update, warnings);
       case typeUrls.runtime:
@@ -252,7 +301,12 @@ export class DiscoveredConfiguration {
     const version = (typeUrl: string): string =>
       lastGood.types.find((one) => one.typeUrl === typeUrl)?.version ?? '';
     // What is referred to by name comes first, so that clusters and listeners find it when they are made.
-    for (const type of [this.endpoints, this.routes, this.extensions] as readonly DiscoveredType<unknown>[]) {
+    for (const type of [
+      this.endpoints,
+      this.routes,
+      this.virtualHosts,
+      this.extensions,
+    ] as readonly DiscoveredType<unknown>[]) {
       const update = updateOf(type.typeUrl);
       if (update === undefined) continue;
       type.resources.commit(type.resources.stage(update, lastGood.writtenAtMs));
@@ -330,6 +384,40 @@ export class DiscoveredConfiguration {
     for (const { name, value } of staged.changed) watches.update(name, value);
     for (const name of update.removed) watches.remove(name);
     return staged.problems;
+  }
+
+  async #applyClusters(
+    update: ResourceUpdate,
+    warn: (found: readonly ResourceProblem[]) => void,
+  ): Promise<readonly ResourceProblem[]> {
+    // Of what was asked for by name a server may say that it is not there.
+    const resources = update.resources.filter(({ typeUrl, name }) => typeUrl !== '' || name === undefined);
+    const problems = await this.#applyWith(
+      this.clusters,
+      { ...update, resources },
+      warn,
+      (added, removed, bytes) => this.targets.clusters.apply(added, removed, bytes),
+    );
+    for (const { name, typeUrl } of update.resources) {
+      if (name === undefined) continue;
+      if (typeUrl === '') this.#clusterDemands.missing([name]);
+      else this.#clusterDemands.found(name, [name]);
+    }
+    if (update.removed.length > 0) this.#clusterDemands.missing(update.removed);
+    return problems;
+  }
+
+  #applyVirtualHosts(
+    update: ResourceUpdate,
+    warn: (found: readonly ResourceProblem[]) => void,
+  ): readonly ResourceProblem[] {
+    const { resources } = this.virtualHosts;
+    const staged = resources.stage(this.#hostWatches.wanted(update), this.#options.clock.nowMs());
+    warn(staged.warnings);
+    const conflicts = this.#hostWatches.conflicts(staged);
+    resources.commit(staged, conflicts);
+    this.#hostWatches.tell(update, staged);
+    return [...staged.problems, ...[...conflicts].map(([resource, message]) => ({ resource, message }))];
   }
 
   async #applyScopes(

@@ -1,8 +1,16 @@
 import type { Clock } from '@heddle/common';
-import type { NamedWatches } from './named-watches.js';
 import { ResourceSet } from './resource-set.js';
 import type { ResourceType } from './resource-type.js';
 import type { TypeState } from './type-session.js';
+
+/** Who watches what of a type that is subscribed by names. */
+export interface NameWatches {
+  /** To be subscribed. */
+  names(): readonly string[];
+  /** Whether a resource of this name is of use. */
+  has(name: string): boolean;
+  close(): void;
+}
 
 /** One type as the client knows it across streams: what is held, who wants it, and how far it has come. */
 export class DiscoveredType<T> implements TypeState {
@@ -10,9 +18,11 @@ export class DiscoveredType<T> implements TypeState {
   readonly resources: ResourceSet<T>;
   readonly #clock: Clock;
   /** undefined: the type is subscribed as a whole. */
-  watches: NamedWatches<T> | undefined;
+  watches: NameWatches | undefined;
   /** Whether a type that is subscribed as a whole is wanted at this moment. */
   isWanted: () => boolean = () => true;
+  /** What is asked for by name beside the whole. */
+  demands: { names(): readonly string[] } | undefined;
   /** Whether a server has answered for it at all, accepted or not, or the last good configuration stood in. */
   answered = false;
   acceptedVersion = '';
@@ -37,6 +47,10 @@ export class DiscoveredType<T> implements TypeState {
   names(): readonly string[] | undefined {
     if (this.watches !== undefined) return this.watches.names();
     return this.isWanted() ? undefined : [];
+  }
+
+  demandedNames(): readonly string[] {
+    return this.demands?.names() ?? [];
   }
 
   versions(): Record<string, string> {

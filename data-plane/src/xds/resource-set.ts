@@ -27,8 +27,11 @@ export interface ReceivedResource {
   /** undefined in the state-of-the-world variant: the resource itself has it. */
   readonly name: string | undefined;
   readonly version: string;
+  /** Empty in the delta variant, where a server says that there is no such resource. */
   readonly typeUrl: string;
   readonly bytes: Uint8Array;
+  /** Delta: other names by which it was asked for. */
+  readonly aliases?: readonly string[];
 }
 
 /** One thing wrong with a received resource. */
@@ -216,6 +219,7 @@ export class ResourceSet<T> {
     if (this.type.onlyName !== undefined) {
       return { name: name === undefined || name === '' ? this.type.onlyName : name, version, typeUrl, bytes };
     }
+    if (this.type.isNamedApart === true && name !== undefined) return { name, version, typeUrl, bytes };
     const own = wireName(bytes);
     if (own === undefined) {
       return name === undefined

@@ -2,6 +2,7 @@ import {
   translateCluster,
   translateClusterLoadAssignment,
   translateExtensionConfig,
+  translateFetchedVirtualHost,
   translateListener,
   translateNameTable,
   translateRouteConfiguration,
@@ -18,6 +19,7 @@ import {
   type RuntimeResourceConfig,
   type SecretConfig,
   type Translated,
+  type VirtualHostConfig,
 } from '@heddle/engine';
 import { envoy, istio, typeUrls } from '@heddle/xds-protos';
 
@@ -30,6 +32,8 @@ export interface ResourceType<T> {
   readonly fullSet: boolean;
   /** What the only resource of a type is called whose messages have no name. */
   readonly onlyName?: string;
+  /** Whether the name of a resource is not what its message calls itself. Default false. */
+  readonly isNamedApart?: boolean;
   /** Errors: throws for bytes that are no such message. */
   readonly translate: (bytes: Uint8Array) => Translated<T>;
 }
@@ -56,11 +60,24 @@ export const listenerType: ResourceType<ListenerConfig> = {
   translate: (bytes) => translateListener(envoy.config.listener.v3.Listener.decode(bytes)),
 };
 
-export const routesType: ResourceType<RouteConfig> = {
-  typeUrl: typeUrls.routeConfiguration,
-  noun: 'route configuration',
+/** `whyNot` says why a table of routes cannot be had in this way. */
+export function routesType(whyNot: (routes: RouteConfig) => string | undefined): ResourceType<RouteConfig> {
+  return {
+    typeUrl: typeUrls.routeConfiguration,
+    noun: 'route configuration',
+    fullSet: false,
+    translate: (bytes) =>
+      checked(translateRouteConfiguration(envoy.config.route.v3.RouteConfiguration.decode(bytes)), whyNot),
+  };
+}
+
+/** A server names them by their table. */
+export const virtualHostsType: ResourceType<VirtualHostConfig> = {
+  typeUrl: typeUrls.virtualHost,
+  noun: 'virtual host',
   fullSet: false,
-  translate: (bytes) => translateRouteConfiguration(envoy.config.route.v3.RouteConfiguration.decode(bytes)),
+  isNamedApart: true,
+  translate: (bytes) => translateFetchedVirtualHost(envoy.config.route.v3.VirtualHost.decode(bytes)),
 };
 
 export const scopesType: ResourceType<RouteScopeConfig> = {

@@ -14,6 +14,8 @@ export interface TypeState {
   readonly fullSet: boolean;
   /** The names to subscribe to; undefined: all there are. */
   names(): readonly string[] | undefined;
+  /** Delta: what is subscribed by name beside all there are. */
+  demandedNames(): readonly string[];
   /** What is held, for `initial_resource_versions`. */
   versions(): Record<string, string>;
   /** The last version that was accepted as a whole; empty when it was not, or is not known. */
@@ -44,7 +46,7 @@ export class TypeSession {
 
   /** The request that makes the subscription what it should be; undefined when it is so already. */
   subscribe(): DiscoveryRequest | DeltaDiscoveryRequest | undefined {
-    const names = this.#state.names();
+    const names = this.#names();
     if (!this.#begun) {
       if (names !== undefined && names.length === 0) return undefined;
       this.#begun = true;
@@ -77,6 +79,16 @@ export class TypeSession {
     return this.#sotwRequest();
   }
 
+  /** Who asks for some by their names has to ask for all the others as well. Source: the xDS protocol's wildcard subscriptions. */
+  #names(): readonly string[] | undefined {
+    const names = this.#state.names();
+    if (this.#variant === 'sotw') return names;
+    const demanded = this.#state.demandedNames();
+    if (names !== undefined) return demanded.length === 0 ? names : [...names, ...demanded];
+    if (demanded.length === 0 && !this.#subscribed.has('*')) return undefined;
+    return ['*', ...demanded];
+  }
+
   /** Takes an answer in: from now on its nonce is the last. */
   receive(response: DiscoveryResponse | DeltaDiscoveryResponse): ResourceUpdate {
     this.#nonce = response.nonce;
@@ -87,6 +99,7 @@ export class TypeSession {
           version: one.version,
           typeUrl: one.resource?.typeUrl ?? '',
           bytes: one.resource?.value ?? new Uint8Array(0),
+          aliases: one.aliases,
         })),
         removed: [...response.removedResources, ...response.removedResourceNames.map((one) => one.name)],
         complete: false,

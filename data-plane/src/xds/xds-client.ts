@@ -6,6 +6,7 @@ import type {
   RouteScopeConfig,
   RuntimeResourceConfig,
   SecretConfig,
+  VirtualHostConfig,
 } from '@heddle/engine';
 import { typeUrls, type envoy } from '@heddle/xds-protos';
 import type { ConfigSource, ResourceSubscription, ResourceWatcher } from '../config-source.js';
@@ -100,6 +101,7 @@ export class XdsClient implements ConfigSource {
       listeners: options.listeners,
       clusters: options.clusters,
       names: options.names === true,
+      onDemand: options.variant === 'delta',
       checkSecret: options.checkSecret ?? (() => undefined),
       onNamesChanged: () => this.#planFlush(),
     });
@@ -146,6 +148,22 @@ export class XdsClient implements ConfigSource {
     initialFetchTimeoutMs?: number,
   ): ResourceSubscription {
     return this.#configuration.watch(this.#configuration.routes, name, watcher, initialFetchTimeoutMs);
+  }
+
+  watchVirtualHosts(
+    table: string,
+    watcher: ResourceWatcher<readonly VirtualHostConfig[]>,
+    initialFetchTimeoutMs?: number,
+  ): ResourceSubscription {
+    return this.#configuration.watchVirtualHosts(table, watcher, initialFetchTimeoutMs);
+  }
+
+  fetchVirtualHost(table: string, domain: string, onAnswer: () => void): ResourceSubscription | undefined {
+    return this.#configuration.fetchVirtualHost(table, domain, onAnswer);
+  }
+
+  fetchCluster(name: string, onAnswer: () => void): ResourceSubscription | undefined {
+    return this.#configuration.fetchCluster(name, onAnswer);
   }
 
   watchRuntime(
@@ -254,7 +272,7 @@ export class XdsClient implements ConfigSource {
     if (this.#closed) return;
     this.#sessions = new Map(
       this.#configuration.types
-        .filter((type) => this.#configuration.isWanted(type))
+        .filter((type) => type.demands !== undefined || this.#configuration.isWanted(type))
         .map((type) => [type.typeUrl, new TypeSession(this.#options.variant, type)]),
     );
     this.#nodeSent = false;
@@ -340,8 +358,9 @@ export class XdsClient implements ConfigSource {
         this.#send(session.nack(response.nonce, text));
       }
     }
-    this.#flush();
+    // First, for it may open what is asked for then.
     this.#onAnswered(type);
+    this.#flush();
     this.#save();
   }
 

@@ -13,6 +13,8 @@ export interface RouteConfig {
   readonly ignorePathParametersInPathMatching?: boolean;
   readonly internalOnlyHeaders: readonly string[];
   readonly perFilterConfig: PerFilterConfig;
+  /** Further virtual hosts are fetched (VHDS). Left out: they are not. */
+  readonly fetchesVirtualHosts?: { readonly initialFetchTimeoutMs: number };
 }
 
 /** Overrides of HTTP filters by filter name. */

@@ -1,8 +1,8 @@
 import type { DiscoveredHttpFilterConfig, HttpFilterConfig } from '../config/http-filter-config.js';
 import type { LocalRateLimitConfig } from '../config/rate-limit-config.js';
 import type { RbacFilterConfig } from '../config/rbac-config.js';
-import type { CorsPolicyConfig } from '../http-filters/cors/config.js';
 import { decideCors } from '../http-filters/cors/decide-cors.js';
+import { effectiveCorsPolicy } from '../http-filters/cors/effective-cors-policy.js';
 import { decideFault } from '../http-filters/fault/decide-fault.js';
 import type { FaultConfig } from '../http-filters/fault/config.js';
 import { FILTER_DISABLED } from '../http-filters/http-filter.js';
@@ -24,7 +24,7 @@ import type { RequestHead } from '../http/message-head.js';
 import { explainRbac, type RbacExplanation } from '../rbac/explain-rbac.js';
 import { LocalRateLimiter } from '../rate-limit/local-rate-limiter.js';
 import { requestDescriptors } from '../rate-limit/request-descriptors.js';
-import { filterOverride } from '../route/filter-override.js';
+import { filterOverride, filterOverrides } from '../route/filter-override.js';
 import type { RouteConfig } from '../config/route-config.js';
 import type { ExplainedStream } from './explained-stream.js';
 
@@ -90,7 +90,7 @@ function explainFilter(
   override: unknown,
   head: RequestHead,
   stream: ExplainedStream,
-  { nowMs }: FilterCircumstances,
+  { nowMs, table }: FilterCircumstances,
 ): Omit<ExplainedFilter, 'name'> {
   if ('discovery' in filter) {
     return { ...PASSES, text: 'does what is fetched apart (ECDS), which is not known here' };
@@ -112,7 +112,8 @@ function explainFilter(
     case 'envoy.extensions.filters.http.rbac.v3.RBAC':
       return explainPolicies((override ?? config) as RbacFilterConfig, head, stream);
     case 'envoy.extensions.filters.http.cors.v3.Cors': {
-      const policy = override as CorsPolicyConfig | undefined;
+      const levels = filterOverrides(filter.name, stream.route, stream.weightedCluster, table);
+      const policy = effectiveCorsPolicy(levels);
       const answer = policy && decideCors(policy, head, ALWAYS)?.answer;
       if (answer === undefined || stream.route?.route.action.kind !== 'forward') {
         return { ...PASSES, text: 'answers no preflight here' };

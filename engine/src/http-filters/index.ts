@@ -7,6 +7,7 @@ import type { HttpFilterFactoryConfig } from './http-filter.js';
 import { jwtAuthnFilter } from './jwt-authn/config.js';
 import { rbacFilter } from './rbac/config.js';
 import { istioStatsFilter } from './istio-stats/config.js';
+import { onDemandFilter } from './on-demand/config.js';
 import { peerMetadataFilter } from './peer-metadata/config.js';
 import { setFilterStateFilter } from './set-filter-state/config.js';
 import { routerFilter } from './router/config.js';
@@ -22,6 +23,7 @@ export const httpFilters: readonly HttpFilterFactoryConfig[] = [
   peerMetadataFilter,
   istioStatsFilter,
   grpcWebFilter,
+  onDemandFilter,
   ...acceptedFilters,
   setFilterStateFilter,
 ];

@@ -21,3 +21,16 @@ export function filterOverride(
     table?.perFilterConfig.get(filterName)
   );
 }
+
+/** What all levels say that say anything, the most specific first. Source: Envoy's `getAllPerFilterConfig`. */
+export function filterOverrides(
+  filterName: string,
+  match: RouteMatch | undefined,
+  weighted: WeightedClusterConfig | undefined,
+  table: RouteConfig | undefined,
+): readonly unknown[] {
+  if (match === undefined) return [];
+  return [weighted, match.route, match.virtualHost, table]
+    .map((level) => level?.perFilterConfig.get(filterName))
+    .filter((config) => config !== undefined);
+}

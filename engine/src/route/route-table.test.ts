@@ -143,6 +143,34 @@ describe('RouteTable', () => {
     assert.ok(Math.abs(first - 2500) < 200, `${first} of 10000`);
   });
 
+  it('knows which filters any of its levels says anything of', () => {
+    const [host] = tableOf([{}, {}]).virtualHosts;
+    const [first, second] = host?.routes ?? [];
+    assert.ok(host !== undefined && first !== undefined && second !== undefined);
+    const says = (name: string) => ({ perFilterConfig: new Map([[name, {}]]) });
+    const routes = [first, { ...second, ...says('of-route') }];
+    const config = { ...tableOf([]), ...says('of-table'), virtualHosts: [{ ...host, routes }] };
+    const table = createRouteTable({
+      ...config,
+      virtualHosts: [...config.virtualHosts, { ...host, ...says('of-host') }],
+    });
+    assert.deepEqual([...table.overriddenFilters].sort(), ['of-host', 'of-route', 'of-table']);
+  });
+
+  it('takes virtual hosts that it had before as they are', () => {
+    const config = tableOf([{}]);
+    const before = createRouteTable(config);
+    const [host] = config.virtualHosts;
+    assert.ok(host !== undefined);
+    const added = { ...host, name: 'other', domains: ['other.test'] };
+    const after = createRouteTable({ ...config, virtualHosts: [added, host] }, {}, before);
+    const find = (table: typeof before, authority: string) =>
+      table.find(headOf('/', authority), () => 0, true);
+    assert.equal(find(after, 'a'), find(before, 'a'));
+    const found = find(after, 'other.test');
+    assert.equal(found.matched && found.virtualHost.name, 'other');
+  });
+
   it('explains every route up to the match', () => {
     const config = tableOf([{ path: { kind: 'exact', value: '/x' } }, { headers: [userIs('bob')] }, {}, {}]);
     const { routes, outcome } = explain(config, headOf('/y', 'a', { 'x-user': 'eve' }));

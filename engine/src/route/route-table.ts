@@ -56,17 +56,23 @@ interface HostEntry {
  */
 export class RouteTable {
   readonly config: RouteConfig;
+  /** Names of the HTTP filters that any level of it says anything of. */
+  readonly overriddenFilters: ReadonlySet<string>;
   readonly #domains: DomainIndex;
   readonly #hosts: readonly HostEntry[];
   readonly #ignorePort: boolean;
   readonly #ignorePathParameters: boolean;
 
-  constructor(config: RouteConfig, context: FormatContext) {
+  constructor(config: RouteConfig, context: FormatContext, before: RouteTable | undefined) {
     this.config = config;
     this.#ignorePort = config.ignorePortInHostMatching;
     this.#ignorePathParameters = config.ignorePathParametersInPathMatching === true;
     this.#domains = new DomainIndex(config.virtualHosts.map((host) => host.domains));
-    this.#hosts = config.virtualHosts.map((host) => createHostEntry(config, host, context));
+    const known = before === undefined ? NO_HOSTS : new Map(before.#hosts.map((one) => [one.config, one]));
+    this.#hosts = config.virtualHosts.map(
+      (host) => known.get(host) ?? createHostEntry(config, host, context),
+    );
+    this.overriddenFilters = overriddenFilters(config);
   }
 
   /**
@@ -101,9 +107,34 @@ export class RouteTable {
   }
 }
 
-/** Builds the table of a route configuration, once per update. */
-export function createRouteTable(config: RouteConfig, context: FormatContext = {}): RouteTable {
-  return new RouteTable(config, context);
+/**
+ * Builds the table of a route configuration, once per update. Virtual hosts that `before`, a table in the same context, has as well
+ * are taken from there.
+ */
+export function createRouteTable(
+  config: RouteConfig,
+  context: FormatContext = {},
+  before?: RouteTable,
+): RouteTable {
+  return new RouteTable(config, context, before);
+}
+
+const NO_HOSTS: ReadonlyMap<VirtualHostConfig, HostEntry> = new Map();
+
+function overriddenFilters(config: RouteConfig): ReadonlySet<string> {
+  const names = new Set(config.perFilterConfig.keys());
+  const add = ({ perFilterConfig }: Pick<RouteConfig, 'perFilterConfig'>): void => {
+    for (const name of perFilterConfig.keys()) names.add(name);
+  };
+  for (const host of config.virtualHosts) {
+    add(host);
+    for (const route of host.routes) {
+      add(route);
+      const { action } = route;
+      if (action.kind === 'forward' && action.target.kind === 'weighted') action.target.clusters.forEach(add);
+    }
+  }
+  return names;
 }
 
 function needsTls(host: VirtualHostConfig, head: RequestHead): boolean {

@@ -1,15 +1,24 @@
-import type { envoy } from '@heddle/xds-protos';
+import { envoy } from '@heddle/xds-protos';
 import type { Translated } from '../config/problem.js';
 import type { RouteConfig, VirtualHostConfig } from '../config/route-config.js';
+import { NO_HEADER_CHANGES } from '../route/header-changes.js';
+import { translateConfigSource } from './config-source.js';
 import { Findings, join } from './findings.js';
 import { translateHeaderChanges } from './header-changes.js';
 import { checkHeaderName } from './matchers.js';
 import { translatePerFilterConfig } from './per-filter-config.js';
 import { deepFreeze, wrappedNumber } from './proto-values.js';
-import { translateVirtualHost } from './virtual-host.js';
+import { translateVirtualHost, type RouteTableContext } from './virtual-host.js';
 
 /** Envoy's default for `max_direct_response_body_size_bytes`. */
 const MAX_DIRECT_RESPONSE_BODY_BYTES = 4096;
+const { ApiType } = envoy.config.core.v3.ApiConfigSource;
+const ANY_TABLE: RouteTableContext = Object.freeze({
+  requestHeaders: NO_HEADER_CHANGES,
+  responseHeaders: NO_HEADER_CHANGES,
+  mostSpecificHeaderMutationsWins: false,
+  maxDirectResponseBodyBytes: MAX_DIRECT_RESPONSE_BODY_BYTES,
+});
 
 /** Translates a route configuration. Source: envoy.config.route.v3.RouteConfiguration. */
 export function translateRouteConfiguration(
@@ -17,7 +26,24 @@ export function translateRouteConfiguration(
 ): Translated<RouteConfig> {
   const findings = new Findings();
   findings.unknownFields(routeConfiguration, '');
-  return findings.finish(translateRoutes(routeConfiguration, '', findings));
+  const routes = translateRoutes(routeConfiguration, '', findings);
+  const { vhds } = routeConfiguration;
+  if (vhds === null) return findings.finish(routes);
+  const { apiConfigSource } = vhds.configSource ?? {};
+  if (apiConfigSource && apiConfigSource.apiType !== ApiType.DELTA_GRPC) {
+    findings.problem('vhds.config_source', "only 'DELTA_GRPC' serves virtual hosts");
+  }
+  const initialFetchTimeoutMs = translateConfigSource(vhds.configSource, 'vhds.config_source', findings);
+  return findings.finish(Object.freeze({ ...routes, fetchesVirtualHosts: { initialFetchTimeoutMs } }));
+}
+
+/** One virtual host of those that are fetched. What its table adds comes later: `withFetchedHosts`. */
+export function translateFetchedVirtualHost(
+  host: envoy.config.route.v3.VirtualHost,
+): Translated<VirtualHostConfig> {
+  const findings = new Findings();
+  findings.unknownFields(host, 'virtual_host');
+  return findings.finish(deepFreeze(translateVirtualHost(host, ANY_TABLE, 'virtual_host', findings)));
 }
 
 /** The same, for a route configuration inside a connection manager; unknown fields were reported by the caller. */
@@ -26,7 +52,8 @@ export function translateRoutes(
   path: string,
   findings: Findings,
 ): RouteConfig {
-  findings.unsupported(join(path, 'vhds'), source.vhds !== null, 'problem');
+  // Only a table that is fetched itself fetches more.
+  findings.unsupported(join(path, 'vhds'), source.vhds !== null && path !== '', 'problem');
   findings.unsupported(
     join(path, 'request_mirror_policies'),
     source.requestMirrorPolicies.length > 0,

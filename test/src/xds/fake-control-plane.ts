@@ -1,5 +1,5 @@
 import { Server, ServerCredentials, type ServerDuplexStream } from '@grpc/grpc-js';
-import { adsService, packAny, type envoy, type PackedAny } from '@heddle/xds-protos';
+import { adsService, packAny, typeUrls, type envoy, type PackedAny } from '@heddle/xds-protos';
 
 type SotwRequest = envoy.service.discovery.v3.DiscoveryRequest;
 type DeltaRequest = envoy.service.discovery.v3.DeltaDiscoveryRequest;
@@ -26,6 +26,10 @@ export class FakeControlPlane {
   readonly #resources = new Map<string, Map<string, PackedAny>>();
   readonly #subscriptions = new Map<string, Subscription>();
   readonly #waiting = new Map<string, (answer: Acknowledgement) => void>();
+  /** What each request subscribed, in the incremental variant. */
+  readonly asked: { readonly typeUrl: string; readonly names: readonly string[] }[] = [];
+  /** Names that are never answered, in the incremental variant. */
+  readonly silentAbout = new Set<string>();
   #call: ServerDuplexStream<SotwRequest | DeltaRequest, object> | undefined;
   #nonce = 0;
 
@@ -67,6 +71,13 @@ export class FakeControlPlane {
 
   delete(typeUrl: string, name: string): void {
     this.#resources.get(typeUrl)?.delete(name);
+  }
+
+  /** Says, in the incremental variant, that these are gone. */
+  remove(typeUrl: string, names: readonly string[]): void {
+    for (const name of names) this.delete(typeUrl, name);
+    const nonce = String(++this.#nonce);
+    this.#call?.write({ typeUrl, nonce, systemVersionInfo: nonce, removedResources: names });
   }
 
   /**
@@ -117,7 +128,10 @@ export class FakeControlPlane {
     for (const name of request.resourceNamesSubscribe) subscription.names.add(name);
     for (const name of request.resourceNamesUnsubscribe) subscription.names.delete(name);
     this.#settle(request.responseNonce, request.errorDetail?.message);
-    const asked = request.resourceNamesSubscribe.filter((name) => name !== '*');
+    const subscribed = request.resourceNamesSubscribe;
+    if (subscribed.length > 0) this.asked.push({ typeUrl, names: subscribed });
+    const asked = subscribed.filter((name) => name !== '*' && !this.silentAbout.has(name));
+    if (asked.length === 0 && subscribed.some((name) => this.silentAbout.has(name))) return;
     const all = [...(this.#resources.get(typeUrl)?.keys() ?? [])];
     if (asked.length > 0) this.#send(typeUrl, asked);
     else if (isFirst) this.#send(typeUrl, all);
@@ -139,8 +153,15 @@ export class FakeControlPlane {
       const resource = ofType.get(name);
       return resource === undefined ? [] : [{ name, version: nonce, resource }];
     });
-    const removedResources = names.filter((name) => !ofType.has(name));
-    this.#call?.write({ typeUrl, nonce, systemVersionInfo: nonce, resources, removedResources });
+    const missing = names.filter((name) => !ofType.has(name));
+    if (typeUrl === typeUrls.virtualHost) {
+      // Of a domain that it does not know a server says so by a resource without content; a table alone is no resource.
+      const unknown = missing.filter((name) => name.includes('/'));
+      const empty = unknown.map((name) => ({ name, version: nonce, aliases: [name] }));
+      this.#call?.write({ typeUrl, nonce, systemVersionInfo: nonce, resources: [...resources, ...empty] });
+      return nonce;
+    }
+    this.#call?.write({ typeUrl, nonce, systemVersionInfo: nonce, resources, removedResources: missing });
     return nonce;
   }
 }

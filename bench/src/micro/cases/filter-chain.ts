@@ -25,7 +25,8 @@ export const filterChain: readonly MicroCase[] = [0, 1, 8].map((filters) => ({
     const owner = new Owner();
     return (count) => {
       for (let i = 0; i < count; i++) {
-        const chain = new FilterChain(owner, factories, BUFFER_LIMIT_BYTES);
+        const chain = new FilterChain(owner, BUFFER_LIMIT_BYTES);
+        chain.begin(factories);
         chain.terminal = new Answer(chain, response);
         chain.decodeHeaders(request, true);
         chain.destroy();
@@ -98,6 +99,11 @@ class Owner implements FilterChainOwner {
   sendTrailers(): void {}
   pauseRequest(): void {}
   sendLocalReply(): void {}
+  findRouteAgain(): void {}
+
+  routeConfigsOf(): readonly unknown[] {
+    return [];
+  }
 
   routeConfigOf(): unknown {
     return undefined;

@@ -6,6 +6,7 @@ import { grpcWebFilter } from './grpc-web/index.js';
 import { istioStatsFilter } from './istio-stats/index.js';
 import { jwtAuthnFilter } from './jwt-authn/index.js';
 import { localRateLimitFilter } from './local-rate-limit/index.js';
+import { onDemandFilter } from './on-demand/index.js';
 import { peerMetadataFilter } from './peer-metadata/index.js';
 import { setFilterStateFilter } from './set-filter-state/index.js';
 import { rbacFilter } from './rbac/index.js';
@@ -20,6 +21,7 @@ export const httpFilters: readonly (HttpFilter | HttpObserver)[] = [
   peerMetadataFilter,
   istioStatsFilter,
   grpcWebFilter,
+  onDemandFilter,
   ...acceptedFilters,
   setFilterStateFilter,
 ];

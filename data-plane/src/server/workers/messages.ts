@@ -40,8 +40,20 @@ export type PlainSecret =
       readonly rules: PeerRulesConfig;
     };
 
-/** What is watched by name, and all scopes of routes as one: their bytes are those of a DiscoveryResponse. */
-export type WatchedType = 'endpoints' | 'routes' | 'scopes' | 'runtime' | 'extension' | 'secret';
+/**
+ * What is watched by name; all scopes of routes, and the virtual hosts of a table, as one: their bytes are those of a
+ * DiscoveryResponse. `demandedHost` (its name `TABLE/DOMAIN`) and `demandedCluster` are asked for once: the answer has no bytes.
+ */
+export type WatchedType =
+  | 'endpoints'
+  | 'routes'
+  | 'virtualHosts'
+  | 'demandedHost'
+  | 'demandedCluster'
+  | 'scopes'
+  | 'runtime'
+  | 'extension'
+  | 'secret';
 
 /** What a worker serves, for the admin pages. */
 export interface WorkerView {

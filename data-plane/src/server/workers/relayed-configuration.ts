@@ -6,6 +6,7 @@ import type {
   RuntimeResourceConfig,
   SecretConfig,
   Translated,
+  VirtualHostConfig,
 } from '@heddle/engine';
 import { envoy } from '@heddle/xds-protos';
 import type { ApplyProblem } from '../../cluster/cluster-manager.js';
@@ -21,6 +22,7 @@ import {
   runtimeType,
   scopesType,
   secretsType,
+  virtualHostsType,
   type ResourceType,
 } from '../../xds/resource-type.js';
 import type { ConfigurationClient } from '../configuration-client.js';
@@ -31,6 +33,7 @@ export interface ConfigurationLink {
   tell<K extends 'watch' | 'unwatch'>(kind: K, body: ToMain[K]['body']): void;
 }
 
+const routeType = routesType(() => undefined);
 const secretType = secretsType(() => undefined);
 const extensionType = extensionsType(() => undefined);
 const NOTHING: DiscoveredResources = { versionInfo: '', held: [], missing: [], refused: [] };
@@ -77,7 +80,23 @@ export class RelayedConfiguration implements ConfigurationClient {
   }
 
   watchRoutes(name: string, watcher: ResourceWatcher<RouteConfig>, timeoutMs?: number): ResourceSubscription {
-    return this.#watch('routes', routesType, name, watcher, timeoutMs);
+    return this.#watch('routes', routeType, name, watcher, timeoutMs);
+  }
+
+  watchVirtualHosts(
+    table: string,
+    watcher: ResourceWatcher<readonly VirtualHostConfig[]>,
+    timeoutMs?: number,
+  ): ResourceSubscription {
+    return this.#watch('virtualHosts', allOf(virtualHostsType), table, watcher, timeoutMs);
+  }
+
+  fetchVirtualHost(table: string, domain: string, onAnswer: () => void): ResourceSubscription {
+    return this.#ask('demandedHost', `${table}/${domain}`, onAnswer);
+  }
+
+  fetchCluster(name: string, onAnswer: () => void): ResourceSubscription {
+    return this.#ask('demandedCluster', name, onAnswer);
   }
 
   watchRuntime(
@@ -92,7 +111,7 @@ export class RelayedConfiguration implements ConfigurationClient {
     watcher: ResourceWatcher<readonly RouteScopeConfig[]>,
     timeoutMs?: number,
   ): ResourceSubscription {
-    return this.#watch('scopes', { translate: translateScopes }, '', watcher, timeoutMs);
+    return this.#watch('scopes', allOf(scopesType), '', watcher, timeoutMs);
   }
 
   watchExtension(
@@ -142,6 +161,29 @@ export class RelayedConfiguration implements ConfigurationClient {
     this.#targets = undefined;
   }
 
+  #ask(type: WatchedType, name: string, onAnswer: () => void): ResourceSubscription {
+    const anything = {
+      translate: (): Translated<undefined> => ({ ok: true, value: undefined, warnings: [] }),
+    };
+    const subscription = this.#watch(
+      type,
+      anything,
+      name,
+      {
+        onUpdate: () => {
+          subscription.close();
+          onAnswer();
+        },
+        onAbsent: () => {
+          subscription.close();
+          onAnswer();
+        },
+      },
+      undefined,
+    );
+    return subscription;
+  }
+
   #watch<T>(
     type: WatchedType,
     resourceType: Pick<ResourceType<T>, 'translate'>,
@@ -170,10 +212,15 @@ export class RelayedConfiguration implements ConfigurationClient {
   }
 }
 
-function translateScopes(bytes: Uint8Array): Translated<readonly RouteScopeConfig[]> {
-  const { resources } = envoy.service.discovery.v3.DiscoveryResponse.decode(bytes);
-  const scopes = resources.map(({ value }) => scopesType.translate(value));
-  return { ok: true, value: scopes.flatMap((one) => (one.ok ? one.value : [])), warnings: [] };
+/** Resources of a type that come as one. */
+function allOf<T>({ translate }: ResourceType<T>): Pick<ResourceType<readonly T[]>, 'translate'> {
+  return {
+    translate: (bytes) => {
+      const { resources } = envoy.service.discovery.v3.DiscoveryResponse.decode(bytes);
+      const all = resources.map(({ value }) => translate(value));
+      return { ok: true, value: all.flatMap((one) => (one.ok ? one.value : [])), warnings: [] };
+    },
+  };
 }
 
 async function apply<T extends { readonly name: string }>(

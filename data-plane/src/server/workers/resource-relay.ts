@@ -1,4 +1,4 @@
-import { envoy, typeUrls } from '@heddle/xds-protos';
+import { envoy, resourceNames, typeUrls } from '@heddle/xds-protos';
 import type { ResourceSubscription } from '../../config-source.js';
 import type { ConfigurationClient } from '../configuration-client.js';
 import type { MainThread } from '../thread-parts.js';
@@ -31,6 +31,11 @@ export class ResourceRelay {
     this.#subscriptions.clear();
   }
 
+  #answer(watch: number): void {
+    this.#subscriptions.delete(watch);
+    this.#send({ watch, bytes: NOTHING });
+  }
+
   #subscribe(
     watch: number,
     type: ToMain['watch']['body']['type'],
@@ -60,6 +65,21 @@ export class ResourceRelay {
         return configuration.watchEndpoints(name, of(typeUrls.clusterLoadAssignment), timeoutMs);
       case 'routes':
         return configuration.watchRoutes(name, of(typeUrls.routeConfiguration), timeoutMs);
+      case 'virtualHosts':
+        return configuration.watchVirtualHosts?.(
+          name,
+          watcher(() => allOf(typeUrls.virtualHost, configuration, `${name}/`)),
+          timeoutMs,
+        );
+      case 'demandedHost': {
+        const asked = resourceNames.parseVirtualHostResourceName(name);
+        return (
+          asked &&
+          configuration.fetchVirtualHost?.(asked.routeConfiguration, asked.domain, () => this.#answer(watch))
+        );
+      }
+      case 'demandedCluster':
+        return configuration.fetchCluster?.(name, () => this.#answer(watch));
       case 'scopes':
         return configuration.watchScopes(
           watcher(() => allOf(typeUrls.scopedRouteConfiguration, configuration)),
@@ -75,7 +95,13 @@ export class ResourceRelay {
   }
 }
 
-function allOf(typeUrl: string, configuration: ConfigurationClient): Uint8Array {
-  const resources = configuration.resources(typeUrl).held.map(({ bytes: value }) => ({ typeUrl, value }));
+const NOTHING = new Uint8Array(0);
+
+/** All resources of a type whose names begin so. */
+function allOf(typeUrl: string, configuration: ConfigurationClient, prefix = ''): Uint8Array {
+  const resources = configuration
+    .resources(typeUrl)
+    .held.filter(({ name }) => name.startsWith(prefix))
+    .map(({ bytes: value }) => ({ typeUrl, value }));
   return envoy.service.discovery.v3.DiscoveryResponse.encode({ resources }).finish();
 }

@@ -9,7 +9,11 @@ import type { HttpFilterFactoryConfig } from '../http-filter.js';
 
 const { Cors, CorsPolicy } = envoy.extensions.filters.http.cors.v3;
 
-/** What other origins may do. Source: envoy.extensions.filters.http.cors.v3.CorsPolicy. */
+/**
+ * What other origins may do, as one level of the routes says it. What is left out, or empty, the next level says.
+ *
+ * Source: envoy.extensions.filters.http.cors.v3.CorsPolicy.
+ */
 export interface CorsPolicyConfig {
   /** The share of requests that it is applied to, 0..1. */
   readonly enabledRatio: number;
@@ -21,10 +25,10 @@ export interface CorsPolicyConfig {
   readonly allowHeaders: string;
   readonly exposeHeaders: string;
   readonly maxAge: string;
-  readonly allowCredentials: boolean;
-  readonly allowPrivateNetworkAccess: boolean;
-  /** Whether the upstream answers preflights of origins that are not allowed. */
-  readonly forwardNotMatchingPreflights: boolean;
+  readonly allowCredentials: boolean | undefined;
+  readonly allowPrivateNetworkAccess: boolean | undefined;
+  /** Whether the upstream answers preflights of origins that are not allowed. Left out: it does. */
+  readonly forwardNotMatchingPreflights: boolean | undefined;
 }
 
 /** The filter says nothing by itself: what is allowed stands on routes. */
@@ -66,9 +70,9 @@ function parseCorsPolicy(bytes: Uint8Array, path: string): Translated<CorsPolicy
       allowHeaders: text(policy.allowHeaders, 'allow_headers'),
       exposeHeaders: text(policy.exposeHeaders, 'expose_headers'),
       maxAge: text(policy.maxAge, 'max_age'),
-      allowCredentials: policy.allowCredentials?.value ?? false,
-      allowPrivateNetworkAccess: policy.allowPrivateNetworkAccess?.value ?? false,
-      forwardNotMatchingPreflights: policy.forwardNotMatchingPreflights?.value ?? true,
+      allowCredentials: policy.allowCredentials?.value,
+      allowPrivateNetworkAccess: policy.allowPrivateNetworkAccess?.value,
+      forwardNotMatchingPreflights: policy.forwardNotMatchingPreflights?.value,
     }),
   );
 }

@@ -34,14 +34,14 @@ export function decideCors(
     (matcher) => stringMatches(matcher, '*') || stringMatches(matcher, origin),
   );
   const allowed = isAllowed ? origin : undefined;
-  const isAnswered = isCorsPreflight(head) && (isAllowed || !policy.forwardNotMatchingPreflights);
+  const isAnswered = isCorsPreflight(head) && (isAllowed || policy.forwardNotMatchingPreflights === false);
   return { origin: allowed, answer: isAnswered ? preflightAnswer(policy, head, allowed) : undefined };
 }
 
 /** Writes on a response what its origin may read of it. */
 export function allowOrigin(policy: CorsPolicyConfig, origin: string, headers: HeaderMap): void {
   headers.set('access-control-allow-origin', origin);
-  if (policy.allowCredentials) headers.set('access-control-allow-credentials', 'true');
+  if (policy.allowCredentials === true) headers.set('access-control-allow-credentials', 'true');
   if (policy.exposeHeaders !== '') headers.set('access-control-expose-headers', policy.exposeHeaders);
 }
 
@@ -57,11 +57,12 @@ function preflightAnswer(
   const orAsked = (allowed: string, name: string): string | undefined =>
     allowed === '*' ? asked.get(`access-control-request-${name}`) : allowed;
   add('allow-origin', origin);
-  add('allow-credentials', policy.allowCredentials ? 'true' : undefined);
+  add('allow-credentials', policy.allowCredentials === true ? 'true' : undefined);
   add('allow-methods', orAsked(policy.allowMethods, 'method'));
   add('allow-headers', orAsked(policy.allowHeaders, 'headers'));
   add('max-age', policy.maxAge);
-  if (policy.allowPrivateNetworkAccess && asked.get('access-control-request-private-network') === 'true') {
+  const ofPrivateNetwork = asked.get('access-control-request-private-network') === 'true';
+  if (policy.allowPrivateNetworkAccess === true && ofPrivateNetwork) {
     add('allow-private-network', 'true');
   }
   return {

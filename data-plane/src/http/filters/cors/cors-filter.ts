@@ -1,6 +1,7 @@
 import {
   allowOrigin,
   decideCors,
+  effectiveCorsPolicy,
   type CorsPolicyConfig,
   type RequestHead,
   type ResponseHead,
@@ -22,7 +23,8 @@ export class CorsFilter implements StreamFilter {
 
   decodeHeaders(head: RequestHead): FilterStatus {
     if (this.#handle.info.route?.route.action.kind !== 'forward') return FilterStatus.Continue;
-    const policy = this.#handle.routeConfig() as CorsPolicyConfig | undefined;
+    if (!head.headers.has('origin')) return FilterStatus.Continue;
+    const policy = effectiveCorsPolicy(this.#handle.routeConfigs());
     const decision = policy && decideCors(policy, head, this.#shared.random, this.#shared.runtime);
     if (decision === undefined) return FilterStatus.Continue;
     this.#policy = policy;

@@ -16,6 +16,7 @@ export interface CorsShared {
 export const corsFilter: HttpFilter = {
   name: 'envoy.filters.http.cors',
   typeUrl: 'type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors',
+  isIdle: () => true,
   create(_config, { random, runtime, stats, statPrefix }) {
     const tags: Tags = [['envoy_http_conn_manager_prefix', statPrefix]];
     const shared: CorsShared = {

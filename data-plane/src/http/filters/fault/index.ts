@@ -20,6 +20,10 @@ export interface FaultShared {
 export const faultFilter: HttpFilter = {
   name: 'envoy.filters.http.fault',
   typeUrl: 'type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault',
+  isIdle: (config) => {
+    const { delay, abort } = config as FaultConfig;
+    return delay === undefined && abort === undefined;
+  },
   create(config, { clock, random, runtime, stats, statPrefix }) {
     const tags: Tags = [['envoy_http_conn_manager_prefix', statPrefix]];
     const shared: FaultShared = {
