@@ -36,6 +36,9 @@ export class ClusterStats {
   readonly cxHttp2Total: Counter;
   readonly cxDestroy: Counter;
   readonly cxIdleTimeout: Counter;
+  readonly cxMaxDurationReached: Counter;
+  readonly cxMaxRequests: Counter;
+  readonly cxCloseNotify: Counter;
   readonly cxConnectMs: Histogram;
   readonly cxLengthMs: Histogram;
   readonly cxActive: Gauge;
@@ -97,6 +100,9 @@ export class ClusterStats {
     this.cxHttp2Total = counter('upstream_cx_http2_total');
     this.cxDestroy = counter('upstream_cx_destroy');
     this.cxIdleTimeout = counter('upstream_cx_idle_timeout');
+    this.cxMaxDurationReached = counter('upstream_cx_max_duration_reached');
+    this.cxMaxRequests = counter('upstream_cx_max_requests');
+    this.cxCloseNotify = counter('upstream_cx_close_notify');
     this.cxConnectMs = store.histogram('cluster.upstream_cx_connect_ms', tags);
     this.cxLengthMs = store.histogram('cluster.upstream_cx_length_ms', tags);
     this.cxTotal = counter('upstream_cx_total');

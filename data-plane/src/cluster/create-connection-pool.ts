@@ -8,7 +8,7 @@ import { AutoPool } from './conn-pool/auto-pool.js';
 import { Http1Pool } from './conn-pool/http1-pool.js';
 import { Http2Pool } from './conn-pool/http2-pool.js';
 import { TunnelPool } from './conn-pool/tunnel-pool.js';
-import type { PoolObserver } from './conn-pool/pool-observer.js';
+import type { PoolObserver, Retirement } from './conn-pool/pool-observer.js';
 import { HOST_COUNTER } from './host-counters.js';
 import type { Host } from './host.js';
 import { tlsInfoOf } from '../tls/tls-socket-info.js';
@@ -123,6 +123,13 @@ class PoolStats implements PoolObserver {
 
   onIdleTimeout(): void {
     this.#cluster.stats.cxIdleTimeout.inc();
+  }
+
+  onRetired(why: Retirement): void {
+    const { stats } = this.#cluster;
+    if (why === 'duration') stats.cxMaxDurationReached.inc();
+    else if (why === 'requests') stats.cxMaxRequests.inc();
+    else stats.cxCloseNotify.inc();
   }
 
   onConnectionOverflow(): void {

@@ -38,6 +38,7 @@ import { proxyProtocol } from './suites/36-proxy-protocol.js';
 import { upstreamProtocols } from './suites/40-upstream-protocols.js';
 import { tunnels } from './suites/41-tunnels.js';
 import { grpcWeb } from './suites/42-grpc-web.js';
+import { endsOfConnections } from './suites/43-ends-of-connections.js';
 import { filterChains } from './suites/45-filter-chains.js';
 import { proxyProtocolOut } from './suites/46-proxy-protocol-out.js';
 
@@ -82,6 +83,7 @@ export const ALL_SUITES: readonly ConformanceSuite[] = [
   upstreamProtocols,
   tunnels,
   grpcWeb,
+  endsOfConnections,
   filterChains,
   proxyProtocolOut,
 ];

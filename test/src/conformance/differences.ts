@@ -39,6 +39,15 @@ export const DIFFERENCES: Readonly<Record<string, Readonly<Record<string, readon
   'connections-closed-while-idle': {
     '09-failures': ['a GET on a connection that was closed while it was idle'],
   },
+  'requests-that-a-server-did-not-take': {
+    '43-ends-of-connections': [
+      ...['refuse', 'go away'].flatMap((what) => [
+        `${what}, without retries`,
+        `${what}, retried on connect-failure`,
+      ]),
+      'what is counted of upstreams',
+    ],
+  },
   'connections-over-a-limit': {
     '29-rate-limits': ['what connections are in the access log'],
   },

@@ -72,6 +72,8 @@ export interface PoolAccess<C extends PooledCodec> {
   /** Streams that wait for one connection together need one each: it takes fewer than was thought. */
   connectForAll(): void;
   closeNow(connection: PooledConnection<C>): void;
+  /** Its server said that the connection takes no more requests. */
+  onCloseNotify(): void;
   onStreamDone(codec: C): void;
   onClose(codec: C): void;
 }
@@ -271,7 +273,7 @@ export class BasePool<C extends PooledCodec> implements ConnectionPool, PoolAcce
       codec: undefined,
       startedAtMs: deadlines.clock.monotonicMs(),
       waiting: createDeadline(() => this.#onWaitedTooLong(connection)),
-      lifetime: createDeadline(() => this.#retire(connection)),
+      lifetime: createDeadline(() => this.#onOld(connection)),
       streams: 0,
       isRetired: false,
       isGone: false,
@@ -336,7 +338,12 @@ export class BasePool<C extends PooledCodec> implements ConnectionPool, PoolAcce
     }
   }
 
-  #retire(connection: PooledConnection<C>): void {
+  onCloseNotify(): void {
+    this.#options.observer?.onRetired?.('close-notify');
+  }
+
+  #onOld(connection: PooledConnection<C>): void {
+    this.#options.observer?.onRetired?.('duration');
     connection.isRetired = true;
     this.#keeper.onRetired(connection);
   }
@@ -349,7 +356,10 @@ export class BasePool<C extends PooledCodec> implements ConnectionPool, PoolAcce
     this.#countActive(1);
     const stream = codec.newStream();
     const isLast = maxRequestsPerConnection > 0 && codec.begunStreams >= maxRequestsPerConnection;
-    if (isLast) connection.isRetired = true;
+    if (isLast) {
+      connection.isRetired = true;
+      this.#options.observer?.onRetired?.('requests');
+    }
     stream.attach(callbacks.onPoolReady(stream));
     if (isLast && !connection.isGone) this.#keeper.onRetired(connection);
   }

@@ -57,6 +57,7 @@ export class Http1Connections implements ConnectionKeeper<ClientCodecHttp1> {
   }
 
   onStreamOver(connection: Connection): void {
+    if (connection.codec?.isToldToClose === true) this.#pool.onCloseNotify();
     if (connection.isRetired || this.#pool.isDraining || connection.codec?.isReusable !== true) {
       this.#pool.closeNow(connection);
     } else {

@@ -91,6 +91,7 @@ export class Http2Connections implements ConnectionKeeper<ClientCodecHttp2>, Htt
   }
 
   onGoAway(codec: ClientCodecHttp2): void {
+    this.#pool.onCloseNotify();
     const connection = this.#usableOf(codec);
     if (connection === undefined) return;
     this.forget(connection);

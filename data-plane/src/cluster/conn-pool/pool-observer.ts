@@ -1,3 +1,6 @@
+/** It is old, carried as many as it may, or its server said that it closes. */
+export type Retirement = 'duration' | 'requests' | 'close-notify';
+
 /** Told by a connection pool, for statistics. Every method is optional; durations in ms. */
 export interface PoolObserver {
   /** Envoy's upstream_cx_total and upstream_cx_active. */
@@ -10,6 +13,8 @@ export interface PoolObserver {
   onConnectionClosed?(durationMs: number): void;
   /** Envoy's upstream_cx_idle_timeout. */
   onIdleTimeout?(): void;
+  /** A connection takes no more requests. Envoy's upstream_cx_max_duration_reached, upstream_cx_max_requests and upstream_cx_close_notify. */
+  onRetired?(why: Retirement): void;
   /** Envoy's upstream_cx_overflow. */
   onConnectionOverflow?(): void;
   /** Envoy's upstream_rq_pending_overflow. */

@@ -57,6 +57,8 @@ export class ClientCodecHttp1 implements UpstreamConnection, ByteReceiver, Messa
   #isClosed = false;
   #isUsable = true;
   #keepAlive = true;
+  /** The server said with its last response that it closes the connection. */
+  isToldToClose = false;
   #informational = 0;
   #readDisableCount = 0;
   #errorText = '';
@@ -168,6 +170,7 @@ export class ClientCodecHttp1 implements UpstreamConnection, ByteReceiver, Messa
       return ANOTHER_HEAD;
     }
     const isTunnel = head.status === 101 || (stream.method === 'CONNECT' && head.status < 300);
+    this.isToldToClose = !headReader.keepAlive;
     this.#keepAlive = headReader.keepAlive && !stream.wantsTunnel && bodyLength !== UNTIL_CLOSE;
     stream.onHead(head, bodyLength === 0 && !isTunnel, isTunnel);
     if (isTunnel) this.reader.tunnel();

@@ -197,7 +197,7 @@ export class ServerCodecHttp1 implements DownstreamConnection, ByteReceiver, Mes
     if (this.#headDeadline.queue !== undefined) this.#deadlines.clear(this.#headDeadline);
     this.#requests++;
     const { maxRequestsPerConnection } = this.config;
-    if (this.#requests === maxRequestsPerConnection) {
+    if (maxRequestsPerConnection > 0 && this.#requests >= maxRequestsPerConnection) {
       this.#callbacks.onConnectionLimit?.('requests');
       this.#isDraining = true;
     }

@@ -477,9 +477,16 @@ describe('an HTTP/2 server connection', () => {
     const test = new Http2ServerUnderTest({ idleTimeoutMs: 10_000 }, () => undefined).start();
     test.receive(test.request(1, END));
     test.clock.advance(30_000);
-    assert.equal(test.socket.hasEnded, false);
+    assert.equal(test.goAway(), undefined);
     test.server.requests[0]?.sender.sendResponseHeaders(responseHead(200), true);
+    test.written();
     test.clock.advance(11_000);
+    const frames = test.written();
+    assert.equal(test.goAway(frames), ErrorCode.NoError);
+    // What the client sends before it knows is served.
+    const [pinged] = frames.filter(({ type }) => type === FrameType.Ping);
+    test.receive(test.request(3, END), frame(FrameType.Ping, Flag.Ack, 0, pinged?.payload as Buffer));
+    test.server.requests[1]?.sender.sendResponseHeaders(responseHead(200), true);
     assert.equal(test.socket.hasEnded, true);
   });
 

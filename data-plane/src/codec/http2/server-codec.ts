@@ -152,7 +152,7 @@ export class ServerCodecHttp2 extends Http2Connection implements DownstreamConne
       return;
     }
     this.#requests++;
-    if (this.#requests === maxRequestsPerConnection) {
+    if (maxRequestsPerConnection > 0 && this.#requests >= maxRequestsPerConnection) {
       this.#callbacks.onConnectionLimit?.('requests');
       this.drain();
     }
@@ -246,11 +246,11 @@ export class ServerCodecHttp2 extends Http2Connection implements DownstreamConne
     this.drain();
   }
 
+  /** Its client may be about to begin a stream. */
   #onIdleTimeout(): void {
-    if (this.streams.size > 0 || this.isClosing) return;
+    if (this.streams.size > 0 || this.isClosing || this.#isDraining) return;
     this.#callbacks.onConnectionLimit?.('idle');
-    this.sendGoAway(this.lastPeerId, ErrorCode.NoError);
-    this.#closeAfterWrites();
+    this.drain();
   }
 
   #onHeadTimeout(): void {

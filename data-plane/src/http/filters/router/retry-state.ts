@@ -137,7 +137,12 @@ export class RetryState {
 
   /** `requestStarted`: bytes of the request were handed to an upstream, in this attempt or before. */
   onFailure(failure: AttemptFailure, requestStarted: boolean, cluster: Cluster): RetryVerdict {
-    return this.#decide(wouldRetryFailure(this.#policy.conditions, failure, requestStarted), cluster);
+    return this.#decide(this.wants(failure, requestStarted), cluster);
+  }
+
+  /** Whether the policy asks for another attempt after that. */
+  wants(failure: AttemptFailure, requestStarted: boolean): boolean {
+    return wouldRetryFailure(this.#policy.conditions, failure, requestStarted);
   }
 
   /** Calls back when the back-off is over. Only after `Yes`. */

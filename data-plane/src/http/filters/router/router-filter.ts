@@ -253,6 +253,9 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
     this.#upstream = undefined;
     this.#timers?.stop();
     if (request.anythingSent) this.#requestStarted = true;
+    const isHttp2 = this.#stream.info.upstreamProtocol === 'HTTP/2';
+    // With HTTP/1.1 nobody resets a stream. Source: Envoy, which counts so as well.
+    if (reason === 'remote-reset' && isHttp2) request.cluster.stats.rqRxReset.inc();
     if (this.#mayTryAnotherConnection(request, reason)) {
       this.#moved = true;
       request.cluster.stats.rqMoved.inc();
@@ -267,9 +270,8 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
     info.upstreamHost = request.host.addressText;
     info.upstreamWorkload = request.host.workload;
     if (this.#responseStarted) {
-      stats.rqRxReset.inc();
-      // With HTTP/1.1 a message that is cut off breaks the protocol; only HTTP/2 resets a stream.
-      const isCut = reason === 'remote-reset' && info.upstreamProtocol === 'HTTP/1.1';
+      // With HTTP/1.1 a message that is cut off breaks the protocol.
+      const isCut = reason === 'remote-reset' && !isHttp2;
       const words = upstreamResetAfterStart(isCut ? 'protocol-error' : (reason as ResetReason));
       if (words.flag !== undefined) info.addFlag(words.flag);
       info.codeDetails = words.details;
@@ -277,9 +279,7 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
       this.#stream.resetDownstream();
       return;
     }
-    const failedToConnect = reason === 'connection-failure' || reason === 'connect-timeout';
     if (reason === 'overflow') info.upstreamHost = info.upstreamWorkload = '';
-    else if (!failedToConnect) stats.rqRxReset.inc();
     const failure = transportFailureText(reason, details);
     info.upstreamTransportFailureReason = failure;
     request.host.count(HOST_COUNTER.rqError);
@@ -515,12 +515,14 @@ export class RouterFilter implements TerminalFilter, UpstreamRequestOwner, Timeo
   /**
    * A connection that was idle may be closed in the very moment it is used. Another one takes the request then, once: while
    * nothing of it has left, or when its method is one of those that may be sent twice. So it does when the server says that it has not
-   * looked at the request (HTTP/2: it goes away, or has streams enough). Anything else would be a retry.
+   * looked at the request (HTTP/2: it goes away, or has streams enough), unless that is what the retry policy is for. Anything else would
+   * be a retry.
    */
   #mayTryAnotherConnection(request: UpstreamRequest, reason: AttemptFailure): boolean {
     if (this.#moved || this.#interimSeen || this.#responseStarted || !this.#requestEnded) return false;
     if (this.#bodySeen && this.#retry === undefined) return false;
-    if (reason === 'remote-refused') return true;
+    if (reason === 'remote-refused')
+      return this.#retry === undefined || !this.#retry.wants(reason, this.#requestStarted);
     return (
       reason === 'connection-termination' &&
       request.connectionWasReused &&
