@@ -1,14 +1,6 @@
-import { execFile, spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { eventually } from '../support/eventually.js';
-
-const run = promisify(execFile);
 
 /** What the program says of a stream. */
 export interface XdsEvent {
@@ -28,33 +20,6 @@ export interface XdsEvent {
 
 /** Resources as ProtoJSON, by type. */
 export type JsonResources = Readonly<Record<string, readonly object[]>>;
-
-const BUILD_TIMEOUT_MS = 15 * 60_000;
-
-/** Builds a program of test/go where Go is there. Resolves with where it lies, or with why there is none. */
-export async function buildGoProgram(
-  name: string,
-): Promise<{ readonly path: string } | { readonly missing: string }> {
-  const source = fileURLToPath(new URL(`../../go/${name}/`, import.meta.url));
-  const cache = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
-  const path = join(cache, 'heddle-foreign', name);
-  try {
-    await run('go', ['version']);
-  } catch {
-    return existsSync(path) ? { path } : { missing: 'no Go on this machine' };
-  }
-  try {
-    await mkdir(join(cache, 'heddle-foreign'), { recursive: true });
-    // Go finds out by itself whether anything changed.
-    await run('go', ['build', '-buildvcs=false', '-o', path, '.'], {
-      cwd: source,
-      timeout: BUILD_TIMEOUT_MS,
-    });
-    return { path };
-  } catch (cause) {
-    return { missing: `test/go/${name} cannot be built: ${(cause as Error).message.slice(0, 500)}` };
-  }
-}
 
 /** A management server of go-control-plane in a process of its own, and all that passes between it and a proxy. */
 export class GoControlPlane {

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { eventually } from '../support/eventually.js';
 import { RecordingUpstream } from '../support/recording-upstream.js';
-import { buildGoProgram, GoControlPlane } from './go-control-plane.js';
+import { GoControlPlane } from './go-control-plane.js';
+import { buildGoProgram, builtGoProgram } from './go-program.js';
+import { testIstiod } from './istiod-suite.js';
 import { answersOf, readBeside, writeRecording } from './recording.js';
 import { ShopProxy, XDS_FORMS, type XdsForm } from './shop-proxy.js';
 import { shopResources, type ShopOptions } from './shop-resources.js';
@@ -14,10 +16,16 @@ import { shopResources, type ShopOptions } from './shop-resources.js';
  *   npm run test:foreign -- --record    writes test/recordings anew, with which npm test does the same without Go
  */
 const RECORDED: XdsForm['streams'] = 'aggregated';
+/** Where nothing of it was built before. */
+const ISTIOD_BUILD_TIMEOUT_MS = 60 * 60_000;
 
 const program = await buildGoProgram('go-control-plane');
 if ('missing' in program) process.stdout.write(`skipped: go-control-plane: ${program.missing}\n`);
 else for (const form of XDS_FORMS) testGoControlPlane(program.path, form);
+
+const istiod = await builtGoProgram('istiod', 'HEDDLE_BUILD_ISTIOD', ISTIOD_BUILD_TIMEOUT_MS);
+if ('missing' in istiod) process.stdout.write(`skipped: istiod: ${istiod.missing}\n`);
+else testIstiod(istiod.path, process.argv.includes('--record'));
 
 function testGoControlPlane(path: string, form: XdsForm): void {
   const { variant, streams } = form;

@@ -109,6 +109,10 @@ function moved(any: google.protobuf.Any, ports: ReadonlyMap<number, number>): go
     case typeUrls.listener: {
       const listener = envoy.config.listener.v3.Listener.decode(any.value);
       move(listener.address);
+      for (const { filterChainMatch } of listener.filterChains) {
+        const destination = filterChainMatch?.destinationPort;
+        if (destination) destination.value = ports.get(destination.value) ?? destination.value;
+      }
       return packed(any.typeUrl, envoy.config.listener.v3.Listener.encode(listener).finish());
     }
     default:
