@@ -98,9 +98,19 @@ export function giveBackLater(chunk: Buffer): void {
   lenders.get(chunk.buffer)?.takeBack(chunk);
 }
 
-/** The bytes of a chunk, for somebody who keeps them and hands the chunk on: a copy where its memory is read into again. */
+/** Whose bytes are written to sockets, and which is filled again afterwards. */
+const reused = new WeakSet<ArrayBufferLike>();
+
+/** Memory for what is to be written, which its owner fills again once that is written. */
+export function reusedMemory(length: number): Buffer {
+  const bytes = Buffer.allocUnsafeSlow(length);
+  reused.add(bytes.buffer);
+  return bytes;
+}
+
+/** The bytes of a chunk, for somebody who keeps them and hands the chunk on: a copy where its memory is used again. */
 export function lastingBytes(chunk: Buffer): Buffer {
-  return lenders.has(chunk.buffer) ? Buffer.from(chunk) : chunk;
+  return lenders.has(chunk.buffer) || reused.has(chunk.buffer) ? Buffer.from(chunk) : chunk;
 }
 
 const spareSmall: LentMemory[] = [];

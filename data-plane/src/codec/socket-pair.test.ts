@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { describe, it } from 'node:test';
 import { text } from 'node:stream/consumers';
+import { reusedMemory } from './lent-memory.js';
 import { createSocketPair } from './socket-pair.js';
+
+const PIECE = 4096;
 
 describe('two sockets of this process', () => {
   it('read what is written to the other, both ways, and end one way at a time', async () => {
@@ -17,12 +20,31 @@ describe('two sockets of this process', () => {
     assert.deepEqual(seen, ['to the far end']);
   });
 
-  it('keep what was written whatever becomes of its memory', async () => {
+  it('keep what was written from memory that its writer uses again, alone and many at once', async () => {
     const [near, far] = pair();
-    const bytes = Buffer.from('as it was');
-    near.end(bytes);
-    process.nextTick(() => bytes.fill(0));
-    assert.equal(await text(far), 'as it was');
+    const bytes = reusedMemory(3 * PIECE);
+    bytes.fill('as it was');
+    const before = bytes.toString();
+    for (let i = 0; i < 3; i++) near.write(bytes.subarray(i * PIECE, (i + 1) * PIECE));
+    near.end(() => bytes.fill(0));
+    // Read only after all of it was written.
+    await once(near, 'finish');
+    assert.equal(await text(far), before);
+    far.destroy();
+  });
+
+  it('copy nothing that is not used again', async () => {
+    const [near, far] = pair();
+    const chunks: Buffer[] = [];
+    far.on('data', (chunk: Buffer) => chunks.push(chunk));
+    const pieces = [1, 2, 3].map((byte) => Buffer.alloc(PIECE, byte));
+    for (const piece of pieces) near.write(piece);
+    near.end();
+    await once(far, 'end');
+    assert.deepEqual(
+      chunks.map(({ buffer }) => buffer),
+      pieces.map(({ buffer }) => buffer),
+    );
     far.destroy();
   });
 

@@ -1,4 +1,5 @@
 import { Socket } from 'node:net';
+import { lastingBytes } from './lent-memory.js';
 
 /**
  * Two sockets of this process, each the other's peer: what is written to one is read from the other, in another turn.
@@ -21,16 +22,23 @@ export interface WrittenChunk {
 
 type WriteCallback = (error?: Error) => void;
 
-/** A copy: the memory of what is written is its writer's again afterwards, and whoever reads may keep what it reads. */
+/** What is read may be kept: a copy of what is in memory that is its writer's again afterwards. */
 export function ownBytes({ chunk, encoding }: WrittenChunk): Buffer {
-  return typeof chunk === 'string' ? Buffer.from(chunk, encoding) : Buffer.from(chunk);
+  return typeof chunk === 'string' ? Buffer.from(chunk, encoding) : lastingBytes(chunk);
 }
 
-export function joinedBytes(chunks: readonly WrittenChunk[]): Buffer {
-  return Buffer.concat(
-    chunks.map(({ chunk, encoding }) => (typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk)),
-  );
+/** What was written in several pieces: small ones are joined, for each costs its reader as much as a large one. */
+export function ownPieces(chunks: readonly WrittenChunk[]): readonly Buffer[] {
+  const bytes = chunks.reduce((sum, { chunk }) => sum + chunk.length, 0);
+  if (bytes >= chunks.length * LEAST_PIECE_BYTES) return chunks.map(ownBytes);
+  return [
+    Buffer.concat(
+      chunks.map(({ chunk, encoding }) => (typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk)),
+    ),
+  ];
 }
+
+const LEAST_PIECE_BYTES = 2048;
 
 class PairedSocket extends Socket {
   peer: PairedSocket | undefined = undefined;
@@ -46,11 +54,11 @@ class PairedSocket extends Socket {
   }
 
   override _write(chunk: Buffer | string, encoding: BufferEncoding, callback: WriteCallback): void {
-    this.#hand(ownBytes({ chunk, encoding }), callback);
+    this.#hand([ownBytes({ chunk, encoding })], callback);
   }
 
   override _writev(chunks: readonly WrittenChunk[], callback: WriteCallback): void {
-    this.#hand(joinedBytes(chunks), callback);
+    this.#hand(ownPieces(chunks), callback);
   }
 
   override _final(callback: (error?: Error) => void): void {
@@ -78,11 +86,19 @@ class PairedSocket extends Socket {
     if (onRoom !== undefined) process.nextTick(onRoom);
   }
 
-  #hand(bytes: Buffer, callback: WriteCallback): void {
+  #hand(pieces: readonly Buffer[], callback: WriteCallback): void {
     process.nextTick(() => {
-      const { peer } = this;
-      if (peer === undefined || peer.destroyed) callback(broken());
-      else if (peer.push(bytes)) callback();
+      let hasRoom = true;
+      for (const bytes of pieces) {
+        const { peer } = this;
+        // The reader of a piece may have ended it.
+        if (peer === undefined || peer.destroyed) {
+          callback(broken());
+          return;
+        }
+        hasRoom = peer.push(bytes);
+      }
+      if (hasRoom) callback();
       else this.#onRoom = callback;
     });
   }

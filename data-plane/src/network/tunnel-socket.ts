@@ -1,6 +1,6 @@
 import { Socket } from 'node:net';
 import type { RequestHead, ResponseHead } from '@heddle/engine';
-import { joinedBytes, ownBytes, type WrittenChunk } from '../codec/socket-pair.js';
+import { ownBytes, ownPieces, type WrittenChunk } from '../codec/socket-pair.js';
 import type {
   Cancellable,
   ConnectionPool,
@@ -108,11 +108,11 @@ export class TunnelSocket extends Socket implements PoolCallbacks, ResponseRecei
   }
 
   override _write(chunk: Buffer | string, encoding: BufferEncoding, callback: () => void): void {
-    this.#send(ownBytes({ chunk, encoding }), callback);
+    this.#send([ownBytes({ chunk, encoding })], callback);
   }
 
   override _writev(chunks: readonly WrittenChunk[], callback: () => void): void {
-    this.#send(joinedBytes(chunks), callback);
+    this.#send(ownPieces(chunks), callback);
   }
 
   override _final(callback: () => void): void {
@@ -130,8 +130,8 @@ export class TunnelSocket extends Socket implements PoolCallbacks, ResponseRecei
     super._destroy(error, callback);
   }
 
-  #send(bytes: Buffer, callback: () => void): void {
-    this.#sender?.sendRequestData(bytes, false);
+  #send(pieces: readonly Buffer[], callback: () => void): void {
+    for (const bytes of pieces) this.#sender?.sendRequestData(bytes, false);
     if (this.#isAbove) this.#onRoom = callback;
     else callback();
   }

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Flushable } from '../http1/write-batch.js';
+import { reusedMemory } from '../lent-memory.js';
 import type { WatermarkCallbacks } from '../stream.js';
 import { FRAME_HEADER_BYTES, FrameType, writeFrameHeader, writeUint32 } from './frame.js';
 import type { TurnFlusher } from './turn-flusher.js';
@@ -106,7 +107,7 @@ export class FrameOutput implements Flushable {
     if (length > OUTPUT_BYTES) {
       this.#buffer = Buffer.allocUnsafeSlow(length);
     } else if (this.#buffer === undefined) {
-      this.#buffer = spare.pop() ?? Buffer.allocUnsafeSlow(OUTPUT_BYTES);
+      this.#buffer = spare.pop() ?? reusedMemory(OUTPUT_BYTES);
     }
     return this.#buffer;
   }
