@@ -130,6 +130,11 @@ export class ClusterStats {
     return (this.#http2 ??= new Http2Stats(this.#store, 'cluster.http2', this.tags));
   }
 
+  /** Counts a connection for which no host could be reached as often as it may be tried. */
+  countConnectAttemptsExceeded(): void {
+    this.#store.counter('cluster.upstream_cx_connect_attempts_exceeded', this.tags).inc();
+  }
+
   /** Counts an answer that was retried. */
   countRetried(status: number): void {
     const count = (name: string, label: string, value: string): void =>

@@ -225,7 +225,7 @@ export function callerPrincipal({ filterState, tls }: ConnectionInfo): string {
   return filterState?.get(PEER_PRINCIPAL_KEY)?.value ?? peerPrincipal(tls);
 }
 
-/** `host:port` with brackets round IPv6. */
+/** `host:port` with brackets round IPv6; empty without a host, as inside this process. */
 export function socketText(host: string, port: number): string {
-  return formatAddress({ kind: 'socket', host, port, protocol: 'tcp' });
+  return host === '' ? '' : formatAddress({ kind: 'socket', host, port, protocol: 'tcp' });
 }

@@ -10,7 +10,6 @@ export class TcpProxyStats {
   readonly txBytes: Counter;
   readonly idleTimeout: Counter;
   readonly maxDurationReached: Counter;
-  readonly maxConnectAttempts: Counter;
   /** Ways of connections, one each direction, that have large memory. Ours. */
   readonly bulkActive: Gauge;
   /** How often one would have had it, had there been any left. Ours. */
@@ -26,7 +25,6 @@ export class TcpProxyStats {
     this.txBytes = store.counter('tcp.downstream_cx_tx_bytes_total', tags);
     this.idleTimeout = store.counter('tcp.idle_timeout', tags);
     this.maxDurationReached = store.counter('tcp.max_downstream_connection_duration', tags);
-    this.maxConnectAttempts = store.counter('tcp.max_connect_attempts_reached', tags);
     this.bulkActive = store.gauge('tcp.bulk_active', tags);
     this.bulkOverflow = store.counter('tcp.bulk_overflow', tags);
   }

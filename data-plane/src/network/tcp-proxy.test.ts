@@ -146,8 +146,9 @@ describe('TcpProxy', () => {
     const client = await start({ clusters: [{ name: 'dead', weight: 1 }], maxConnectAttempts: 2 });
     assert.equal(await client.untilEnd(), '');
     const [line] = await proxy.logLines();
-    assert.equal(line?.['response_flags'], 'UF');
+    assert.equal(line?.['response_flags'], 'UF,URX');
     assert.equal(proxy.counter('cluster.upstream_cx_connect_fail'), 2);
+    assert.equal(proxy.counter('cluster.upstream_cx_connect_attempts_exceeded'), 1);
   });
 
   it('closes the client when the cluster is not known or has no endpoint', async () => {

@@ -432,7 +432,6 @@ class TcpRelay extends StreamState implements NetworkConnection, HeldConnection 
 
   #onIdle(): void {
     this.#proxy.stats.idleTimeout.inc();
-    this.addFlag('SI');
     this.reason = 'nothing was sent for the idle timeout';
     this.#end();
   }
@@ -460,12 +459,14 @@ class TcpRelay extends StreamState implements NetworkConnection, HeldConnection 
     }
     this.#countFailure(host);
     this.upstreamTransportFailureReason = this.#connectError;
+    // As in Envoy also where another attempt follows.
+    this.addFlag('UF');
     if (this.attemptCount < this.#proxy.config.maxConnectAttempts && !this.#downstream.destroyed) {
       this.#attempt();
       return;
     }
-    this.#proxy.stats.maxConnectAttempts.inc();
-    this.addFlag('UF');
+    this.#cluster?.stats.countConnectAttemptsExceeded();
+    this.addFlag('URX');
     this.reason = `no connection to the upstream could be made: ${this.#connectError}`;
     this.#end();
   }

@@ -11,7 +11,7 @@ export { Base64Decoder } from '../http/filters/grpc-web/base64-decoder.js';
 export { MessageTextEncoder } from '../http/filters/grpc-web/message-text-encoder.js';
 export { GrpcMessages } from '../http/grpc-messages.js';
 export { parseClientHello } from '../listener/client-hello.js';
-export { readProxyHeader } from '../codec/proxy-protocol/proxy-header.js';
+export { readProxyHeader, type ProxyHeaderVerdict } from '../codec/proxy-protocol/proxy-header.js';
 export { decodePeerMetadata, encodePeerMetadata } from '../stats/istio/peer-metadata-header.js';
 export { readLeafCertificate } from '../tls/leaf-certificate.js';
 export { Http1ClientUnderTest } from './http1-client-under-test.js';

@@ -41,6 +41,7 @@ import { grpcWeb } from './suites/42-grpc-web.js';
 import { endsOfConnections } from './suites/43-ends-of-connections.js';
 import { filterChains } from './suites/45-filter-chains.js';
 import { proxyProtocolOut } from './suites/46-proxy-protocol-out.js';
+import { tcpAttempts } from './suites/47-tcp-attempts.js';
 
 /** Every bootstrap file with its table, in the order of their numbers. */
 export const ALL_SUITES: readonly ConformanceSuite[] = [
@@ -86,4 +87,5 @@ export const ALL_SUITES: readonly ConformanceSuite[] = [
   endsOfConnections,
   filterChains,
   proxyProtocolOut,
+  tcpAttempts,
 ];
