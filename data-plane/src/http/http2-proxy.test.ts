@@ -368,6 +368,41 @@ describe('a proxy that speaks HTTP/2', () => {
     });
   }
 
+  it('tunnels WebSocket that is asked for by HTTP/1.1 to HTTP/2', async () => {
+    const asked: unknown[] = [];
+    const { port } = await backend(
+      (stream, headers) => {
+        asked.push(headers[':method'], headers[':protocol'], headers[':path'], headers['connection']);
+        stream.respond({ ':status': 200 });
+        stream.pipe(stream);
+      },
+      { settings: { enableConnectProtocol: true } },
+    );
+    const listening = await serve(proxy, http2Cluster(port), { upgradeTypes: ['websocket'] });
+    const raw = new RawClient(listening);
+    closing.push(() => void raw.socket.destroy());
+    raw.write('GET /chat HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n');
+    const head = await raw.until((text) => text.endsWith('\r\n\r\n'));
+    assert.match(head, /^HTTP\/1\.1 101 .*\r\n(?:.*\r\n)*connection: upgrade\r\nupgrade: websocket\r\n/);
+    assert.deepEqual(asked, ['CONNECT', 'websocket', '/chat', undefined]);
+    raw.write('ping');
+    await raw.until((text) => text.endsWith('ping'));
+    raw.socket.end();
+    await raw.untilEnd();
+    await eventually(() => proxy.counter('http.downstream_cx_upgrades_active') === 0);
+  });
+
+  it('answers 502 where a server of HTTP/2 takes no WebSocket', async () => {
+    const { port } = await backend((stream) => stream.respond({ ':status': 200 }, { endStream: true }));
+    const listening = await serve(proxy, http2Cluster(port), { upgradeTypes: ['websocket'] });
+    // The server's SETTINGS have come with the answer to this.
+    assert.equal((await client(listening).request(get())).status, 200);
+    const raw = new RawClient(listening);
+    closing.push(() => void raw.socket.destroy());
+    raw.write('GET /chat HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n');
+    assert.match(await raw.until((text) => text.includes('\r\n\r\n')), /^HTTP\/1\.1 502 /);
+  });
+
   it('refuses streams above what it offers, within one connection', async () => {
     const waiting: ServerHttp2Stream[] = [];
     const { port } = await backend((stream) => void waiting.push(stream));

@@ -10,6 +10,8 @@ export class HeaderMap {
   readonly names: string[] = [];
   readonly rawNames: string[] = [];
   readonly values: string[] = [];
+  /** Set by a parser where the names are to be written by HTTP/1.1 as they were received. */
+  keepsCase = false;
   /** How many values at the start a parser has checked byte by byte, and nobody has replaced since. */
   #checked = 0;
 

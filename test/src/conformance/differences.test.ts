@@ -9,6 +9,7 @@ const OF_EVERY_ROW = new Set([
   'loopback-in-x-forwarded-for',
   'connections-are-judged-when-they-are-made',
   'one-stream-of-http2-at-a-time',
+  'the-case-of-what-the-proxy-writes-itself',
   'one-protocol-for-plain-text',
 ]);
 

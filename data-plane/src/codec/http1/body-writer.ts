@@ -54,7 +54,7 @@ export class BodyWriter {
   /** Returns as `data` does. Trailers of a body that is not chunked cannot be written and are left out. */
   trailers(trailers: HeaderMap, enabled: boolean): boolean {
     if (this.#framing !== BodyFraming.Chunked) return this.data(NOTHING, true);
-    this.#writer.write(enabled ? `0${fieldText(trailers, false)}\r\n\r\n` : '0\r\n\r\n');
+    this.#writer.write(enabled ? `0${fieldText(trailers)}\r\n\r\n` : '0\r\n\r\n');
     return true;
   }
 }

@@ -158,6 +158,7 @@ export class ClientCodecHttp1 implements UpstreamConnection, ByteReceiver, Messa
     if (failure !== undefined) return this.#refuse(failure);
     const { head, bodyLength } = headReader;
     if (head === undefined) return STOP;
+    head.headers.keepsCase = this.options.preserveHeaderCase;
     if (head.status === 101) {
       if (!stream.wantsUpgrade || head.upgrade === '') {
         return this.#refuse(badRequest('the server changes to a protocol that nobody asked for'));

@@ -111,7 +111,7 @@ export class ClientStream implements RequestSender {
     this.#method = method;
     this.#wantsUpgrade = head.upgrade !== '';
     this.#wantsTunnel = isConnect || this.#wantsUpgrade;
-    const { writer, body, options } = this.#codec;
+    const { writer, body } = this.#codec;
     const contentLength = headers.get('content-length');
     const length = contentLength === undefined ? -1 : Number(contentLength);
     let framing = '';
@@ -131,7 +131,7 @@ export class ClientStream implements RequestSender {
       body.begin(BodyFraming.Chunked);
     }
     if (headers.has('te')) framing += '\r\nconnection: te';
-    const fields = fieldText(headers, options.preserveHeaderCase);
+    const fields = fieldText(headers);
     const text = `${method} ${target} HTTP/1.1\r\nhost: ${authority}${fields}${framing}\r\n\r\n`;
     if (endStream || this.#wantsTunnel) {
       this.#requestEnded = endStream && !this.#wantsTunnel;

@@ -40,9 +40,9 @@ export function isSafeAuthority(authority: string): boolean {
  * Shape: latin1; each field begins with the end of the line before it. Characters above U+00FF become UTF-8; control bytes become spaces (RFC 9110 section 5.5); a field whose
  * name is not a token is left out.
  */
-export function fieldText(headers: HeaderMap, preserveCase: boolean): string {
+export function fieldText(headers: HeaderMap): string {
   const { names, values, checked } = headers;
-  const written = preserveCase ? headers.rawNames : names;
+  const written = headers.keepsCase ? headers.rawNames : names;
   let text = '';
   for (let i = 0; i < names.length; i++) {
     const name = written[i] as string;

@@ -193,6 +193,7 @@ export class ServerCodecHttp1 implements DownstreamConnection, ByteReceiver, Mes
     }
     const { head, bodyLength } = headReader;
     if (head === undefined) return STOP;
+    head.headers.keepsCase = this.config.preserveHeaderCase;
     // The idle deadline stays where it is: it does nothing while there is a stream, and is set anew after it.
     if (this.#headDeadline.queue !== undefined) this.#deadlines.clear(this.#headDeadline);
     this.#requests++;
@@ -287,7 +288,7 @@ export class ServerCodecHttp1 implements DownstreamConnection, ByteReceiver, Mes
     headers.append('date', new Date(this.#deadlines.clock.nowMs()).toUTCString());
     const { serverName, serverHeaderTransformation } = this.config;
     if (serverHeaderTransformation !== 'pass-through') headers.append('server', serverName);
-    const fields = fieldText(headers, this.config.preserveHeaderCase);
+    const fields = fieldText(headers);
     this.writer.write(`${statusLine(status)}${fields}\r\nconnection: close\r\n\r\n${body}`);
   }
 

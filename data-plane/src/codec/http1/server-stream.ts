@@ -160,7 +160,7 @@ export class ServerStream implements ResponseSender {
   }
 
   #fields(head: ResponseHead): string {
-    return fieldText(head.headers, this.#codec.config.preserveHeaderCase);
+    return fieldText(head.headers);
   }
 
   #beginTunnel(head: ResponseHead, endStream: boolean): void {
