@@ -63,6 +63,8 @@ export interface ConfigSource {
 export interface ResourceWatcher<T> {
   /** Why this cannot be used here, which refuses it for everybody; undefined: it can. Left out: everything can. */
   whyNot?(config: T): string | undefined;
+  /** The same of an extension, for those who ask in the place of another thread: what it may be. */
+  readonly typeUrls?: readonly string[];
   onUpdate(config: T): void;
   /** The resource was removed, or did not come within `initial_fetch_timeout`: whoever warms may go on without it. */
   onAbsent(reason: 'removed' | 'timeout'): void;

@@ -369,6 +369,7 @@ export class Server {
       bind: config.upstreamBind,
       runtime: this.#runtime,
       cells: thread?.cells,
+      watch: thread?.watch,
     });
     this.#accessLogs = new AccessLogFiles({
       clock: this.#clock,

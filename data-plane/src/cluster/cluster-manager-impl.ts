@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { ClusterConfig } from '@heddle/engine';
 import { Cluster, type ClusterContext } from './cluster.js';
 import type {
@@ -55,7 +56,9 @@ export class ClusterManagerImpl implements ClusterManager {
       hostCounters: new HostCounterPages(),
       statsStore: options.stats,
       internalListeners: this.internalListeners,
+      watch: options.watch,
     };
+    if (options.watch !== undefined) options.watch.onHealth = (name) => this.#refreshHealth(name);
   }
 
   apply(added: readonly ClusterConfig[], removed: readonly string[]): readonly ApplyProblem[] {
@@ -156,6 +159,7 @@ export class ClusterManagerImpl implements ClusterManager {
       // Shared from now on: whichever version is told of endpoints last decides who is a member.
       inherits ? (current.cluster.hosts as Map<string, Host>) : new Map<string, Host>(),
       inherits ? current.cluster.transports?.retain() : this.#createTransports(config),
+      this.#options.watch && sharedKeyOf(config),
     );
     const member: Member = { cluster, discovery: undefined, warm: false };
     let waiting = 2;
@@ -181,10 +185,21 @@ export class ClusterManagerImpl implements ClusterManager {
           cluster.whenChecked(warmUp);
         },
       },
-      { ...this.#options, resolver: this.#resolver, configSource: this.#options.configSource, stats },
+      {
+        ...this.#options,
+        resolver: this.#resolver,
+        configSource: this.#options.configSource,
+        watch: this.#options.watch,
+        stats,
+      },
     );
     if (cluster.transports === undefined) warmUp();
     else cluster.transports.onWarm(warmUp);
+  }
+
+  #refreshHealth(name: string): void {
+    this.#active.get(name)?.cluster.refreshHealth();
+    this.#warming.get(name)?.cluster.refreshHealth();
   }
 
   #createTransports(config: ClusterConfig): ClusterTransports | undefined {
@@ -309,6 +324,12 @@ function connectionConfig(config: ClusterConfig): unknown {
   ];
 }
 
+/** The same for those versions of a cluster that have the same hosts. */
+function sharedKeyOf(config: ClusterConfig): string {
+  const text = JSON.stringify([config.name, connectionConfig(config)]);
+  return createHash('sha256').update(text).digest('base64');
+}
+
 function statNameOf(config: ClusterConfig): string {
   return config.altStatName === '' ? config.name : config.altStatName;
 }
@@ -335,8 +356,8 @@ function hostStatus(host: Host): HostStatus {
     weight: host.weight,
     health: host.configuredHealth,
     healthFlags: host.healthFlags,
-    successRate: host.counter(HOST_COUNTER.externalSuccessRate) - 1,
-    localOriginSuccessRate: host.counter(HOST_COUNTER.localSuccessRate) - 1,
+    successRate: host.watchedCounter(HOST_COUNTER.externalSuccessRate) - 1,
+    localOriginSuccessRate: host.watchedCounter(HOST_COUNTER.localSuccessRate) - 1,
     cxActive: host.counter(HOST_COUNTER.cxActive),
     cxTotal: host.counter(HOST_COUNTER.cxTotal),
     cxConnectFail: host.counter(HOST_COUNTER.cxConnectFail),

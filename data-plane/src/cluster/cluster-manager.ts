@@ -16,6 +16,7 @@ import type { DnsResolver } from './dns-resolver.js';
 import type { InternalListeners } from './internal-listeners.js';
 import type { OutlierDetector } from './outlier/outlier-detector.js';
 import type { PoolFactory } from './pool-factory.js';
+import type { SharedWatch } from './shared-watch.js';
 
 export interface ClusterManagerOptions {
   readonly clock: Clock;
@@ -34,6 +35,8 @@ export interface ClusterManagerOptions {
   readonly cells?: SharedCells | undefined;
   /** Default: nothing is set. */
   readonly runtime?: RuntimeSettings | undefined;
+  /** What they find out about hosts together. */
+  readonly watch?: SharedWatch | undefined;
   /** Default: the real connection pools. */
   readonly createPool?: PoolFactory;
 }

@@ -19,6 +19,7 @@ import type { ClusterStats } from './cluster-stats.js';
 import type { ClusterTransports } from './cluster-transports.js';
 import type { InternalListeners } from './internal-listeners.js';
 import { HealthCheckStats } from './health-check/health-check-stats.js';
+import { FollowedHealth } from './health-check/followed-health.js';
 import { HealthChecker } from './health-check/health-checker.js';
 import { CHECKED_FLAGS, HEALTH_FLAG } from './health-flag.js';
 import { Host, type Locality } from './host.js';
@@ -28,7 +29,10 @@ import { OutlierStats } from './outlier/outlier-stats.js';
 import { connectEventOf, openSocket } from './open-socket.js';
 import type { PoolFactory, PoolProtocol } from './pool-factory.js';
 import type { ResourceManager } from './resource-manager.js';
+import type { SharedSlot } from '../shared/shared-cells.js';
+import type { SharedWatch } from './shared-watch.js';
 import type { StatsStore } from '../stats/stats-store.js';
+import { WatchedSlot } from './watched-slot.js';
 
 /** What every cluster is given by the manager. */
 export interface ClusterContext {
@@ -39,12 +43,17 @@ export interface ClusterContext {
   readonly hostCounters: HostCounterPages;
   readonly statsStore: StatsStore;
   readonly internalListeners: InternalListeners;
+  /** Undefined: there is one thread. */
+  readonly watch: SharedWatch | undefined;
 }
 
 /** Hosts that no request has used for this long leave an ORIGINAL_DST cluster. */
 const ORIGINAL_DST_CLEANUP_MS = 5000;
 /** Bound of the hosts of an ORIGINAL_DST cluster; beyond it a request is answered as if no host were healthy. */
 const MOST_ORIGINAL_DST_HOSTS = 10_000;
+
+/** Of the memory that threads have of a cluster together: whether it ever had a connection for a request. The first is the lock. */
+const HAS_TRAFFIC = 1;
 
 /** Of a host's pools: each protocol has one for either priority. */
 const POOL_SLOT: Readonly<Record<PoolProtocol, number>> = { http1: 0, http2: 2, auto: 4 };
@@ -72,7 +81,11 @@ export class Cluster {
   /** undefined: bare plain text is spoken to every host. */
   readonly transports: ClusterTransports | undefined;
   /** undefined: nobody asks hosts whether they serve. */
-  readonly healthChecker: HealthChecker | undefined;
+  readonly healthChecker: HealthChecker | FollowedHealth | undefined;
+  /** Where its hosts are watched together with other threads. */
+  readonly #watch: SharedWatch | undefined;
+  readonly #sharedKey: string;
+  readonly #shared: SharedSlot | undefined;
   readonly #context: ClusterContext;
   readonly #hosts: Map<string, Host>;
   #balancer: LoadBalancer<Host>;
@@ -88,6 +101,7 @@ export class Cluster {
     context: ClusterContext,
     hosts: Map<string, Host> = new Map(),
     transports?: ClusterTransports,
+    sharedKey = '',
   ) {
     this.config = config;
     this.stats = stats;
@@ -96,6 +110,11 @@ export class Cluster {
     this.#hosts = hosts;
     this.transports = transports;
     this.#balancer = this.#createBalancer();
+    const isWatched = config.healthCheck !== undefined || config.outlierDetection !== undefined;
+    this.#watch = isWatched ? context.watch : undefined;
+    this.#sharedKey = sharedKey;
+    this.#shared = this.#watch?.slot(`watched cluster ${sharedKey}`);
+    for (const host of hosts.values()) this.#share(host, false);
     this.outlier = this.#createOutlierDetector();
     this.healthChecker = this.#createHealthChecker();
   }
@@ -178,6 +197,7 @@ export class Cluster {
     if (pool === undefined) {
       pool = this.#context.createPool({ cluster: this, host, protocol, priority });
       host.pools[slot] = pool;
+      if (this.#shared !== undefined) Atomics.store(this.#shared.ints, HAS_TRAFFIC, 1);
     }
     return pool;
   }
@@ -242,6 +262,19 @@ export class Cluster {
     if (this.healthChecker === undefined) this.#clearFlags(CHECKED_FLAGS);
   }
 
+  /** Another thread found out something about the hosts. */
+  refreshHealth(): void {
+    const nowMs = this.#context.clock.monotonicMs();
+    let changed = false;
+    for (const host of this.#hosts.values()) if (host.refreshHealth(nowMs)) changed = true;
+    if (changed) {
+      this.#balancer.hostsChanged();
+      this.#countMembers();
+      this.outlier?.refresh();
+    }
+    if (this.healthChecker instanceof FollowedHealth) this.healthChecker.refresh();
+  }
+
   /** Hands the hosts to the newer version of this cluster, which keeps their pools; this one stops being used. */
   handOver(): Map<string, Host> {
     this.#stop();
@@ -286,27 +319,35 @@ export class Cluster {
       random,
       log,
       onChange: () => this.#onHealthChange(),
+      shared: this.#shared && { slot: this.#shared, isWatcher: this.#watch?.isWatcher === true },
     });
   }
 
-  #createHealthChecker(): HealthChecker | undefined {
+  #createHealthChecker(): HealthChecker | FollowedHealth | undefined {
     const { healthCheck, name } = this.config;
     if (healthCheck === undefined) return undefined;
     const { clock, random, log, statsStore } = this.#context;
-    const speaks = healthCheck.probe.kind === 'http' ? 'http1' : 'any';
-    return new HealthChecker({
-      config: healthCheck,
+    const common = {
       clusterName: name,
       stats: new HealthCheckStats(statsStore, this.stats.tags),
+      log,
+      onChange: () => this.#onHealthChange(),
+    };
+    if (this.#watch?.isWatcher === false) return new FollowedHealth(common);
+    const speaks = healthCheck.probe.kind === 'http' ? 'http1' : 'any';
+    return new HealthChecker({
+      ...common,
+      config: healthCheck,
       clock,
       random,
-      log,
       connect: (host, address) => ({
         socket: openSocket(this.config, host, speaks, { address }),
         readyEvent: connectEventOf(host),
       }),
-      hasTraffic: () => this.stats.cxTotal.value > 0,
-      onChange: () => this.#onHealthChange(),
+      hasTraffic: () =>
+        this.stats.cxTotal.value > 0 ||
+        (this.#shared !== undefined && Atomics.load(this.#shared.ints, HAS_TRAFFIC) === 1),
+      onFirstResult: () => this.#watch?.tellHealth(name),
       onPassed: (host) => this.outlier?.onHealthCheckPassed(host),
     });
   }
@@ -317,10 +358,11 @@ export class Cluster {
     else this.transports.onWarm(callback);
   }
 
-  /** Some host's health is another than before. */
+  /** Some host's health is another than before, by what this thread found out. */
   #onHealthChange(): void {
     this.#balancer.hostsChanged();
     this.#countMembers();
+    this.#watch?.tellHealth(this.name);
   }
 
   /** An older version of this cluster set them; nobody here would clear them. */
@@ -354,11 +396,24 @@ export class Cluster {
       return existing;
     }
     const host = this.#add(endpoint.address, endpoint, locality, priority);
-    // Whoever is asked is not taken for healthy before it has answered.
-    if (this.healthChecker !== undefined && endpoint.healthCheck?.disabled !== true) {
+    // Whoever is asked is not taken for healthy before it has answered; another thread may have asked already.
+    const isKnown = host.shared !== undefined && !this.#isFirstToKnow(host.shared);
+    if (this.healthChecker !== undefined && endpoint.healthCheck?.disabled !== true && !isKnown) {
       host.setFlag(HEALTH_FLAG.failedActiveHc, true);
     }
     return host;
+  }
+
+  #isFirstToKnow({ isFirst, isAlone }: WatchedSlot): boolean {
+    return this.#watch?.isWatcher === true || (isFirst && !isAlone);
+  }
+
+  /** Has it watched together with the other threads. Whatever was known of a host that left is forgotten when it comes again. */
+  #share(host: Host, isNew: boolean): void {
+    if (this.#watch === undefined || host.shared !== undefined) return;
+    const slot = new WatchedSlot(this.#watch.slot(`watched host ${host.addressText} ${this.#sharedKey}`));
+    if (isNew && this.#watch.isWatcher) slot.reset();
+    host.share(slot);
   }
 
   #add(
@@ -372,6 +427,7 @@ export class Cluster {
     host.transport = this.transports?.of(host.metadata);
     if (address.kind === 'internal') host.internalListeners = this.#context.internalListeners;
     host.startSlowly(this.#context.clock.monotonicMs());
+    this.#share(host, true);
     this.#hosts.set(host.addressText, host);
     return host;
   }

@@ -4,6 +4,7 @@ import type { ClusterConfig, DnsConfig, EndpointConfig, EndpointsConfig } from '
 import type { ConfigSource, ResourceSubscription } from '../config-source.js';
 import type { ClusterStats } from './cluster-stats.js';
 import type { DnsResolver, ResolvedAddress } from './dns-resolver.js';
+import type { NamedAddresses, SharedWatch } from './shared-watch.js';
 
 /** Told of endpoints, and once that there is nothing more to wait for. */
 export interface EndpointReceiver {
@@ -22,6 +23,8 @@ export interface DiscoveryOptions {
   readonly resolver: DnsResolver;
   readonly configSource: ConfigSource | undefined;
   readonly stats: ClusterStats;
+  /** Undefined: there is one thread, which resolves names for itself. */
+  readonly watch?: SharedWatch | undefined;
 }
 
 const NOTHING: EndpointDiscovery = Object.freeze({ close: () => undefined });
@@ -114,7 +117,8 @@ interface DnsName {
 }
 
 /**
- * Endpoints whose names are resolved again and again: every address is a host (strict), or the first one is (logical).
+ * Endpoints whose names are resolved again and again: every address is a host (strict), or the first one is (logical). Where several
+ * threads want them, one resolves for all.
  *
  * Errors: a name that cannot be resolved keeps its last good addresses and is asked again sooner.
  */
@@ -125,6 +129,8 @@ class DnsDiscovery implements EndpointDiscovery {
   readonly #receiver: EndpointReceiver;
   readonly #options: DiscoveryOptions;
   readonly #names: DnsName[] = [];
+  #followed: { close(): void } | undefined = undefined;
+  #shared: ReturnType<SharedWatch['shareNames']> | undefined = undefined;
   #warm = false;
   #closed = false;
 
@@ -154,13 +160,34 @@ class DnsDiscovery implements EndpointDiscovery {
         });
       }
     });
+    if (this.#names.every((name) => name.answered)) {
+      this.#publish();
+      return;
+    }
+    const { watch } = options;
+    const key = JSON.stringify([firstOnly, dns, this.#names.map(({ endpoint }) => endpoint.address)]);
+    if (watch?.isWatcher === false) {
+      this.#followed = watch.followNames(key, (addresses) => this.#onFollowed(addresses));
+      return;
+    }
+    this.#shared = watch?.shareNames(key);
     for (const name of this.#names) if (!name.answered) this.#resolve(name);
     if (this.#names.every((name) => name.answered)) this.#publish();
   }
 
   close(): void {
     this.#closed = true;
+    this.#followed?.close();
+    this.#shared?.close();
     for (const name of this.#names) name.timer?.cancel();
+  }
+
+  #onFollowed(addresses: NamedAddresses): void {
+    this.#names.forEach((name, index) => {
+      name.addresses = addresses[index];
+      name.answered = true;
+    });
+    this.#publish();
   }
 
   #resolve(name: DnsName): void {
@@ -202,6 +229,7 @@ class DnsDiscovery implements EndpointDiscovery {
   }
 
   #publish(): void {
+    this.#shared?.tell(this.#names.map(({ addresses }) => addresses));
     this.#receiver.onEndpoints({
       ...this.#endpoints,
       localities: this.#endpoints.localities.map((locality, index) => ({

@@ -13,6 +13,9 @@ export const HEALTH_FLAG = Object.freeze({
 const UNHEALTHY = HEALTH_FLAG.failedActiveHc | HEALTH_FLAG.failedOutlierCheck | HEALTH_FLAG.failedEdsHealth;
 const DEGRADED = HEALTH_FLAG.degradedActiveHc | HEALTH_FLAG.degradedEdsHealth;
 
+/** What each thread knows by itself, from what it was told of the endpoints. */
+export const ENDPOINT_FLAGS = HEALTH_FLAG.failedEdsHealth | HEALTH_FLAG.degradedEdsHealth;
+
 /** Those that active health checks set. */
 export const CHECKED_FLAGS =
   HEALTH_FLAG.failedActiveHc |

@@ -1,4 +1,4 @@
-/** What is counted for each host; the numbers are places in its slot. */
+/** What is counted for each host; the numbers are places in its slot. Those of `WATCHED` all threads of a process may have together. */
 export const HOST_COUNTER = Object.freeze({
   rqActive: 0,
   rqTotal: 1,
@@ -33,6 +33,9 @@ export const HOST_COUNTER = Object.freeze({
   /** Monotonic ms since which it has been healthy, for slow start; 0: from the start. */
   healthySinceMs: 23,
 } as const);
+
+/** By what hosts are watched: from the one to the other, both included. */
+export const WATCHED = Object.freeze({ from: HOST_COUNTER.healthFlags, to: HOST_COUNTER.checksFailed });
 
 const COUNTERS_PER_HOST = 24;
 const HOSTS_PER_PAGE = 128;

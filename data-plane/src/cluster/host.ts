@@ -8,10 +8,11 @@ import {
   type LbHost,
 } from '@heddle/engine';
 import type { ConnectionPool } from '../codec/stream.js';
-import { HEALTH_FLAG, healthOf } from './health-flag.js';
+import { ENDPOINT_FLAGS, HEALTH_FLAG, healthOf } from './health-flag.js';
 import type { HostTransport } from './cluster-transports.js';
 import { HOST_COUNTER, type HostCounters } from './host-counters.js';
 import type { InternalListeners } from './internal-listeners.js';
+import type { WatchedSlot } from './watched-slot.js';
 
 export interface Locality {
   readonly region: string;
@@ -46,6 +47,9 @@ export class Host implements LbHost {
   /** Where it is reached, if that is inside this process. */
   internalListeners: InternalListeners | undefined = undefined;
   readonly counters: HostCounters;
+  /** Where `WATCHED` counters are: its own, or those that all threads of the process have together. */
+  watched: HostCounters;
+  #shared: WatchedSlot | undefined = undefined;
   /** By protocol and priority: see `Cluster.pool`. */
   readonly pools: (ConnectionPool | undefined)[] = [
     undefined,
@@ -79,6 +83,7 @@ export class Host implements LbHost {
     this.healthCheck = endpoint.healthCheck;
     this.workload = workloadOf(endpoint.metadata);
     this.counters = counters;
+    this.watched = counters;
     this.#setEdsHealth(endpoint.health);
   }
 
@@ -108,9 +113,33 @@ export class Host implements LbHost {
     return this.counters.page[this.counters.first + counter] as number;
   }
 
+  /** One of those by which it is watched. */
+  watchedCounter(counter: number): number {
+    return this.watched.page[this.watched.first + counter] as number;
+  }
+
   /** Bits of `HEALTH_FLAG`. */
   get healthFlags(): number {
-    return this.counter(HOST_COUNTER.healthFlags);
+    return this.counter(HOST_COUNTER.healthFlags) | (this.#shared?.flags ?? 0);
+  }
+
+  /** From now on it is watched together with the other threads; undefined: by this one alone. */
+  get shared(): WatchedSlot | undefined {
+    return this.#shared;
+  }
+
+  share(slot: WatchedSlot): void {
+    this.#shared = slot;
+    this.watched = slot.counters;
+    this.health = healthOf(this.healthFlags);
+  }
+
+  /** Looks at what other threads found out. Returns whether its health is another now. */
+  refreshHealth(nowMs: number): boolean {
+    const before = this.health;
+    this.health = healthOf(this.healthFlags);
+    if (before === 'unhealthy' && this.health !== before) this.startSlowly(nowMs);
+    return this.health !== before;
   }
 
   hasFlag(flag: number): boolean {
@@ -119,10 +148,13 @@ export class Host implements LbHost {
 
   /** Sets or clears a flag of `HEALTH_FLAG`. The load balancer has to be told when `health` changed. */
   setFlag(flag: number, on: boolean): void {
-    const { page, first } = this.counters;
-    const flags = on ? this.healthFlags | flag : this.healthFlags & ~flag;
-    page[first + HOST_COUNTER.healthFlags] = flags;
-    this.health = healthOf(flags);
+    if (this.#shared !== undefined && (flag & ENDPOINT_FLAGS) === 0) this.#shared.setFlag(flag, on);
+    else {
+      const { page, first } = this.counters;
+      const flags = this.counter(HOST_COUNTER.healthFlags);
+      page[first + HOST_COUNTER.healthFlags] = on ? flags | flag : flags & ~flag;
+    }
+    this.health = healthOf(this.healthFlags);
   }
 
   /** Takes over what an update says of this host. */

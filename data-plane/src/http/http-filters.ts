@@ -100,6 +100,7 @@ export class HttpFilters {
     const subscription = source?.watchExtension(
       name,
       {
+        typeUrls: discovery.typeUrls,
         whyNot: (extension) => {
           const why = whyNotExtension(extension, discovery);
           if (why !== undefined) conflicts.inc();

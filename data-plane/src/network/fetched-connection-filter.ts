@@ -51,6 +51,7 @@ export class FetchedConnectionFilter implements ConnectionFilter {
     this.#subscription = configSource?.watchExtension(
       name,
       {
+        typeUrls: discovery.typeUrls,
         whyNot: (extension) => {
           const why = whyNotExtension(extension, discovery);
           if (why !== undefined) conflicts.inc();

@@ -1,6 +1,7 @@
 import type { LogLevel } from '@heddle/common';
 import type { LogFileSystem } from '../access-log/access-log-files.js';
 import type { ClusterManager, ClusterStatus } from '../cluster/cluster-manager.js';
+import type { SharedWatch } from '../cluster/shared-watch.js';
 import type { SocketSource } from '../listener/bind-server.js';
 import type { ListenerManager, ListenerStatus } from '../listener/listener-manager.js';
 import type { MemoryUse } from '../overload/memory-use.js';
@@ -26,6 +27,7 @@ export interface ThreadParts {
   readonly memoryUse: () => MemoryUse;
   readonly ticketSecret: Buffer;
   readonly cells: SharedCells;
+  readonly watch: SharedWatch;
 }
 
 /** What a server serves now. */

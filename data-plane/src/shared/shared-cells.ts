@@ -20,6 +20,8 @@ export interface SharedSlot {
   readonly floats: Float64Array;
   /** Nobody had it before. */
   readonly isFirst: boolean;
+  /** There was no slot left: nobody else will have it. */
+  readonly isAlone: boolean;
 }
 
 /**
@@ -75,7 +77,7 @@ export class SharedCells {
         slot = this.#takeSlot();
         if (slot < 0) {
           Atomics.add(this.#ints, OVERFLOWED, 1);
-          return viewOf(new SharedArrayBuffer(SLOT_BYTES), 0, true);
+          return { ...viewOf(new SharedArrayBuffer(SLOT_BYTES), 0, true), isAlone: true };
         }
         isFirst = true;
         at = -at - 1;
@@ -179,6 +181,7 @@ function viewOf(memory: SharedArrayBuffer, at: number, isFirst: boolean): Shared
     ints: new Int32Array(memory, at, SLOT_BYTES / Int32Array.BYTES_PER_ELEMENT),
     floats: new Float64Array(memory, at, SLOT_BYTES / Float64Array.BYTES_PER_ELEMENT),
     isFirst,
+    isAlone: false,
   };
 }
 

@@ -51,7 +51,7 @@ export function translateFilterDiscovery(
 /** What keeps a fetched configuration from being used where another kind is wanted, or undefined. */
 export function whyNotExtension(
   { typeUrl }: ExtensionConfig,
-  { typeUrls }: FilterDiscoveryConfig,
+  { typeUrls }: Pick<FilterDiscoveryConfig, 'typeUrls'>,
 ): string | undefined {
   const found = typeNameOfUrl(typeUrl);
   const wanted = typeUrls.map(typeNameOfUrl);

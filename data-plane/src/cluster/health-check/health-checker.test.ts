@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Server, ServerResponse } from 'node:http';
 import { afterEach, describe, it } from 'node:test';
-import type { ClusterConfig, HealthCheckConfig } from '@heddle/engine';
+import type { ClusterConfig } from '@heddle/engine';
 import {
   clusterConfig,
   endpoint,
@@ -9,6 +9,7 @@ import {
   startBackend,
   TestProxy,
 } from '../../testing/proxy-under-test.js';
+import { HEALTH_CHECK } from '../../testing/watched-hosts.js';
 
 describe('active health checks', () => {
   let proxy: TestProxy;
@@ -39,7 +40,7 @@ describe('active health checks', () => {
       await backend((response) => response.end()),
       await backend((response) => held.push(response)),
     ];
-    apply(ports, { healthCheck: CHECK });
+    apply(ports, { healthCheck: HEALTH_CHECK });
     await eventually(() => held.length === 1);
     assert.equal(proxy.clusters.ready, false);
     assert.equal(proxy.clusters.cluster('c'), undefined);
@@ -54,7 +55,7 @@ describe('active health checks', () => {
     let held: ServerResponse | undefined;
     const port = await backend((response) => (held = response));
     apply([port], {});
-    apply([port], { healthCheck: CHECK, panicThresholdPercent: 0 });
+    apply([port], { healthCheck: HEALTH_CHECK, panicThresholdPercent: 0 });
     await eventually(() => held !== undefined);
     assert.equal(proxy.clusters.cluster('c')?.config.healthCheck, undefined);
     assert.notEqual(proxy.clusters.cluster('c')?.pickHost(undefined), undefined);
@@ -77,39 +78,8 @@ describe('active health checks', () => {
       // Closed just after the answer: the next check may find out only when it writes.
       response.socket?.end();
     });
-    apply([port], { healthCheck: { ...CHECK, noTrafficHealthyIntervalMs: 1 } });
+    apply([port], { healthCheck: { ...HEALTH_CHECK, noTrafficHealthyIntervalMs: 1 } });
     await eventually(() => asked > 5);
     assert.equal(proxy.counter('cluster.health_check.failure'), 0);
   });
 });
-
-const CHECK: HealthCheckConfig = {
-  timeoutMs: 60_000,
-  intervalMs: 60_000,
-  intervalJitterMs: 0,
-  intervalJitterPercent: 0,
-  initialJitterMs: 0,
-  unhealthyThreshold: 1,
-  healthyThreshold: 1,
-  noTrafficIntervalMs: 60_000,
-  noTrafficHealthyIntervalMs: 60_000,
-  unhealthyIntervalMs: 60_000,
-  unhealthyEdgeIntervalMs: 60_000,
-  healthyEdgeIntervalMs: 60_000,
-  reuseConnection: true,
-  altPort: 0,
-  alwaysLogFailures: false,
-  alwaysLogSuccess: false,
-  probe: {
-    kind: 'http',
-    host: '',
-    path: '/',
-    method: 'GET',
-    send: '',
-    receive: [],
-    responseBufferBytes: 1024,
-    headers: { remove: [], set: [] },
-    expectedStatuses: [{ start: 200, end: 201 }],
-    retriableStatuses: [],
-  },
-};

@@ -22,6 +22,8 @@ export interface HealthCheckerOptions {
   /** Some host's health is another than before. */
   readonly onChange: () => void;
   readonly onPassed: (host: Host) => void;
+  /** A host was asked for the first time, and other threads wait for that. */
+  readonly onFirstResult: () => void;
 }
 
 /**
@@ -73,6 +75,7 @@ export class HealthChecker implements HealthSessionOwner {
   }
 
   onResult(session: HealthSession, passed: boolean, changed: boolean): void {
+    if (session.host.shared?.setChecked() === true) this.options.onFirstResult();
     if (passed && !session.host.hasFlag(HEALTH_FLAG.failedActiveHc)) this.options.onPassed(session.host);
     if (changed) {
       this.#countHealth();

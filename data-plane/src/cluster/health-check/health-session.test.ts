@@ -174,6 +174,7 @@ function setUp(
     hasTraffic: () => hasTraffic,
     onChange: () => undefined,
     onPassed: () => undefined,
+    onFirstResult: () => undefined,
   };
   const session = new HealthSession({ options, onResult: (_, passed) => results.push(passed) }, host, probe);
   return { session, probe, host, clock, stats, results };

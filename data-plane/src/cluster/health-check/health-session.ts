@@ -106,7 +106,7 @@ export class HealthSession {
 
   #pass(degraded: boolean): Transition {
     const { host } = this;
-    const { page, first } = host.counters;
+    const { page, first } = host.watched;
     page[first + HOST_COUNTER.checksFailed] = 0;
     let transition: Transition = Transition.Unchanged;
     if (this.#isFailed) {
@@ -127,7 +127,7 @@ export class HealthSession {
   }
 
   #fail(atOnce: boolean): Transition {
-    const { page, first } = this.host.counters;
+    const { page, first } = this.host.watched;
     page[first + HOST_COUNTER.checksPassed] = 0;
     if (this.#isFailed) return Transition.Unchanged;
     const inARow = ((page[first + HOST_COUNTER.checksFailed] as number) += 1);

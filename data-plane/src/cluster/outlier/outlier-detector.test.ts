@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { FakeClock, silentLogger } from '@heddle/common';
 import type { OutlierDetectionConfig } from '@heddle/engine';
 import { StatsStore } from '../../stats/stats-store.js';
+import { OUTLIER_DETECTION } from '../../testing/watched-hosts.js';
 import { HEALTH_FLAG } from '../health-flag.js';
 import { HostCounterPages } from '../host-counters.js';
 import { Host } from '../host.js';
@@ -176,37 +177,6 @@ describe('the threshold of success rates', () => {
   });
 });
 
-const CONFIG: OutlierDetectionConfig = {
-  intervalMs: 10_000,
-  baseEjectionTimeMs: 30_000,
-  maxEjectionTimeMs: 300_000,
-  maxEjectionTimeJitterMs: 0,
-  maxEjectionPercent: 10,
-  alwaysEjectOneHost: false,
-  splitExternalLocalOriginErrors: false,
-  consecutive5xx: 5,
-  enforcingConsecutive5xx: 100,
-  consecutiveGatewayFailure: 5,
-  enforcingConsecutiveGatewayFailure: 0,
-  consecutiveLocalOriginFailure: 5,
-  enforcingConsecutiveLocalOriginFailure: 100,
-  successRate: {
-    minimumHosts: 5,
-    requestVolume: 100,
-    stdevFactor: 1900,
-    enforcing: 100,
-    enforcingLocalOrigin: 100,
-  },
-  failurePercentage: {
-    threshold: 85,
-    minimumHosts: 5,
-    requestVolume: 50,
-    enforcing: 0,
-    enforcingLocalOrigin: 0,
-  },
-  successfulActiveHealthCheckUnejectsHost: true,
-};
-
 function setUp(count: number, config: Partial<OutlierDetectionConfig> = {}, chance = 0) {
   const pages = new HostCounterPages();
   const hosts = Array.from({ length: count }, (_, i) => {
@@ -219,7 +189,7 @@ function setUp(count: number, config: Partial<OutlierDetectionConfig> = {}, chan
   const stats = new OutlierStats(new StatsStore(), []);
   let changes = 0;
   const detector = new OutlierDetector({
-    config: { ...CONFIG, ...config },
+    config: { ...OUTLIER_DETECTION, ...config },
     clusterName: 'c',
     hosts: members,
     stats,

@@ -3,6 +3,7 @@ import type { OutlierDetectionConfig } from '@heddle/engine';
 import { HEALTH_FLAG } from '../health-flag.js';
 import { HOST_COUNTER } from '../host-counters.js';
 import type { Host } from '../host.js';
+import { lock, unlock, type SharedSlot } from '../../shared/shared-cells.js';
 import type { EjectionCause, OutlierStats } from './outlier-stats.js';
 import { NO_THRESHOLD, successRateThreshold, type SuccessRateThreshold } from './success-rate.js';
 
@@ -17,6 +18,8 @@ export interface OutlierDetectorOptions {
   readonly log: Logger;
   /** Hosts were ejected or came back. */
   readonly onChange: () => void;
+  /** What all threads of the process have of this cluster together; `isWatcher`: this one looks once an interval. */
+  readonly shared?: { readonly slot: SharedSlot; readonly isWatcher: boolean } | undefined;
 }
 
 /** Places in a host's slot of what is counted of answers, and of what is of our own making. */
@@ -56,7 +59,8 @@ export class OutlierDetector {
 
   /** Begins to look once an interval. */
   start(): void {
-    const { clock } = this.#options;
+    const { clock, shared } = this.#options;
+    if (shared?.isWatcher === false) return;
     this.#timer ??= clock.setTimer(this.config.intervalMs, () => {
       this.#timer = undefined;
       this.#sweep();
@@ -76,7 +80,7 @@ export class OutlierDetector {
 
   /** An answer came; gRPC's statuses as the HTTP statuses that they stand for. */
   onResponse(host: Host, status: number): void {
-    const { page, first } = host.counters;
+    const { page, first } = host.watched;
     (page[first + HOST_COUNTER.externalTotal] as number)++;
     if (status < 500 || status > 599) {
       (page[first + HOST_COUNTER.externalSuccess] as number)++;
@@ -87,13 +91,14 @@ export class OutlierDetector {
     const { config } = this;
     if (status >= 502 && status <= 504) {
       const inARow = ((page[first + HOST_COUNTER.consecutiveGatewayFailure] as number) += 1);
-      if (inARow === config.consecutiveGatewayFailure) {
+      // With several threads it may have been passed over.
+      if (inARow >= config.consecutiveGatewayFailure) {
         page[first + HOST_COUNTER.consecutiveGatewayFailure] = 0;
         this.#detect(host, 'consecutive_gateway_failure', config.enforcingConsecutiveGatewayFailure);
       }
     } else page[first + HOST_COUNTER.consecutiveGatewayFailure] = 0;
     const inARow = ((page[first + HOST_COUNTER.consecutive5xx] as number) += 1);
-    if (inARow === config.consecutive5xx) {
+    if (inARow >= config.consecutive5xx) {
       page[first + HOST_COUNTER.consecutive5xx] = 0;
       this.#detect(host, 'consecutive_5xx', config.enforcingConsecutive5xx);
     }
@@ -116,10 +121,10 @@ export class OutlierDetector {
       this.onResponse(host, status);
       return;
     }
-    const { page, first } = host.counters;
+    const { page, first } = host.watched;
     (page[first + HOST_COUNTER.localTotal] as number)++;
     const inARow = ((page[first + HOST_COUNTER.consecutiveLocalOriginFailure] as number) += 1);
-    if (inARow !== this.config.consecutiveLocalOriginFailure) return;
+    if (inARow < this.config.consecutiveLocalOriginFailure) return;
     page[first + HOST_COUNTER.consecutiveLocalOriginFailure] = 0;
     this.#detect(
       host,
@@ -137,38 +142,53 @@ export class OutlierDetector {
   }
 
   #localSuccess(host: Host): void {
-    const { page, first } = host.counters;
+    const { page, first } = host.watched;
     (page[first + HOST_COUNTER.localTotal] as number)++;
     (page[first + HOST_COUNTER.localSuccess] as number)++;
     page[first + HOST_COUNTER.consecutiveLocalOriginFailure] = 0;
   }
 
   #detect(host: Host, cause: EjectionCause, enforcing: number): void {
-    if (host.hasFlag(HEALTH_FLAG.failedOutlierCheck)) return;
-    const { hosts, stats, random, clusterName, log, onChange } = this.#options;
+    const { hosts, shared, clusterName, log, onChange } = this.#options;
     // It left the cluster while requests to it were under way.
     if (hosts.get(host.addressText) !== host) return;
+    // How many are ejected is looked at by one thread after the other.
+    if (shared !== undefined) lock(shared.slot.ints);
+    const isEjected = this.#ejectIfAllowed(host, cause, enforcing);
+    if (shared !== undefined) unlock(shared.slot.ints);
+    if (!isEjected) return;
+    log.info('host ejected', () => ({ cluster: clusterName, host: host.addressText, cause }));
+    onChange();
+  }
+
+  #ejectIfAllowed(host: Host, cause: EjectionCause, enforcing: number): boolean {
+    if (host.hasFlag(HEALTH_FLAG.failedOutlierCheck)) return false;
+    const { hosts, stats, random } = this.#options;
     stats.detected[cause].inc();
     const active = this.#countEjected();
     const { alwaysEjectOneHost, maxEjectionPercent } = this.config;
     const isWithin = (100 * (active + 1)) / hosts.size <= maxEjectionPercent;
     if (!isWithin && !(alwaysEjectOneHost && active === 0)) {
       stats.overflow.inc();
-      return;
+      return false;
     }
-    if (random() * 100 >= enforcing) return;
+    if (random() * 100 >= enforcing) return false;
     this.#eject(host);
     stats.active.set(active + 1);
     stats.enforcedTotal.inc();
     stats.enforced[cause].inc();
-    log.info('host ejected', () => ({ cluster: clusterName, host: host.addressText, cause }));
-    onChange();
+    return true;
+  }
+
+  /** Another thread may have ejected some, or let them back. */
+  refresh(): void {
+    this.#options.stats.active.set(this.#countEjected());
   }
 
   #eject(host: Host): void {
     const { clock, random } = this.#options;
     const { baseEjectionTimeMs, maxEjectionTimeMs, maxEjectionTimeJitterMs } = this.config;
-    const { page, first } = host.counters;
+    const { page, first } = host.watched;
     const multiplier = page[first + HOST_COUNTER.ejectionMultiplier] as number;
     if (multiplier * baseEjectionTimeMs < maxEjectionTimeMs + baseEjectionTimeMs) {
       page[first + HOST_COUNTER.ejectionMultiplier] = multiplier + 1;
@@ -182,7 +202,7 @@ export class OutlierDetector {
     const { clock, clusterName, log, stats } = this.#options;
     host.setFlag(HEALTH_FLAG.failedOutlierCheck, false);
     host.startSlowly(clock.monotonicMs());
-    const { page, first } = host.counters;
+    const { page, first } = host.watched;
     // A few new failures must not be enough.
     page[first + HOST_COUNTER.consecutive5xx] = 0;
     page[first + HOST_COUNTER.consecutiveGatewayFailure] = 0;
@@ -204,7 +224,7 @@ export class OutlierDetector {
     for (const host of hosts.values()) {
       // Whoever comes back now has not been well for an interval yet.
       if (host.hasFlag(HEALTH_FLAG.failedOutlierCheck) || served.includes(host)) continue;
-      const { page, first } = host.counters;
+      const { page, first } = host.watched;
       const multiplier = page[first + HOST_COUNTER.ejectionMultiplier] as number;
       if (multiplier > 0) page[first + HOST_COUNTER.ejectionMultiplier] = multiplier - 1;
     }
@@ -216,11 +236,11 @@ export class OutlierDetector {
   #isServed(host: Host, nowMs: number): boolean {
     const { baseEjectionTimeMs, maxEjectionTimeMs } = this.config;
     const ejectionMs = Math.min(
-      baseEjectionTimeMs * host.counter(HOST_COUNTER.ejectionMultiplier),
+      baseEjectionTimeMs * host.watchedCounter(HOST_COUNTER.ejectionMultiplier),
       maxEjectionTimeMs,
     );
-    const dueMs = ejectionMs + host.counter(HOST_COUNTER.ejectionJitterMs);
-    return nowMs - host.counter(HOST_COUNTER.ejectedAtMs) >= dueMs;
+    const dueMs = ejectionMs + host.watchedCounter(HOST_COUNTER.ejectionJitterMs);
+    return nowMs - host.watchedCounter(HOST_COUNTER.ejectedAtMs) >= dueMs;
   }
 
   /** Compares the hosts' rates of the interval that ends now, and lets the next one begin. */
@@ -231,7 +251,7 @@ export class OutlierDetector {
     const rated: (readonly [host: Host, rate: number])[] = [];
     const measured: (readonly [host: Host, rate: number])[] = [];
     for (const host of hosts.values()) {
-      const { page, first } = host.counters;
+      const { page, first } = host.watched;
       const total = page[first + kind.total] as number;
       const rate = (100 * (page[first + kind.success] as number)) / total;
       page[first + kind.total] = 0;

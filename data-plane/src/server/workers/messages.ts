@@ -4,6 +4,7 @@ import type { SharedSocket } from '@heddle/supervisor/shared-sockets';
 import type { CommandLine } from '../../bootstrap/command-line.js';
 import type { ConfigText } from '../../bootstrap.js';
 import type { ApplyProblem, HostStatus } from '../../cluster/cluster-manager.js';
+import type { NamedAddresses } from '../../cluster/shared-watch.js';
 import type { ListenerStatus } from '../../listener/listener-manager.js';
 import type { PublishedMetrics } from '../../stats/published-stats.js';
 import type { ContextCertificates } from '../../tls/transport.js';
@@ -115,6 +116,10 @@ export interface ToWorker {
   readonly resetCounters: Call<undefined>;
   /** Settings that were made through the admin pages. */
   readonly runtime: Call<ReadonlyMap<string, string>>;
+  /** Clusters of whose hosts another worker knows something anew. */
+  readonly health: Call<readonly string[]>;
+  /** What another worker resolved names to. */
+  readonly names: Call<{ readonly key: string; readonly addresses: NamedAddresses }>;
 }
 
 /** What a worker says to the main thread. */
@@ -124,6 +129,8 @@ export interface ToMain {
     readonly type: WatchedType;
     readonly name: string;
     readonly timeoutMs: number | undefined;
+    /** What an extension may be; undefined: anything. */
+    readonly typeUrls: readonly string[] | undefined;
     /** The static cluster whose SDS is asked; undefined: the control plane. */
     readonly cluster: string | undefined;
   }>;
@@ -139,6 +146,11 @@ export interface ToMain {
   readonly writeLog: Call<{ readonly path: string; readonly bytes: Uint8Array }>;
   readonly releaseLog: Call<{ readonly path: string }>;
   readonly metrics: Call<PublishedMetrics>;
+  readonly health: Call<readonly string[]>;
+  /** undefined: nobody resolves them any more. */
+  readonly names: Call<{ readonly key: string; readonly addresses: NamedAddresses | undefined }>;
+  /** Asks for what names resolve to, which is told whenever it is known. */
+  readonly follow: Call<{ readonly key: string }>;
 }
 
 /** Which of the hosts of two threads are the same. */

@@ -203,7 +203,8 @@ export class RelayedConfiguration implements ConfigurationClient {
       if (translated.ok && watcher.whyNot?.(translated.value) === undefined)
         watcher.onUpdate(translated.value);
     });
-    this.#link.tell('watch', { watch, type, name, timeoutMs, cluster });
+    const { typeUrls } = watcher;
+    this.#link.tell('watch', { watch, type, name, timeoutMs, typeUrls, cluster });
     return {
       close: () => {
         if (this.#watches.delete(watch)) this.#link.tell('unwatch', { watch });

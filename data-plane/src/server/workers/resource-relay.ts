@@ -1,3 +1,4 @@
+import { whyNotExtension } from '@heddle/engine';
 import { envoy, resourceNames, typeUrls } from '@heddle/xds-protos';
 import type { ResourceSubscription } from '../../config-source.js';
 import type { ConfigurationClient } from '../configuration-client.js';
@@ -15,8 +16,9 @@ export class ResourceRelay {
     this.#send = send;
   }
 
-  watch({ watch, type, name, timeoutMs, cluster }: ToMain['watch']['body']): void {
-    const subscription = this.#subscribe(watch, type, name, timeoutMs, cluster);
+  watch(wanted: ToMain['watch']['body']): void {
+    const { watch } = wanted;
+    const subscription = this.#subscribe(wanted);
     if (subscription === undefined) this.#send({ watch, absent: 'removed' });
     else this.#subscriptions.set(watch, subscription);
   }
@@ -36,13 +38,14 @@ export class ResourceRelay {
     this.#send({ watch, bytes: NOTHING });
   }
 
-  #subscribe(
-    watch: number,
-    type: ToMain['watch']['body']['type'],
-    name: string,
-    timeoutMs: number | undefined,
-    cluster: string | undefined,
-  ): ResourceSubscription | undefined {
+  #subscribe({
+    watch,
+    type,
+    name,
+    timeoutMs,
+    typeUrls: accepted,
+    cluster,
+  }: ToMain['watch']['body']): ResourceSubscription | undefined {
     const watcher = (bytes: () => Uint8Array | undefined) => ({
       onUpdate: () => {
         const found = bytes();
@@ -88,7 +91,15 @@ export class ResourceRelay {
       case 'runtime':
         return configuration.watchRuntime(name, of(typeUrls.runtime), timeoutMs);
       case 'extension':
-        return configuration.watchExtension(name, of(typeUrls.extensionConfig), timeoutMs);
+        return configuration.watchExtension(
+          name,
+          {
+            ...of(typeUrls.extensionConfig),
+            // What the worker cannot use is refused here, where there is somebody to tell.
+            whyNot: (extension) => accepted && whyNotExtension(extension, { typeUrls: accepted }),
+          },
+          timeoutMs,
+        );
       case 'secret':
         return configuration.watchSecret(name, of(typeUrls.secret));
     }

@@ -14,6 +14,7 @@ import { SharedMemoryUse } from './shared-memory-use.js';
 import type { ToMain, ToWorker, WorkerStart } from './messages.js';
 import { RelayedConfiguration } from './relayed-configuration.js';
 import { secretOf } from './secret-transfer.js';
+import { ThreadWatch } from './thread-watch.js';
 import { viewOf } from './worker-view.js';
 
 type Link = ThreadLink<ToMain, ToWorker>;
@@ -60,7 +61,12 @@ async function run(port: ThreadPort, start: WorkerStart): Promise<void> {
     },
     resetCounters: () => served().resetCounters(),
     runtime: (changes) => served().modifyRuntime(changes),
+    health: (clusters) => watch.onTold(clusters),
+    names: (names) => watch.onNames(names),
   });
+  const cells = new SharedCells(start.cells);
+  // Whichever it is: the first is there always.
+  const watch = new ThreadWatch(index === 0, cells, link);
   const configuration = new RelayedConfiguration(link);
   const log = createLogger({
     component: 'proxy',
@@ -87,7 +93,8 @@ async function run(port: ThreadPort, start: WorkerStart): Promise<void> {
       logFiles: relayedLogFiles(link),
       memoryUse: () => memoryUse.look(),
       ticketSecret: Buffer.from(start.ticketSecret),
-      cells: new SharedCells(start.cells),
+      cells,
+      watch,
     },
   });
 }

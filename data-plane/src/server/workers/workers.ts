@@ -27,6 +27,7 @@ import type { ToMain, ToWorker, WorkerStart, WorkerView } from './messages.js';
 import { ResourceRelay } from './resource-relay.js';
 import { plainSecret } from './secret-transfer.js';
 import { SharedMemoryUse } from './shared-memory-use.js';
+import { WatchRelay } from './watch-relay.js';
 
 export interface WorkersOptions {
   readonly config: BootstrapConfig;
@@ -67,6 +68,7 @@ export class Workers implements ServingThreads {
   readonly #sockets: SharedSockets;
   readonly #logs = new LogWriter();
   readonly #workers: WorkerThread[] = [];
+  readonly #watches = new WatchRelay(this.#workers);
   readonly #memory: SharedArrayBuffer;
   readonly #memoryUse: SharedMemoryUse;
   readonly #clusterConfigs = new Map<string, ClusterConfig>();
@@ -190,6 +192,9 @@ export class Workers implements ServingThreads {
       writeLog: ({ path, bytes }) => this.#logs.write(path, bytes),
       releaseLog: ({ path }) => this.#logs.release(path),
       metrics: (changes) => stats.receive(changes),
+      health: (clusters) => this.#watches.health(index, clusters),
+      names: (names) => this.#watches.names(index, names),
+      follow: (names) => this.#watches.follow(index, names),
     });
     thread.on('error', (error) => this.#options.onCrash(index, error));
     thread.on('exit', (code) => {

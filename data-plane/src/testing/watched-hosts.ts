@@ -1,0 +1,65 @@
+import type { HealthCheckConfig, OutlierDetectionConfig } from '@heddle/engine';
+
+/** Asks by HTTP, once a minute. */
+export const HEALTH_CHECK: HealthCheckConfig = {
+  timeoutMs: 60_000,
+  intervalMs: 60_000,
+  intervalJitterMs: 0,
+  intervalJitterPercent: 0,
+  initialJitterMs: 0,
+  unhealthyThreshold: 1,
+  healthyThreshold: 1,
+  noTrafficIntervalMs: 60_000,
+  noTrafficHealthyIntervalMs: 60_000,
+  unhealthyIntervalMs: 60_000,
+  unhealthyEdgeIntervalMs: 60_000,
+  healthyEdgeIntervalMs: 60_000,
+  reuseConnection: true,
+  altPort: 0,
+  alwaysLogFailures: false,
+  alwaysLogSuccess: false,
+  probe: {
+    kind: 'http',
+    host: '',
+    path: '/',
+    method: 'GET',
+    send: '',
+    receive: [],
+    responseBufferBytes: 1024,
+    headers: { remove: [], set: [] },
+    expectedStatuses: [{ start: 200, end: 201 }],
+    retriableStatuses: [],
+  },
+};
+
+/** Envoy's defaults. */
+export const OUTLIER_DETECTION: OutlierDetectionConfig = {
+  intervalMs: 10_000,
+  baseEjectionTimeMs: 30_000,
+  maxEjectionTimeMs: 300_000,
+  maxEjectionTimeJitterMs: 0,
+  maxEjectionPercent: 10,
+  alwaysEjectOneHost: false,
+  splitExternalLocalOriginErrors: false,
+  consecutive5xx: 5,
+  enforcingConsecutive5xx: 100,
+  consecutiveGatewayFailure: 5,
+  enforcingConsecutiveGatewayFailure: 0,
+  consecutiveLocalOriginFailure: 5,
+  enforcingConsecutiveLocalOriginFailure: 100,
+  successRate: {
+    minimumHosts: 5,
+    requestVolume: 100,
+    stdevFactor: 1900,
+    enforcing: 100,
+    enforcingLocalOrigin: 100,
+  },
+  failurePercentage: {
+    threshold: 85,
+    minimumHosts: 5,
+    requestVolume: 50,
+    enforcing: 0,
+    enforcingLocalOrigin: 0,
+  },
+  successfulActiveHealthCheckUnejectsHost: true,
+};
