@@ -99,7 +99,8 @@ function serverOf(
   return server ?? [undefined, path];
 }
 
-function fetchTimeoutMs(source: ConfigSource | null): number {
+/** How long what comes from a source is waited for; 0: without end. */
+export function fetchTimeoutMs(source: ConfigSource | null): number {
   const timeout = source?.initialFetchTimeout;
   if (timeout === null || timeout === undefined) return source === null ? 0 : DEFAULT_FETCH_TIMEOUT_MS;
   return timeout.seconds * 1000 + timeout.nanos / 1e6;

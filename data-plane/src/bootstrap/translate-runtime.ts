@@ -1,5 +1,6 @@
 import { translateRuntimeLayer, type RuntimeLayerConfig } from '@heddle/engine';
 import type { envoy } from '@heddle/xds-protos';
+import { fetchTimeoutMs } from './ads-config.js';
 import type { BootstrapFindings } from './bootstrap-findings.js';
 
 /**
@@ -33,7 +34,14 @@ export function translateRuntimeLayers(
         if (!hasControlPlane) {
           findings.problem(`${path}.rtds_layer`, 'comes by RTDS, but no control plane is named');
         }
-        return [{ kind: 'rtds', name, resource: layer.rtdsLayer?.name || name }];
+        return [
+          {
+            kind: 'rtds',
+            name,
+            resource: layer.rtdsLayer?.name || name,
+            initialFetchTimeoutMs: fetchTimeoutMs(layer.rtdsLayer?.rtdsConfig ?? null),
+          },
+        ];
       case 'diskLayer':
         findings.ignored(`${path}.disk_layer`, true);
         return [];

@@ -56,12 +56,16 @@ export class Runtime implements RuntimeSettings {
   start(source: ConfigSource | undefined): void {
     this.#layers.forEach((layer, index) => {
       if (layer.kind !== 'rtds' || source === undefined) return;
-      const subscription = source.watchRuntime(layer.resource, {
-        onUpdate: ({ values }) => this.#set(index, values),
-        onAbsent: (reason) => {
-          if (reason === 'removed') this.#set(index, NOTHING);
+      const subscription = source.watchRuntime(
+        layer.resource,
+        {
+          onUpdate: ({ values }) => this.#set(index, values),
+          onAbsent: (reason) => {
+            if (reason === 'removed') this.#set(index, NOTHING);
+          },
         },
-      });
+        layer.initialFetchTimeoutMs,
+      );
       this.#subscriptions.push(subscription);
     });
   }

@@ -198,6 +198,11 @@ export class DiscoveredConfiguration {
     return this.clusters.answered || this.listeners.answered;
   }
 
+  /** Whether runtime settings are waited for, by which all else may go. Source: Envoy, which starts with them. */
+  get awaitsRuntime(): boolean {
+    return (this.runtime.watches as NamedWatches<RuntimeResourceConfig>).isAwaited;
+  }
+
   /** What is held and what was refused of one type. */
   resources(typeUrl: string): DiscoveredResources {
     const type = this.typeOf(typeUrl);

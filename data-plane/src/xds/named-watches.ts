@@ -1,8 +1,15 @@
 import type { Clock, Timer } from '@heddle/common';
 import type { ResourceSubscription, ResourceWatcher } from '../config-source.js';
 
+interface Entry<T> {
+  readonly watcher: ResourceWatcher<T>;
+  timer: Timer | undefined;
+  /** It was told something. */
+  told: boolean;
+}
+
 interface Watched<T> {
-  readonly watchers: Set<{ readonly watcher: ResourceWatcher<T>; timer: Timer | undefined }>;
+  readonly watchers: Set<Entry<T>>;
 }
 
 export interface NamedWatchesOptions<T> {
@@ -10,7 +17,7 @@ export interface NamedWatchesOptions<T> {
   readonly defaultTimeoutMs: number;
   /** What is known of a name at this moment. */
   readonly current: (name: string) => T | undefined;
-  /** The set of names changed. */
+  /** The set of names changed, or somebody has waited long enough. */
   readonly onNamesChanged: () => void;
 }
 
@@ -43,14 +50,18 @@ export class NamedWatches<T> {
       this.#options.onNamesChanged();
     }
     const { watchers } = watched;
-    const entry: { watcher: ResourceWatcher<T>; timer: Timer | undefined } = { watcher, timer: undefined };
+    const entry: Entry<T> = { watcher, timer: undefined, told: false };
     watchers.add(entry);
     const current = this.#options.current(name);
-    if (current !== undefined && watcher.whyNot?.(current) === undefined) watcher.onUpdate(current);
-    else if (timeoutMs > 0) {
+    if (current !== undefined && watcher.whyNot?.(current) === undefined) {
+      entry.told = true;
+      watcher.onUpdate(current);
+    } else if (timeoutMs > 0) {
       entry.timer = this.#options.clock.setTimer(timeoutMs, () => {
         entry.timer = undefined;
+        entry.told = true;
         watcher.onAbsent('timeout');
+        this.#options.onNamesChanged();
       });
     }
     return {
@@ -62,6 +73,14 @@ export class NamedWatches<T> {
         this.#options.onNamesChanged();
       },
     };
+  }
+
+  /** Whether somebody waits who was told nothing yet. */
+  get isAwaited(): boolean {
+    for (const { watchers } of this.#watched.values()) {
+      for (const { told } of watchers) if (!told) return true;
+    }
+    return false;
   }
 
   /** Why one of those who watch this name cannot use it, or undefined. */
@@ -77,6 +96,7 @@ export class NamedWatches<T> {
     for (const entry of [...(this.#watched.get(name)?.watchers ?? [])]) {
       entry.timer?.cancel();
       entry.timer = undefined;
+      entry.told = true;
       entry.watcher.onUpdate(value);
     }
   }
@@ -85,6 +105,7 @@ export class NamedWatches<T> {
     for (const entry of [...(this.#watched.get(name)?.watchers ?? [])]) {
       entry.timer?.cancel();
       entry.timer = undefined;
+      entry.told = true;
       entry.watcher.onAbsent('removed');
     }
   }

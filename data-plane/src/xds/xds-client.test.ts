@@ -162,7 +162,11 @@ let server: FakeAdsServer;
 let targets: FakeTargets;
 let client: XdsClient | undefined;
 
-async function start(variant: AdsVariant, options: Partial<XdsClientOptions> = {}): Promise<XdsClient> {
+async function start(
+  variant: AdsVariant,
+  options: Partial<XdsClientOptions> = {},
+  beforehand?: (made: XdsClient) => void,
+): Promise<XdsClient> {
   targets = new FakeTargets();
   const made = new XdsClient({
     clock: systemClock,
@@ -181,6 +185,7 @@ async function start(variant: AdsVariant, options: Partial<XdsClientOptions> = {
   });
   targets.source = made;
   client = made;
+  beforehand?.(made);
   made.start(targets);
   return made;
 }
@@ -490,6 +495,37 @@ describe('the ADS client, incremental', () => {
     assert.deepEqual(eds.resourceNamesUnsubscribe, ['a']);
     assert.deepEqual(eds.resourceNamesSubscribe, []);
     assert.deepEqual(targets.log, ['clusters +a +b', 'clusters -a']);
+  });
+
+  it('asks for runtime settings first, and for all else when they have come or are too late', async () => {
+    const watcher = { onUpdate: () => undefined, onAbsent: () => undefined };
+    await start('delta', {}, (made) => made.watchRuntime('layer', watcher, 0));
+    const stream = await server.nextStream();
+    const first = await stream.nextDelta();
+    assert.deepEqual([first.typeUrl, first.resourceNamesSubscribe], [typeUrls.runtime, ['layer']]);
+    const layer = packAny(envoy.service.runtime.v3.Runtime, { name: 'layer' });
+    stream.sendDelta({ typeUrl: typeUrls.runtime, nonce: 'n1', resources: [delta('layer', '1', layer)] });
+    const acknowledged = await stream.nextDelta();
+    assert.deepEqual([acknowledged.typeUrl, acknowledged.responseNonce], [typeUrls.runtime, 'n1']);
+    assert.equal((await stream.nextDelta()).typeUrl, typeUrls.cluster);
+    client?.close();
+    await start('delta', {}, (made) => made.watchRuntime('never', watcher, 5));
+    const another = await server.nextStream();
+    assert.equal((await another.nextDelta()).typeUrl, typeUrls.runtime);
+    assert.equal((await another.nextDelta()).typeUrl, typeUrls.cluster);
+  });
+
+  it('asks for a cluster by name beside all others, until it is not there', async () => {
+    const stream = await open();
+    stream.sendDelta({ typeUrl: typeUrls.cluster, nonce: 'n1' });
+    await stream.nextDelta();
+    assert.equal((await stream.nextDelta()).typeUrl, typeUrls.listener);
+    const answered = new Promise<void>((resolve) => client?.fetchCluster('late', resolve));
+    assert.deepEqual((await stream.nextDelta()).resourceNamesSubscribe, ['*', 'late']);
+    stream.sendDelta({ typeUrl: typeUrls.cluster, nonce: 'n2', removedResources: ['late'] });
+    await answered;
+    assert.equal((await stream.nextDelta()).responseNonce, 'n2');
+    assert.deepEqual((await stream.nextDelta()).resourceNamesUnsubscribe, ['late']);
   });
 
   it('refuses a part with every problem while the rest applies, and keeps the last good', async () => {

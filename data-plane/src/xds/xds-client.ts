@@ -62,7 +62,8 @@ const MAX_WAITING_ANSWERS = 16;
  * Shape: one stream; answers are handled one after the other, in the order in which they came. Every answer becomes the
  * same `apply(added, removed)`; what was accepted stays until it is replaced or removed, whatever happens to the stream.
  * Requests go out in the order of make-before-break: clusters, endpoints, listeners, routes. Listeners are asked for
- * once the first clusters are warm, so that no listener opens before what it routes to.
+ * once the first clusters are warm, so that no listener opens before what it routes to. Where runtime settings are fetched, all else
+ * waits for them.
  * Source: the xDS protocol's description of nonces, ACK and NACK.
  */
 export class XdsClient implements ConfigSource {
@@ -398,7 +399,8 @@ export class XdsClient implements ConfigSource {
     // While the last good configuration is taken over, nobody watches yet what will be watched.
     if (!this.#takingOver) this.#configuration.prune();
     if (this.#stream === undefined) return;
-    for (const type of this.#configuration.types) {
+    const { runtime, types, awaitsRuntime } = this.#configuration;
+    for (const type of awaitsRuntime ? [runtime] : types) {
       if (type.typeUrl === typeUrls.listener && !this.#listenersOpen) continue;
       const request = this.#sessions.get(type.typeUrl)?.subscribe();
       if (request !== undefined) this.#send(request);

@@ -3,8 +3,13 @@ export type RuntimeLayerConfig =
   | { readonly kind: 'static'; readonly name: string; readonly values: RuntimeValues }
   /** What `/runtime_modify` of the admin pages sets. */
   | { readonly kind: 'admin'; readonly name: string }
-  /** Fetched under `resource` (RTDS). */
-  | { readonly kind: 'rtds'; readonly name: string; readonly resource: string };
+  /** Fetched under `resource` (RTDS). Default of what is left out: 15 s; 0: without end. */
+  | {
+      readonly kind: 'rtds';
+      readonly name: string;
+      readonly resource: string;
+      readonly initialFetchTimeoutMs?: number;
+    };
 
 /** Settings by their keys, which are parted by dots. */
 export type RuntimeValues = ReadonlyMap<string, RuntimeValue>;

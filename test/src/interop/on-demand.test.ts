@@ -67,6 +67,18 @@ for (const subject of [heddleProxy(), realEnvoy()]) {
         );
       });
 
+      it('goes by what the virtual host that has come says of later filters', async () => {
+        const fault = {
+          '@type': `${TYPE}/envoy.extensions.filters.http.fault.v3.HTTPFault`,
+          abort: { http_status: 418, percentage: { numerator: 100 } },
+        };
+        set(plane, 'routes/faulty.test', {
+          ...virtualHost('faulty.test', 'here'),
+          typed_per_filter_config: { 'envoy.filters.http.fault': fault },
+        });
+        assert.equal((await call('faulty.test')).status, 418);
+      });
+
       it('answers 404 where there is no such virtual host, and asks again with the next request', async () => {
         assert.equal((await call('unknown.test')).status, 404);
         assert.equal(await ground.flagsOf('unknown.test/-'), 'NR');
@@ -258,6 +270,7 @@ function listener(port: number, log: string): NamedResource {
               rds: { route_config_name: 'routes', config_source: ADS },
               http_filters: [
                 filter('on_demand', 'on_demand.v3.OnDemand', { odcds }),
+                filter('fault', 'fault.v3.HTTPFault'),
                 filter('router', 'router.v3.Router'),
               ],
               access_log: [
