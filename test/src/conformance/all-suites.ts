@@ -42,6 +42,7 @@ import { endsOfConnections } from './suites/43-ends-of-connections.js';
 import { filterChains } from './suites/45-filter-chains.js';
 import { proxyProtocolOut } from './suites/46-proxy-protocol-out.js';
 import { tcpAttempts } from './suites/47-tcp-attempts.js';
+import { cors } from './suites/48-cors.js';
 
 /** Every bootstrap file with its table, in the order of their numbers. */
 export const ALL_SUITES: readonly ConformanceSuite[] = [
@@ -88,4 +89,5 @@ export const ALL_SUITES: readonly ConformanceSuite[] = [
   filterChains,
   proxyProtocolOut,
   tcpAttempts,
+  cors,
 ];
