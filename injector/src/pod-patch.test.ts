@@ -40,6 +40,26 @@ describe('injectPod', () => {
     );
   });
 
+  it('has the sidecar speak HBONE, and others know of it, where the mesh or the pod asks for that', () => {
+    const speaks = (hbone: boolean, annotation?: string): readonly [boolean, string | undefined] => {
+      const proxyConfig =
+        annotation === undefined
+          ? {}
+          : { 'proxy.istio.io/config': `proxyMetadata: { ISTIO_META_ENABLE_HBONE: "${annotation}" }` };
+      const pod: Pod = { metadata: { annotations: proxyConfig }, spec: { containers: [{ name: 'app' }] } };
+      const { pod: injected, warnings } = injectPod(pod, createInjectorConfig({ image: 'heddle', hbone }));
+      assert.deepEqual(warnings, []);
+      return [
+        JSON.stringify(injected.spec).includes('ENABLE_HBONE'),
+        injected.metadata?.labels?.['networking.istio.io/tunnel'],
+      ];
+    };
+    assert.deepEqual(speaks(false), [false, undefined]);
+    assert.deepEqual(speaks(true), [true, 'http']);
+    assert.deepEqual(speaks(false, 'true'), [true, 'http']);
+    assert.deepEqual(speaks(true, 'false'), [false, undefined]);
+  });
+
   it('loses nothing of the pod: what it changes, the sidecar is told', () => {
     fc.assert(
       fc.property(pods, configs, (pod, options) => {

@@ -52,6 +52,22 @@ describe('a service', () => {
     assert.equal(plain?.mtls, false);
     assert.equal(mutual?.mtls, true);
   });
+
+  it('takes an endpoint to take tunnels where its label or annotation says so, at their port or another', () => {
+    const tunnelPort = (label: string, annotation: string): number | undefined => {
+      const changed = entry
+        .replace('{ app: a }', `{ app: a${label} }`)
+        .replace('admin=99999999"', `admin=99999999"${annotation}`);
+      return serviceA(service + changed).endpoints[0]?.tunnelPort;
+    };
+    const port = (text: string): string => `, heddle.dev/tunnel-port: "${text}"`;
+    assert.equal(tunnelPort('', port('41005')), 0);
+    assert.equal(tunnelPort(', networking.istio.io/tunnel: quic', ''), 0);
+    assert.equal(tunnelPort(', networking.istio.io/tunnel: http', ''), 15_008);
+    assert.equal(tunnelPort(', networking.istio.io/tunnel: http', port('41005')), 41_005);
+    assert.equal(tunnelPort(', networking.istio.io/tunnel: http', port('70000')), 15_008);
+    assert.equal(tunnelPort('', ', ambient.istio.io/redirection: enabled'), 15_008);
+  });
 });
 
 function modelOf(source: string): MeshModel {

@@ -155,7 +155,7 @@ export const workloadNameLabel = 'service.istio.io/workload-name';
 /** Source: Istio's label of workloads that take mutual TLS. Heddle never assumes it of one that does not say so. */
 export const tlsModeLabel = 'security.istio.io/tlsMode';
 
-/** Source: Istio's label of workloads that take tunnels: kinds of tunnels, of which `http` is HBONE. */
+/** Source: Istio's label of workloads that take tunnels, with their kind: `http` is HBONE. */
 export const tunnelLabel = 'networking.istio.io/tunnel';
 
 /** Source: Istio's annotation of pods before which a ztunnel stands. */
@@ -168,9 +168,7 @@ export const tunnelPortAnnotation = 'heddle.dev/tunnel-port';
 export const HBONE_PORT = 15_008;
 
 function tunnelPortOf(labels: Texts, annotations: Texts): number {
-  const takes =
-    labels[tunnelLabel]?.split(',').includes('http') === true ||
-    annotations[redirectionAnnotation] === 'enabled';
+  const takes = labels[tunnelLabel] === 'http' || annotations[redirectionAnnotation] === 'enabled';
   if (!takes) return 0;
   const said = Number(annotations[tunnelPortAnnotation] ?? HBONE_PORT);
   return Number.isInteger(said) && said > 0 && said <= 65_535 ? said : HBONE_PORT;

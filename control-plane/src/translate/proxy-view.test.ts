@@ -84,6 +84,28 @@ describe('proxyViewOf', () => {
     assert.equal(mtls({ HEDDLE_IDENTITY: 'spiffe://a/ns/b/sa/c' }), true);
   });
 
+  it('takes a proxy to speak HBONE that says so and has an identity, at addresses that are its own', () => {
+    const tunnels = (metadata: object, id = 'sidecar~10.0.0.7~a.b~c'): unknown => {
+      const hbone = { ENABLE_HBONE: 'true', HEDDLE_MTLS: 'true' };
+      const result = proxyViewOf(nodeOf({ id, metadata: { ...hbone, ...metadata } }));
+      assert.ok(result.ok);
+      return result.view.tunnels;
+    };
+    assert.deepEqual(tunnels({}), { port: 15_008, addresses: ['10.0.0.7'] });
+    assert.deepEqual(tunnels({ INSTANCE_IPS: '10.0.0.7,fd00::7' }), {
+      port: 15_008,
+      addresses: ['10.0.0.7', 'fd00::7'],
+    });
+    assert.equal(tunnels({ HEDDLE_MTLS: 'false' }), undefined);
+    assert.equal(tunnels({ ENABLE_HBONE: 'false' }), undefined);
+    // Whoever has none might be led anywhere.
+    assert.deepEqual(tunnels({}, 'sidecar~~a.b~c'), { port: 0, addresses: [] });
+    assert.deepEqual(tunnels({}, 'router~10.0.0.7~a.b~c'), { port: 0, addresses: [] });
+    const explicit = (hbone: object): object => ({ INTERCEPTION_MODE: 'NONE', HEDDLE_EXPLICIT: hbone });
+    assert.deepEqual(tunnels(explicit({})), { port: 0, addresses: [] });
+    assert.deepEqual(tunnels(explicit({ hbone: 41_005 })), { port: 41_005, addresses: [] });
+  });
+
   it('names every mistake of a node', () => {
     const explicit = {
       inbound: [{ name: 'a', listen: 0, application: 5 }],
