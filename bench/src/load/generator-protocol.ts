@@ -1,3 +1,5 @@
+import type { Http2Use } from './http2-load.js';
+
 /** Where one request goes. */
 export interface RequestTarget {
   readonly host: string;
@@ -12,7 +14,7 @@ export type GeneratorCommand =
       readonly connections: number;
       readonly targets: readonly RequestTarget[];
       readonly bodyBytes: number;
-      readonly http2?: { readonly streams: number; readonly grpc: boolean } | undefined;
+      readonly http2?: { readonly streams: number; readonly use: Http2Use } | undefined;
     }
   /** Each connection sends its next request when the last one is answered. */
   | { readonly kind: 'closed-loop' }

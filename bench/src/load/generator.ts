@@ -3,7 +3,7 @@ import net from 'node:net';
 import { quantile } from '../report/statistics.js';
 import { answerCommands } from './answer-commands.js';
 import type { GeneratorCommand, GeneratorReport, RequestTarget } from './generator-protocol.js';
-import { openHttp2, type Http2Slot } from './http2-load.js';
+import { openHttp2, type Http2Slot, type Http2Use } from './http2-load.js';
 import { ResponseScanner } from './response-scanner.js';
 
 const MAX_LATENCY_SAMPLES = 2_000_000;
@@ -111,7 +111,7 @@ class LoadGenerator {
 
   async #connectHttp2(
     { port, connections, targets, bodyBytes }: Extract<GeneratorCommand, { kind: 'connect' }>,
-    { streams, grpc }: { readonly streams: number; readonly grpc: boolean },
+    { streams, use }: { readonly streams: number; readonly use: Http2Use },
   ): Promise<void> {
     this.#targets = targets;
     this.#nextRequest = 0;
@@ -120,7 +120,7 @@ class LoadGenerator {
       const slots = await openHttp2(streams, {
         port,
         bodyBytes,
-        grpc,
+        use,
         onAnswer: (slot, problem) => this.#answered(slot, problem),
         onLost: (slot, reason) => this.#lost(slot, reason),
       });

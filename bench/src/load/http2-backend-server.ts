@@ -22,6 +22,9 @@ class Answer implements RequestReceiver {
   readonly #sender: ResponseSender;
   #isGrpc = false;
   #path = '';
+  /** Bytes of messages of gRPC that came and were not answered yet. */
+  #unanswered = 0;
+  #hasBegun = false;
 
   constructor(sender: ResponseSender) {
     this.#sender = sender;
@@ -30,15 +33,16 @@ class Answer implements RequestReceiver {
   onRequestHeaders(head: { path: string; headers: HeaderMap }, endStream: boolean): void {
     this.#path = head.path;
     this.#isGrpc = head.headers.get('content-type') === 'application/grpc';
-    if (endStream) this.#answer();
+    if (endStream) this.#end();
   }
 
-  onRequestData(_chunk: Buffer, endStream: boolean): void {
-    if (endStream) this.#answer();
+  onRequestData(chunk: Buffer, endStream: boolean): void {
+    if (this.#isGrpc) this.#answerMessages(chunk.length);
+    if (endStream) this.#end();
   }
 
   onRequestTrailers(): void {
-    this.#answer();
+    this.#end();
   }
 
   onReset(): void {
@@ -53,19 +57,34 @@ class Answer implements RequestReceiver {
     // As above.
   }
 
-  #answer(): void {
+  /** One message for each that came, as it comes. */
+  #answerMessages(bytes: number): void {
+    this.#unanswered += bytes;
+    for (; this.#unanswered >= GRPC_MESSAGE.length; this.#unanswered -= GRPC_MESSAGE.length) {
+      if (!this.#hasBegun) this.#begin(200, 'application/grpc', undefined);
+      this.#sender.sendResponseData(GRPC_MESSAGE, false);
+    }
+  }
+
+  #end(): void {
+    if (this.#isGrpc) {
+      if (!this.#hasBegun) this.#begin(200, 'application/grpc', undefined);
+      const trailers = new HeaderMap();
+      trailers.append('grpc-status', '0');
+      this.#sender.sendResponseTrailers(trailers);
+      return;
+    }
+    const body = bodies.get(this.#path.slice(this.#path.lastIndexOf('/') + 1));
+    this.#begin(body === undefined ? 404 : 200, 'text/plain', body?.length ?? 0);
+    if (body !== undefined) this.#sender.sendResponseData(body, true);
+  }
+
+  #begin(status: number, contentType: string, length: number | undefined): void {
+    this.#hasBegun = true;
     const headers = new HeaderMap();
-    const body = this.#isGrpc ? GRPC_MESSAGE : bodies.get(this.#path.slice(this.#path.lastIndexOf('/') + 1));
-    headers.append('content-type', this.#isGrpc ? 'application/grpc' : 'text/plain');
-    if (!this.#isGrpc) headers.append('content-length', String(body?.length ?? 0));
-    const status = body === undefined ? 404 : 200;
-    this.#sender.sendResponseHeaders({ status, headers, upgrade: '' }, body === undefined);
-    if (body === undefined) return;
-    this.#sender.sendResponseData(body, !this.#isGrpc);
-    if (!this.#isGrpc) return;
-    const trailers = new HeaderMap();
-    trailers.append('grpc-status', '0');
-    this.#sender.sendResponseTrailers(trailers);
+    headers.append('content-type', contentType);
+    if (length !== undefined) headers.append('content-length', String(length));
+    this.#sender.sendResponseHeaders({ status, headers, upgrade: '' }, length === 0);
   }
 }
 

@@ -7,12 +7,19 @@ import type { RequestTarget } from './generator-protocol.js';
 /** A call by gRPC: the prefix of a message, and a message. */
 export const GRPC_MESSAGE = Buffer.concat([Buffer.of(0, 0, 0, 0, 200), Buffer.alloc(200, 'm')]);
 
+/** What a stream is used for: a GET, one message of gRPC each way, or very many of them in turn. */
+export type Http2Use = 'get' | 'unary' | 'streaming';
+
+/** So many messages go each way on a stream of many. */
+export const MESSAGES_PER_STREAM = 100;
+
 export interface Http2LoadOptions {
   readonly port: number;
   /** What each answer has to be long. */
   readonly bodyBytes: number;
-  /** Calls by gRPC, whose status has to be 0. */
-  readonly grpc: boolean;
+  /** Calls by gRPC have to end with status 0. */
+  readonly use: Http2Use;
+  /** Of a stream of many messages, each message is answered. */
   readonly onAnswer: (slot: Http2Slot, problem: string | undefined) => void;
   readonly onLost: (slot: Http2Slot, reason: string) => void;
 }
@@ -21,48 +28,72 @@ export interface Http2LoadOptions {
 export class Http2Slot {
   readonly #codec: ClientCodecHttp2;
   readonly #options: Http2LoadOptions;
+  readonly #messages: number;
+  #stream: ReturnType<ClientCodecHttp2['newStream']> | undefined;
+  /** Messages of this stream. */
+  #sent = 0;
+  #received = 0;
+  #problem: string | undefined;
   busy = false;
   sentAtMs = 0;
 
   constructor(codec: ClientCodecHttp2, options: Http2LoadOptions) {
     this.#codec = codec;
     this.#options = options;
+    this.#messages = options.use === 'streaming' ? MESSAGES_PER_STREAM : 1;
   }
 
+  /** Makes a request, or sends the next message of the one that is under way. */
   send(target: RequestTarget): void {
-    const { bodyBytes, grpc, onAnswer } = this.#options;
-    let received = 0;
-    let problem: string | undefined;
-    const finish = (found: string | undefined): void => {
-      problem ??= found;
-      if (received !== bodyBytes) problem ??= `${received} bytes instead of ${bodyBytes}`;
-      onAnswer(this, problem);
-    };
-    const stream = this.#codec.newStream();
-    stream.attach({
-      onInformational() {},
-      onResponseHeaders(head, endStream) {
-        if (head.status !== 200) problem = `status ${head.status}`;
-        if (endStream) finish(grpc ? 'no trailers' : undefined);
-      },
-      onResponseData(chunk, endStream) {
-        received += chunk.length;
-        if (endStream) finish(grpc ? 'no trailers' : undefined);
-      },
-      onResponseTrailers(trailers) {
-        const status = trailers.get('grpc-status');
-        finish(status === '0' ? undefined : `grpc-status ${status}`);
-      },
-      onReset: (reason, details) => onAnswer(this, `${reason}: ${details}`),
-      onAboveWriteBufferHighWatermark() {},
-      onBelowWriteBufferLowWatermark() {},
-    });
-    stream.sendRequestHeaders(headOf(target, grpc), !grpc);
-    if (grpc) stream.sendRequestData(GRPC_MESSAGE, true);
+    const isGrpc = this.#options.use !== 'get';
+    this.#stream ??= this.#begin(target, isGrpc);
+    if (isGrpc) this.#stream.sendRequestData(GRPC_MESSAGE, ++this.#sent === this.#messages);
   }
 
   close(): void {
     this.#codec.close();
+  }
+
+  #begin(target: RequestTarget, isGrpc: boolean): ReturnType<ClientCodecHttp2['newStream']> {
+    this.#sent = 0;
+    this.#received = 0;
+    this.#problem = undefined;
+    const stream = this.#codec.newStream();
+    stream.attach({
+      onInformational() {},
+      onResponseHeaders: (head, endStream) => {
+        if (head.status !== 200) this.#problem = `status ${head.status}`;
+        if (endStream) this.#end(isGrpc ? 'no trailers' : undefined);
+      },
+      onResponseData: (chunk, endStream) => {
+        const { bodyBytes, onAnswer } = this.#options;
+        this.#received += chunk.length;
+        if (endStream) this.#end(isGrpc ? 'no trailers' : undefined);
+        // The last one is answered when the stream has ended well.
+        else if (this.#sent < this.#messages && this.#received === this.#sent * bodyBytes)
+          onAnswer(this, this.#problem);
+      },
+      onResponseTrailers: (trailers) => {
+        const status = trailers.get('grpc-status');
+        this.#end(status === '0' ? undefined : `grpc-status ${status}`);
+      },
+      onReset: (reason, details) => {
+        this.#stream = undefined;
+        this.#options.onAnswer(this, `${reason}: ${details}`);
+      },
+      onAboveWriteBufferHighWatermark() {},
+      onBelowWriteBufferLowWatermark() {},
+    });
+    stream.sendRequestHeaders(headOf(target, isGrpc), !isGrpc);
+    return stream;
+  }
+
+  #end(found: string | undefined): void {
+    const wanted = this.#messages * this.#options.bodyBytes;
+    let problem = this.#problem ?? found;
+    if (this.#received !== wanted) problem ??= `${this.#received} bytes instead of ${wanted}`;
+    this.#stream = undefined;
+    this.#options.onAnswer(this, problem);
   }
 }
 

@@ -1,5 +1,6 @@
 import type { RoutingShape } from '../subjects/routing-shape.js';
 import type { BodySize } from './body-size.js';
+import type { Http2Use } from './http2-load.js';
 
 /** One comparison: a routing table, and what is done to every subject that has it. */
 export type ScenarioVariant = {
@@ -18,8 +19,8 @@ export type ScenarioVariant = {
       readonly connections: number;
       /** Whether latency is measured too, in an open loop at the fixed rate. */
       readonly latency: boolean;
-      /** Spoken on both sides of the subject, so many streams at once on each connection; `grpc`: calls instead of GETs. */
-      readonly http2?: { readonly streams: number; readonly grpc: boolean };
+      /** Spoken on both sides of the subject, so many streams at once on each connection. */
+      readonly http2?: { readonly streams: number; readonly use: Http2Use };
       /** Two of the subject with mutual TLS between them; the one on this side is measured. */
       readonly mtls?: 'client' | 'server';
     }
@@ -73,6 +74,7 @@ export interface Measurement {
   rssMb?: number;
   pssMb?: number;
   privateDirtyMb?: number;
+  anonymousMb?: number;
 }
 
 export type MetricName = keyof Measurement;
@@ -101,4 +103,5 @@ export const METRICS: readonly {
   { name: 'rssMb', title: 'RSS MB', decimals: 1 },
   { name: 'pssMb', title: 'Pss MB', decimals: 1 },
   { name: 'privateDirtyMb', title: 'private dirty MB', decimals: 1 },
+  { name: 'anonymousMb', title: 'anonymous MB', decimals: 1 },
 ];

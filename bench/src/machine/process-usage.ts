@@ -5,6 +5,8 @@ export interface ProcessMemory {
   readonly rssBytes: number;
   readonly pssBytes: number;
   readonly privateDirtyBytes: number;
+  /** What no file stands behind: what the process itself made. */
+  readonly anonymousBytes: number;
 }
 
 /**
@@ -33,12 +35,13 @@ export function processTreeCpuNs(pid: number): number {
  * Errors: throws when the process is gone.
  */
 export function processTreeMemory(pid: number): ProcessMemory {
-  const total = { rssBytes: 0, pssBytes: 0, privateDirtyBytes: 0 };
+  const total = { rssBytes: 0, pssBytes: 0, privateDirtyBytes: 0, anonymousBytes: 0 };
   for (const each of [pid, ...descendants(pid)]) {
     const rollup = parseSmapsRollup(readFileSync(`/proc/${each}/smaps_rollup`, 'latin1'));
     total.rssBytes += rollup.rssBytes;
     total.pssBytes += rollup.pssBytes;
     total.privateDirtyBytes += rollup.privateDirtyBytes;
+    total.anonymousBytes += rollup.anonymousBytes;
   }
   return total;
 }
@@ -54,14 +57,19 @@ export function peakRssBytes(pid: number): number {
   return Number(match[1]) * 1024;
 }
 
-/** Reads the three figures out of the text of a smaps_rollup file. Errors: throws when one is missing. */
+/** Reads the figures out of the text of a smaps_rollup file. Errors: throws when one is missing. */
 export function parseSmapsRollup(text: string): ProcessMemory {
   const field = (name: string): number => {
     const match = new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(text);
     if (match === null) throw new Error(`smaps_rollup has no ${name}`);
     return Number(match[1]) * 1024;
   };
-  return { rssBytes: field('Rss'), pssBytes: field('Pss'), privateDirtyBytes: field('Private_Dirty') };
+  return {
+    rssBytes: field('Rss'),
+    pssBytes: field('Pss'),
+    privateDirtyBytes: field('Private_Dirty'),
+    anonymousBytes: field('Anonymous'),
+  };
 }
 
 function processCpuNs(pid: number): number {

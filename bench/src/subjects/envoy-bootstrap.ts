@@ -117,14 +117,20 @@ function virtualHost(host: number, { shape, armed }: SubjectSetup): object {
   };
 }
 
-function cluster(host: number, { backendPort, mtls, armed, http2 }: SubjectSetup): object {
+function cluster(host: number, { shape, backendPort, mtls, armed, http2 }: SubjectSetup): object {
   const name = `cluster-${host}`;
-  const endpoint = { endpoint: { address: loopback(backendPort) } };
+  // The backend, and addresses at which nobody is.
+  const addresses = Array.from({ length: shape.endpointsPerHost ?? 1 }, (_, i) =>
+    i === 0 ? loopback(backendPort) : socket(`127.${1 + (host >> 8)}.${host & 0xff}.${i}`, backendPort),
+  );
   return {
     name,
     type: 'STATIC',
     connect_timeout: '1s',
-    load_assignment: { cluster_name: name, endpoints: [{ lb_endpoints: [endpoint] }] },
+    load_assignment: {
+      cluster_name: name,
+      endpoints: [{ lb_endpoints: addresses.map((address) => ({ endpoint: { address } })) }],
+    },
     ...(armed === true ? ARMED_CLUSTER : {}),
     ...(http2 === true ? HTTP2_OPTIONS : {}),
     ...(mtls?.side === 'client' ? { transport_socket: upstreamTls(mtls.certificates) } : {}),
@@ -132,5 +138,9 @@ function cluster(host: number, { backendPort, mtls, armed, http2 }: SubjectSetup
 }
 
 function loopback(port: number): object {
-  return { socket_address: { address: '127.0.0.1', port_value: port } };
+  return socket('127.0.0.1', port);
+}
+
+function socket(address: string, port: number): object {
+  return { socket_address: { address, port_value: port } };
 }

@@ -5,6 +5,8 @@ import type { BodySize } from '../load/body-size.js';
 export interface RoutingShape {
   readonly virtualHosts: number;
   readonly routesPerHost: number;
+  /** Endpoints of each cluster, of which one is there. Default 1. */
+  readonly endpointsPerHost?: number;
 }
 
 /** One route per prefix, each prefix ending in a slash so that none is the beginning of another. */

@@ -1,6 +1,7 @@
 import type { Scenario } from '../scenario.js';
 import { armed } from './armed.js';
 import { bodies } from './bodies.js';
+import { fanIn } from './fan-in.js';
 import { handshakes, storm } from './handshakes.js';
 import { http1 } from './http1.js';
 import { http2 } from './http2.js';
@@ -15,6 +16,7 @@ export const SCENARIOS: readonly Scenario[] = [
   armed,
   bodies,
   http2,
+  fanIn,
   routes,
   mtls,
   handshakes,
