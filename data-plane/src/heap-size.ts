@@ -15,16 +15,29 @@ export function boundHeapGrowth(): void {
   setFlagsFromString(`--heap-growing-percent=${HEAP_GROWING_PERCENT}`);
 }
 
-/** A smaller heap is not worth a collection. Units: bytes. */
-const WORTH_COLLECTING_BYTES = 16 * 1024 * 1024;
+/** Collects everything; with the options also what is only cached, and gives the pages that become free back to the system. */
+type Collect = (options?: { readonly type: 'major'; readonly flavor: 'last-resort' }) => void;
+
+/** From here on V8 knows the options; before, it takes them for the word to collect young objects alone. */
+const FIRST_V8_WITH_OPTIONS = 12;
 
 /**
  * Gives back what reading the configuration has left behind: several times what stays.
  *
- * Cost: one full collection.
+ * Beside one plain collection, two seconds after the start: 10 MB less with next to nothing configured, and 120 MB with 1,000 clusters
+ * of 10 endpoints on Node 26.
+ *
+ * Cost: 0.1 s of CPU with a small configuration, 0.25 s with that large one.
  */
 export function collectAfterLoading(): void {
-  if (process.memoryUsage().heapUsed > WORTH_COLLECTING_BYTES) collectGarbage();
+  const collect = collector();
+  const [major] = process.versions.v8.split('.');
+  if (Number(major) >= FIRST_V8_WITH_OPTIONS) collect({ type: 'major', flavor: 'last-resort' });
+  else {
+    // The second one cuts the room for young objects, which the first one has emptied.
+    collect();
+    collect();
+  }
 }
 
 /**
@@ -35,10 +48,14 @@ export function collectAfterLoading(): void {
  */
 export function collectGarbage(): number {
   const before = process.cpuUsage();
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as () => void;
-  setFlagsFromString('--no-expose-gc');
-  collect();
+  collector()();
   const { user, system } = process.cpuUsage(before);
   return (user + system) / 1000;
+}
+
+function collector(): Collect {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as Collect;
+  setFlagsFromString('--no-expose-gc');
+  return collect;
 }
