@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { createLogger, systemClock, systemRandom } from '@heddle/common';
-import { ListeningSockets, SupervisedProcess, proxyNodeFlags } from '@heddle/supervisor';
+import { ListeningSockets, SupervisedProcess, proxyEnvironment, proxyNodeFlags } from '@heddle/supervisor';
 import { parseCommandLine } from './bootstrap/command-line.js';
 
 const READY_WITHIN_MS = 60_000;
@@ -40,7 +40,7 @@ export async function supervise(
       ...args.filter((arg) => arg !== '--supervise'),
     ],
     workingDirectory: process.cwd(),
-    environment,
+    environment: proxyEnvironment(environment, parsed.commandLine.concurrency),
     clock: systemClock,
     random: systemRandom,
     sockets,

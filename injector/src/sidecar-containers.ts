@@ -169,6 +169,8 @@ function environment(parts: SidecarParts): readonly unknown[] {
     text('HEDDLE_POD_INFO_DIR', VOLUMES.podInfo.mountPath),
     ...(parts.appProbes === undefined ? [] : [text('HEDDLE_APP_PROBES', literalText(parts.appProbes))]),
     ...(parts.appScrape === undefined ? [] : [text('HEDDLE_APP_SCRAPE', literalText(parts.appScrape))]),
+    // As heddle-proxy is started everywhere: glibc would make an arena of memory for each of its threads.
+    text('MALLOC_ARENA_MAX', '1'),
     text('HEDDLE_BOOTSTRAP', parts.bootstrap),
   ];
 }

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { proxyNodeFlags } from '@heddle/supervisor';
+import { proxyEnvironment, proxyNodeFlags } from '@heddle/supervisor';
 import { envoyBootstrap } from './envoy-bootstrap.js';
 import type { FoundSubject } from './subject.js';
 
@@ -23,7 +23,13 @@ export function findHeddle(name: string, node: string): FoundSubject {
     prepare(setup) {
       const config = path.join(setup.folder, 'bootstrap.yaml');
       writeFileSync(config, envoyBootstrap(setup, path.join(setup.folder, 'access.log')));
-      return { command: [node, ...proxyNodeFlags(process.env), ...setup.nodeArguments, main, '-c', config] };
+      const { MALLOC_ARENA_MAX } = proxyEnvironment(process.env);
+      return {
+        command: [
+          ...['env', `MALLOC_ARENA_MAX=${MALLOC_ARENA_MAX}`],
+          ...[node, ...proxyNodeFlags(process.env), ...setup.nodeArguments, main, '-c', config],
+        ],
+      };
     },
   };
 }

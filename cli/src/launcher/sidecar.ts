@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ListeningSockets, SupervisedProcess, canHoldSockets } from '@heddle/supervisor';
+import { ListeningSockets, SupervisedProcess, canHoldSockets, proxyEnvironment } from '@heddle/supervisor';
 import { fileStem } from './file-stem.js';
 import { JoinTokenFile } from './join-token-file.js';
 import type { LaunchEnvironment } from './launch-environment.js';
@@ -84,7 +84,7 @@ export class Sidecar {
       command,
       args,
       workingDirectory: process.cwd(),
-      environment: environment.environment,
+      environment: proxyEnvironment(environment.environment),
       logFile,
       clock: environment.clock,
       random: environment.random,

@@ -11,7 +11,7 @@ import { eventually } from '../support/eventually.js';
 import { freePort } from '../support/free-port.js';
 import { httpCall } from '../support/http-call.js';
 import { RecordingUpstream } from '../support/recording-upstream.js';
-import { PROXY_NODE_FLAGS } from '@heddle/supervisor';
+import { PROXY_NODE_FLAGS, proxyEnvironment } from '@heddle/supervisor';
 import { RunningProgram } from '../support/running-program.js';
 import { FakeControlPlane } from '../xds/fake-control-plane.js';
 import { meshOfOneRoute, sidecarBootstrap } from './mesh-of-one-route.js';
@@ -55,14 +55,15 @@ describe('a production install of the data plane alone', () => {
     return true;
   };
   const start = (file: string): RunningProgram =>
-    new RunningProgram(process.execPath, [
-      ...PROXY_NODE_FLAGS,
-      join(folder, 'node_modules/@heddle/data-plane/dist/main.js'),
-      '-c',
-      file,
-      '--state-dir',
-      join(folder, 'state'),
-    ]);
+    new RunningProgram(
+      process.execPath,
+      [
+        ...PROXY_NODE_FLAGS,
+        join(folder, 'node_modules/@heddle/data-plane/dist/main.js'),
+        ...['-c', file, '--state-dir', join(folder, 'state')],
+      ],
+      proxyEnvironment(process.env),
+    );
 
   it('holds nothing of the control plane or of development', async (t) => {
     if (skipped(t)) return;
