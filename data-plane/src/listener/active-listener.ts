@@ -86,10 +86,10 @@ export class ActiveListener {
         return result.reason;
       }
       if (this.#closed) {
-        result.server.close();
+        for (const server of result.servers) server.close();
         return undefined;
       }
-      this.#servers.push(result.server);
+      this.#servers.push(...result.servers);
       this.#addresses.push(result.address);
     }
     return undefined;

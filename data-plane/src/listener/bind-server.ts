@@ -17,10 +17,16 @@ export interface SocketSource {
 /** Where sockets can be bound. */
 export type BoundAddress = Exclude<AddressConfig, { readonly kind: 'internal' }>;
 
-/** A listening socket, or why there is none. */
+/** A listening socket, by each of its descriptors, or why there is none. */
 export type BindResult =
-  | { readonly ok: true; readonly server: Server; readonly address: AddressConfig }
+  | { readonly ok: true; readonly servers: readonly Server[]; readonly address: AddressConfig }
   | { readonly ok: false; readonly reason: string };
+
+/**
+ * Node accepts one connection of a descriptor in a turn of the event loop: where turns are long, those who come in a crowd would wait
+ * for as many of them. A socket that somebody else holds is had by several descriptors.
+ */
+const DESCRIPTORS = 4;
 
 /**
  * Listens on an address; on a socket that the supervisor holds, if there is one. Connections allow half-open, which
@@ -28,14 +34,36 @@ export type BindResult =
  */
 export async function bindServer(
   address: BoundAddress,
+  config: Pick<ListenerConfig, 'name' | 'tcpBacklogSize' | 'transparent'>,
+  onConnection: (socket: Socket) => void,
+  heldSockets?: SocketSource,
+): Promise<BindResult> {
+  const first = await bindOne(address, config, onConnection, heldSockets);
+  if (!first.ok) return first;
+  const servers = [first.server];
+  // A port that the system chose is nobody's yet by its number.
+  const isNamed = address.kind === 'socket' && address.port !== 0;
+  while (heldSockets !== undefined && isNamed && servers.length < DESCRIPTORS) {
+    const further = await bindOne(address, config, onConnection, heldSockets);
+    if (!further.ok) break;
+    servers.push(further.server);
+  }
+  return { ok: true, servers, address: first.address };
+}
+
+async function bindOne(
+  address: BoundAddress,
   {
     name,
     tcpBacklogSize: backlog,
     transparent,
   }: Pick<ListenerConfig, 'name' | 'tcpBacklogSize' | 'transparent'>,
   onConnection: (socket: Socket) => void,
-  heldSockets?: SocketSource,
-): Promise<BindResult> {
+  heldSockets: SocketSource | undefined,
+): Promise<
+  | { readonly ok: true; readonly server: Server; readonly address: AddressConfig }
+  | { readonly ok: false; readonly reason: string }
+> {
   const held =
     address.kind === 'socket'
       ? await heldSockets?.listen(address.host, address.port, address.host === '::', name)

@@ -16,7 +16,7 @@ import { SteadyCallers, together } from './steady-callers.js';
 
 /** Connections of each protocol: as many as any machine bears beside other work, and as many as were promised. */
 const SIZES = [
-  { connections: 16, onlyWhenNamed: true },
+  { connections: 16, onlyWhenNamed: false },
   { connections: 64, onlyWhenNamed: true },
 ];
 const REPLACEMENTS = 10;
