@@ -2,6 +2,7 @@ import { rename, writeFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import { RawHttp2Client, requestFields } from '../../security/raw-http2-client.js';
 import { eventually } from '../../support/eventually.js';
 import { httpCall } from '../../support/http-call.js';
 import { accessLog, counters } from '../attempts.js';
@@ -57,6 +58,22 @@ async function notKept(proxy: RowContext): Promise<Observation> {
   });
   proxy.received();
   return { status, connection: String(headers['connection']) };
+}
+
+/** Requests by HTTP/2, one after the other: what they are answered, and whether the client is told to go away. */
+async function byHttp2(proxy: RowContext, requests: number): Promise<Observation> {
+  const client = await RawHttp2Client.connect(proxy.port('HTTP'));
+  try {
+    const statuses: number[] = [];
+    for (let i = 0; i < requests; i++) {
+      client.headers(2 * i + 1, requestFields('/routed/http2'));
+      statuses.push((await client.outcome(2 * i + 1)).status ?? 0);
+    }
+    proxy.received();
+    return { statuses, goesAway: client.goAway !== undefined };
+  } finally {
+    client.close();
+  }
 }
 
 async function counted(proxy: RowContext): Promise<Observation> {
@@ -124,6 +141,9 @@ export const overload: ConformanceSuite = {
     under('below where the share begins', 'share', 0.2, shareOf),
     under('where the share is everything', 'share', 0.8, shareOf),
     under('connections are not kept', 'keepalive', 0.9, notKept),
+    under('under pressure, HTTP/2', 'requests', 0.95, (proxy) => byHttp2(proxy, 2)),
+    under('connections of HTTP/2 are not kept', 'keepalive', 0.9, (proxy) => byHttp2(proxy, 1)),
+    { title: 'after the pressure, HTTP/2', observe: (proxy) => byHttp2(proxy, 2) },
     under('connections are rejected', 'rejected', 0.9, (proxy) => proxy.request('/routed/rejected')),
     { title: 'more connections than there may be', observe: tooMany },
     { title: 'counters', observe: counted },
