@@ -18,6 +18,7 @@ import { meshAlpn, spiffeId } from '../translate/mesh-tls.js';
 import { addressesOf } from '../translate/name-table.js';
 import type { ProxyView } from '../translate/proxy-view.js';
 import { scopeOf } from '../translate/visibility.js';
+import { MAIN_INTERNAL } from '../translate/translate-tunnels.js';
 import { policyOrigin, resourceOrigin, routeOrigin, type ConfigOrigin } from './origin-of.js';
 import { proxyConfigOf } from './proxy-config-of.js';
 import type { RequestUrl } from './request-url.js';
@@ -219,7 +220,8 @@ function arrivalAt(
   port: number,
 ): ExplainedArrival {
   const { trustDomain } = mesh.model.settings;
-  const isMutual = transport === 'mutual TLS';
+  const isTunnelled = transport === 'a tunnel by mutual TLS';
+  const isMutual = isTunnelled || transport === 'mutual TLS';
   const principal = isMutual ? spiffeId(trustDomain, `${caller.namespace}/${caller.serviceAccount}`) : '';
   const common = { workload: `${endpoint.namespace}/${endpoint.workloadName}`, endpoint: address, principal };
   const proxy = mesh.proxyOf(endpoint.namespace, endpoint.workloadName);
@@ -242,10 +244,16 @@ function arrivalAt(
       tls: isMutual ? tls : undefined,
     },
     head: headOf(forward.method, forward.authority, forward.path, forward.headers),
-    ...(view.captured === undefined ? {} : { listener: resourceNames.inboundListener }),
+    ...arrivingListener(view, isTunnelled),
     nowMs: mesh.nowMs,
   });
   return { ...common, explanation };
+}
+
+/** Which listener takes a connection, where that is not the one of its destination. */
+function arrivingListener({ captured }: ProxyView, isTunnelled: boolean): { readonly listener?: string } {
+  if (isTunnelled) return { listener: MAIN_INTERNAL };
+  return captured === undefined ? {} : { listener: resourceNames.inboundListener };
 }
 
 function destinationRuleOf(mesh: ExplainedMesh, view: ProxyView, cluster: string): ConfigOrigin | undefined {

@@ -20,7 +20,7 @@ const { ONCE } = envoy.extensions.filters.common.set_filter_state.v3.FilterState
 
 /** Where tunnels end, and what takes the connections that they carry. Source: Istio. */
 const CONNECT_TERMINATE = 'connect_terminate';
-const MAIN_INTERNAL = 'main_internal';
+export const MAIN_INTERNAL = 'main_internal';
 
 /** Source: Istio's hbone_idle_timeout. */
 const IDLE_TIMEOUT_MS = 3_600_000;

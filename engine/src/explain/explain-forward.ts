@@ -68,7 +68,7 @@ export interface ExplainedEndpoint {
   /** It is the one, for the request's hash decides. */
   readonly chosen: boolean;
   /** What is spoken there. */
-  readonly transport: 'plain text' | 'TLS' | 'mutual TLS';
+  readonly transport: 'plain text' | 'TLS' | 'mutual TLS' | 'a tunnel by mutual TLS';
   /** The server name that is asked for; empty: none. */
   readonly sni: string;
 }
@@ -166,7 +166,6 @@ function explainCluster(
     loadBalancer: cluster.lbPolicy.kind,
     connectTimeoutMs: cluster.connectTimeoutMs,
     endpoints: hosts.map(({ endpoint, priority, locality, health }) => ({
-      address: formatAddress(endpoint.address),
       priority,
       weight: endpoint.weight,
       locality,
@@ -231,12 +230,17 @@ function hostsOf(
 
 function transportTo(
   cluster: ClusterConfig,
-  { metadata }: EndpointConfig,
-): Pick<ExplainedEndpoint, 'transport' | 'sni'> {
+  { address, metadata }: EndpointConfig,
+): Pick<ExplainedEndpoint, 'address' | 'transport' | 'sni'> {
+  // Inside the proxy there is what leads into tunnels. Source: Istio's connect_originate.
+  if (address.kind === 'internal' && address.endpointId !== '')
+    return { address: address.endpointId, transport: 'a tunnel by mutual TLS', sni: '' };
+  const text = formatAddress(address);
   const found = (cluster.transportSocketMatches ?? []).find(({ match }) =>
     matchesTransportSocket(Object.entries(match), metadata),
   );
   const socket = (found ?? cluster).transportSocket;
-  if (socket.kind === 'raw') return { transport: 'plain text', sni: '' };
-  return { transport: socket.certificates.length > 0 ? 'mutual TLS' : 'TLS', sni: socket.sni };
+  if (socket.kind === 'raw') return { address: text, transport: 'plain text', sni: '' };
+  const transport = socket.certificates.length > 0 ? 'mutual TLS' : 'TLS';
+  return { address: text, transport, sni: socket.sni };
 }

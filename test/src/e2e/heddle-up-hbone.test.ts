@@ -26,6 +26,7 @@ const NAMES = ['bank', 'friend', 'stranger'] as const;
 describe('heddle up --hbone', { timeout: 120_000 }, () => {
   let root: string;
   let up: RunningProgram;
+  let apiPort: number;
   const metadata: Record<string, NodeMetadata> = {};
 
   before(async () => {
@@ -34,9 +35,10 @@ describe('heddle up --hbone', { timeout: 120_000 }, () => {
     await mkdir(mesh);
     await writeFile(join(mesh, 'program.mjs'), PROGRAM);
     await writeFile(join(mesh, 'mesh.yaml'), meshYaml());
+    apiPort = await freePort();
     up = new RunningProgram(process.execPath, [
       ...[heddle, 'up', '--hbone', '-f', mesh, '--state-dir', join(root, 'state')],
-      ...['--api-port', String(await freePort()), '--interception', 'explicit'],
+      ...['--api-port', String(apiPort), '--interception', 'explicit'],
     ]);
     await eventually(
       () => NAMES.every((name) => up.output.includes(`${name}-0 is ready`)),
@@ -79,6 +81,25 @@ describe('heddle up --hbone', { timeout: 120_000 }, () => {
     assert.ok((await tunnels()) >= before + 3, 'they came by no tunnel');
   });
 
+  it('explains what comes of a request through a tunnel, to each who calls', async () => {
+    for (const [workload, status] of [
+      ['friend', undefined],
+      ['stranger', 403],
+    ] as const) {
+      const { body } = await httpCall(apiPort, '/api/v1/explain', {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ from: `default/${workload}`, url: 'http://bank/' }),
+      });
+      const { outbound } = JSON.parse(body) as Explanation;
+      assert.match(outbound.ways[0]?.forward.cluster.endpoints[0]?.transport ?? body, /a tunnel/);
+      const [arrival] = outbound.ways[0]?.arrivals ?? [];
+      assert.equal(arrival?.principal, `spiffe://cluster.local/ns/default/sa/${workload}`, body);
+      const answers = arrival?.explanation.ways[0]?.filters.flatMap(({ answer }) => answer?.status ?? []);
+      assert.deepEqual(answers, status === undefined ? [] : [status], body);
+    }
+  });
+
   it('counts the called requests by who called', async () => {
     const callers = readPrometheusText(await admin('bank', '/stats/prometheus'))
       .filter(({ name }) => name === 'istio_requests_total')
@@ -94,6 +115,24 @@ describe('heddle up --hbone', { timeout: 120_000 }, () => {
     ]);
   });
 });
+
+interface Explanation {
+  readonly outbound: {
+    readonly ways: readonly {
+      readonly forward: {
+        readonly cluster: { readonly endpoints: readonly { readonly transport: string }[] };
+      };
+      readonly arrivals: readonly {
+        readonly principal: string;
+        readonly explanation: {
+          readonly ways: readonly {
+            readonly filters: readonly { readonly answer?: { readonly status: number } }[];
+          }[];
+        };
+      }[];
+    }[];
+  };
+}
 
 interface NodeMetadata {
   readonly HEDDLE_EXPLICIT: { readonly outbound: Readonly<Record<string, number>> };

@@ -15,6 +15,7 @@ const EVERYTHING: ConfigFilter = {
 describe('the tables of a proxy’s configuration', () => {
   it('say of listeners which connections go where', () => {
     assert.deepEqual(rows('listeners'), [
+      ['envoy://main_internal/', '-', 'ALL', 'Cluster: inbound|81||'],
       ['0.0.0.0', '80', 'Trans: raw_buffer; App: http/1.1', 'Route: 80'],
       ['0.0.0.0', '80', 'ALL', 'Cluster: PassthroughCluster'],
       ['0.0.0.0', '15006', 'Port: 9080', 'Inline Route: inbound|9080|| (TLS)'],
@@ -41,6 +42,7 @@ describe('the tables of a proxy’s configuration', () => {
       assert.deepEqual(rows('clusters', other), []);
     assert.deepEqual(rows('endpoints'), [
       ['10.0.0.1:80', 'HEALTHY', 'EJECTED', 'OK', '2', 'eu/a', `outbound|80|v1|${host}`],
+      ['envoy://a/10.0.0.2:80', 'HEALTHY', 'OK', 'OK', '1', '-', `outbound|80|v1|${host}`],
       ['unix:/run/x', 'UNKNOWN', 'OK', 'FAILED', '1', '-', `outbound|80|v1|${host}`],
     ]);
   });
@@ -139,6 +141,15 @@ const DUMP = {
             },
           },
         },
+        {
+          active_state: {
+            listener: {
+              name: 'main_internal',
+              internal_listener: {},
+              filter_chains: [chain({ cluster: 'inbound|81||' })],
+            },
+          },
+        },
         { name: 'refused', error_state: {} },
       ],
     },
@@ -200,6 +211,10 @@ const CLUSTERS = {
           health_status: { eds_health_status: 'HEALTHY', failed_outlier_check: true },
           weight: 2,
           locality: { region: 'eu', zone: 'a' },
+        },
+        {
+          address: { envoy_internal_address: { server_listener_name: 'a', endpoint_id: '10.0.0.2:80' } },
+          health_status: { eds_health_status: 'HEALTHY' },
         },
         {
           address: { pipe: { path: '/run/x' } },

@@ -63,8 +63,10 @@ const listeners: ConfigKind = {
       return chains
         .filter((chain) => chain.has('filters'))
         .map((chain) => [
-          listener.text('address', 'socket_address', 'address'),
-          String(portOf(listener.get('address'))),
+          listener.has('internal_listener')
+            ? `envoy://${listener.text('name')}/`
+            : listener.text('address', 'socket_address', 'address'),
+          listener.has('internal_listener') ? '-' : String(portOf(listener.get('address'))),
           matchText(chain.get('filter_chain_match')),
           destinationText(chain),
         ]);
@@ -228,6 +230,9 @@ function portOf(address: JsonView): number {
 function addressText(address: JsonView): string {
   const pipe = address.text('pipe', 'path');
   if (pipe !== '') return `unix:${pipe}`;
+  const inside = address.get('envoy_internal_address');
+  if (inside.has('server_listener_name'))
+    return `envoy://${inside.text('server_listener_name')}/${inside.text('endpoint_id')}`;
   const host = address.text('socket_address', 'address');
   return host === '' ? '-' : `${host.includes(':') ? `[${host}]` : host}:${portOf(address)}`;
 }
