@@ -5,7 +5,7 @@ export type {
   JsonLogFields,
   JsonLogValue,
 } from './config/access-log-config.js';
-export { formatAddress, type AddressConfig } from './config/address.js';
+export { formatAddress, hostAndPort, type AddressConfig } from './config/address.js';
 export type {
   CircuitBreakerThresholds,
   ClusterConfig,

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import {
+  hostAndPort,
   explainRequest,
   HeaderMap,
   type CertificateInfo,
@@ -201,7 +202,7 @@ function arrivalsOf(mesh: ExplainedMesh, caller: ProxyView, way: ExplainedWay): 
   for (const endpoint of forward.cluster.endpoints) {
     if (!endpoint.usable || (chosen && !endpoint.chosen)) continue;
     const found = service?.endpoints.find(
-      ({ address, ports }) => socketText(address, ports[parts.port] ?? 0) === endpoint.address,
+      ({ address, ports }) => hostAndPort(address, ports[parts.port] ?? 0) === endpoint.address,
     );
     if (found === undefined) continue;
     const key = `${found.namespace}/${found.workloadName}`;
@@ -311,8 +312,4 @@ function certificateOf(uri: string): CertificateInfo {
     notAfterMs: 0,
     pem: () => '',
   };
-}
-
-function socketText(host: string, port: number): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

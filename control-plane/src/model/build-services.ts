@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { isIP } from 'node:net';
+import { HBONE_PORT } from '@heddle/injector';
 import { namedProtocol, portProtocol } from './app-protocol.js';
 import { resolveHost, serviceHostname } from './hostname.js';
 import type { Endpoint, ExportTo, Locality, Service, ServicePort, Workload } from './mesh-model.js';
@@ -163,9 +164,6 @@ const redirectionAnnotation = 'ambient.istio.io/redirection';
 
 /** Where tunnels are taken if not at Istio's port. */
 export const tunnelPortAnnotation = 'heddle.dev/tunnel-port';
-
-/** Source: Istio. */
-export const HBONE_PORT = 15_008;
 
 function tunnelPortOf(labels: Texts, annotations: Texts): number {
   const takes = labels[tunnelLabel] === 'http' || annotations[redirectionAnnotation] === 'enabled';

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { parseWorkloadId, type SpiffeId } from '@heddle/certs';
+import { HBONE_PORT } from '@heddle/injector';
 import type { envoy } from '@heddle/xds-protos';
-import { HBONE_PORT } from '../model/build-services.js';
 import type { Locality } from '../model/mesh-model.js';
 import { MetadataReader, quote } from './node-metadata.js';
 

@@ -1,4 +1,4 @@
-import { isIPv6 } from 'node:net';
+import { hostAndPort } from '@heddle/engine';
 import { envoy, packAny, type google } from '@heddle/xds-protos';
 import type { Endpoint, Service, TrafficPolicy } from '../model/mesh-model.js';
 import { rawBufferSocket } from './proto-values.js';
@@ -71,8 +71,4 @@ export function internalUpstream(passthroughMetadata: readonly Source[]): Transp
       transportSocket: rawBufferSocket,
     }),
   };
-}
-
-function hostAndPort(host: string, port: number): string {
-  return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
 }

@@ -14,5 +14,10 @@ export type AddressConfig =
 export function formatAddress(address: AddressConfig): string {
   if (address.kind === 'pipe') return `unix:${address.path}`;
   if (address.kind === 'internal') return `envoy://${address.listener}/${address.endpointId}`;
-  return address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
+  return hostAndPort(address.host, address.port);
+}
+
+/** `host:port`, or `[v6]:port`. */
+export function hostAndPort(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

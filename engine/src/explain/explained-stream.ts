@@ -1,3 +1,4 @@
+import { hostAndPort } from '../config/address.js';
 import type { WeightedClusterConfig } from '../config/route-config.js';
 import type { PreparedStream } from '../http/prepare-request.js';
 import type { HeaderMap } from '../http/header-map.js';
@@ -65,7 +66,7 @@ export class ExplainedStream implements StreamInfo, PreparedStream, RoutedStream
     this.startTimeMs = nowMs;
     this.connectionInfo = {
       remoteIp: connection.sourceIp,
-      localAddress: socketText(connection.destinationIp, connection.destinationPort),
+      localAddress: hostAndPort(connection.destinationIp, connection.destinationPort),
       tls: connection.tls,
       clientCertificateText,
     };
@@ -135,18 +136,14 @@ export class ExplainedStream implements StreamInfo, PreparedStream, RoutedStream
   get downstreamRemoteAddress(): string {
     return this.trustedClientIp === ''
       ? this.downstreamDirectRemoteAddress
-      : socketText(this.trustedClientIp, 0);
+      : hostAndPort(this.trustedClientIp, 0);
   }
 
   get downstreamDirectRemoteAddress(): string {
-    return socketText(this.connection.sourceIp, this.connection.sourcePort);
+    return hostAndPort(this.connection.sourceIp, this.connection.sourcePort);
   }
 
   get downstreamLocalAddress(): string {
     return this.connectionInfo.localAddress;
   }
-}
-
-function socketText(host: string, port: number): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

@@ -1,3 +1,5 @@
+import { HBONE_PORT } from '@heddle/injector';
+
 /** The families of addresses. */
 export const FAMILIES = ['v4', 'v6'] as const;
 export type Family = (typeof FAMILIES)[number];
@@ -55,7 +57,7 @@ export const NAME_SERVER_ADDRESS = '198.18.0.53';
 /** Where the switch listens: the control plane, name servers, and connections to the world outside. */
 export const SWITCH_PORTS = { controlPlane: 15_012, dns: 53, egress: 15_099 } as const;
 /** Where the sidecar of a pod listens. Source: Istio. */
-export const SIDECAR_PORTS = { outbound: 15_001, inbound: 15_006, tunnels: 15_008, dns: 15_053 } as const;
+export const SIDECAR_PORTS = { outbound: 15_001, inbound: 15_006, tunnels: HBONE_PORT, dns: 15_053 } as const;
 
 /** The addresses of one pod in one family. */
 export interface PodAddressPair {
