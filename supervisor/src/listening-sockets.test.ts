@@ -55,12 +55,12 @@ describe('ListeningSockets', { skip }, () => {
   });
 
   it('tells a program that is replaced so, and not one that is stopped', async () => {
-    const { program, lines } = await supervise();
+    const { program, lines, heard } = await supervise();
     assert.equal(await program.replace(10_000, 10_000), undefined);
     await program.stop(10_000);
     const said = (): readonly string[] => lines.filter((line) => line.startsWith('is replaced'));
     // What a process said last may be read after its end.
-    while (said().length < 2) await new Promise((resolve) => setImmediate(resolve));
+    await heard(() => said().length === 2);
     assert.deepEqual([...said()].sort(), ['is replaced: false', 'is replaced: true']);
   });
 
@@ -134,7 +134,9 @@ async function supervise(port = 0) {
   const lines: string[] = [];
   let tell: () => void = () => undefined;
   let crashed: () => void = () => undefined;
-  const told = new Promise<void>((resolve) => (tell = resolve));
+  const heard = async (isEnough: () => boolean): Promise<void> => {
+    while (!isEnough()) await new Promise<void>((resolve) => (tell = resolve));
+  };
   const gone = new Promise<void>((resolve) => (crashed = resolve));
   const serve = sockets.serve.bind(sockets);
   sockets.serve = (child, onReady) => {
@@ -161,10 +163,10 @@ async function supervise(port = 0) {
   });
   started.push({ program, sockets });
   program.start();
-  await told;
+  await heard(() => lines.length > 0);
   const bound = Number(lines[0]);
   args[1] = String(bound);
-  return { program, port: bound, lines, started: { gone: () => gone } };
+  return { program, port: bound, lines, heard, started: { gone: () => gone } };
 }
 
 function ask(port: number, text = 'who'): Promise<string> {

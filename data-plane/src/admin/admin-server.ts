@@ -80,12 +80,12 @@ export class AdminServer {
     }
   }
 
-  /** Closes everything now. */
   /** Leaves the address to another process that listens there too; what is asked already is answered. */
   stopAccepting(): void {
     this.#server?.close();
   }
 
+  /** Closes everything now. */
   async close(): Promise<void> {
     const server = this.#server;
     if (server === undefined) return;

@@ -7,7 +7,7 @@ import { NamedWatches } from './named-watches.js';
 import type { ResourceSet, ResourceUpdate, StagedUpdate } from './resource-set.js';
 
 /** The table of routes that a virtual host belongs to; undefined where its name says none. */
-function tableOf(name: string): string | undefined {
+export function tableOf(name: string): string | undefined {
   return resourceNames.parseVirtualHostResourceName(name)?.routeConfiguration;
 }
 

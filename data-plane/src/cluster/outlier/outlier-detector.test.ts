@@ -47,6 +47,24 @@ describe('outlier detection', () => {
     assert.equal(stats.enforcedTotal.value, 0);
   });
 
+  it('never ejects for failures in a row where so many are 0', () => {
+    const { detector, hosts, stats } = setUp(10, {
+      consecutive5xx: 0,
+      consecutiveGatewayFailure: 0,
+      consecutiveLocalOriginFailure: 0,
+      enforcingConsecutiveGatewayFailure: 100,
+      splitExternalLocalOriginErrors: true,
+    });
+    for (let i = 0; i < 10; i++) {
+      detector.onResponse(hosts[0] as Host, 503);
+      detector.onLocalFailure(hosts[0] as Host, 503);
+    }
+    assert.deepEqual(
+      Object.values(stats.detected).map(({ value }) => value),
+      [0, 0, 0, 0, 0, 0, 0],
+    );
+  });
+
   it('counts gateway failures apart from other failures', () => {
     const { detector, hosts, stats } = setUp(10, {
       consecutiveGatewayFailure: 2,

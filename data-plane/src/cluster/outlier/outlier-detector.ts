@@ -91,14 +91,13 @@ export class OutlierDetector {
     const { config } = this;
     if (status >= 502 && status <= 504) {
       const inARow = ((page[first + HOST_COUNTER.consecutiveGatewayFailure] as number) += 1);
-      // With several threads it may have been passed over.
-      if (inARow >= config.consecutiveGatewayFailure) {
+      if (reaches(inARow, config.consecutiveGatewayFailure)) {
         page[first + HOST_COUNTER.consecutiveGatewayFailure] = 0;
         this.#detect(host, 'consecutive_gateway_failure', config.enforcingConsecutiveGatewayFailure);
       }
     } else page[first + HOST_COUNTER.consecutiveGatewayFailure] = 0;
     const inARow = ((page[first + HOST_COUNTER.consecutive5xx] as number) += 1);
-    if (inARow >= config.consecutive5xx) {
+    if (reaches(inARow, config.consecutive5xx)) {
       page[first + HOST_COUNTER.consecutive5xx] = 0;
       this.#detect(host, 'consecutive_5xx', config.enforcingConsecutive5xx);
     }
@@ -124,7 +123,7 @@ export class OutlierDetector {
     const { page, first } = host.watched;
     (page[first + HOST_COUNTER.localTotal] as number)++;
     const inARow = ((page[first + HOST_COUNTER.consecutiveLocalOriginFailure] as number) += 1);
-    if (inARow < this.config.consecutiveLocalOriginFailure) return;
+    if (!reaches(inARow, this.config.consecutiveLocalOriginFailure)) return;
     page[first + HOST_COUNTER.consecutiveLocalOriginFailure] = 0;
     this.#detect(
       host,
@@ -290,4 +289,9 @@ export class OutlierDetector {
     }
     return ejected;
   }
+}
+
+/** A threshold of 0 is never reached, as in Envoy. With several threads the number itself may have been passed over. */
+function reaches(inARow: number, threshold: number): boolean {
+  return threshold > 0 && inARow >= threshold;
 }

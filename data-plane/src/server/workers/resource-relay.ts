@@ -1,6 +1,7 @@
 import { whyNotExtension } from '@heddle/engine';
 import { envoy, resourceNames, typeUrls } from '@heddle/xds-protos';
 import type { ResourceSubscription } from '../../config-source.js';
+import { tableOf } from '../../xds/virtual-host-watches.js';
 import type { ConfigurationClient } from '../configuration-client.js';
 import type { MainThread } from '../thread-parts.js';
 import type { ToMain, ToWorker } from './messages.js';
@@ -71,7 +72,7 @@ export class ResourceRelay {
       case 'virtualHosts':
         return configuration.watchVirtualHosts?.(
           name,
-          watcher(() => allOf(typeUrls.virtualHost, configuration, `${name}/`)),
+          watcher(() => allOf(typeUrls.virtualHost, configuration, (host) => tableOf(host) === name)),
           timeoutMs,
         );
       case 'demandedHost': {
@@ -108,11 +109,15 @@ export class ResourceRelay {
 
 const NOTHING = new Uint8Array(0);
 
-/** All resources of a type whose names begin so. */
-function allOf(typeUrl: string, configuration: ConfigurationClient, prefix = ''): Uint8Array {
+/** All resources of a type, or those whose names are wanted. */
+function allOf(
+  typeUrl: string,
+  configuration: ConfigurationClient,
+  isWanted: (name: string) => boolean = () => true,
+): Uint8Array {
   const resources = configuration
     .resources(typeUrl)
-    .held.filter(({ name }) => name.startsWith(prefix))
+    .held.filter(({ name }) => isWanted(name))
     .map(({ bytes: value }) => ({ typeUrl, value }));
   return envoy.service.discovery.v3.DiscoveryResponse.encode({ resources }).finish();
 }
