@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { ClusterConfig } from '@heddle/engine';
+import { CallbacksByName } from './callbacks-by-name.js';
 import { Cluster, type ClusterContext } from './cluster.js';
 import type {
   ApplyProblem,
@@ -40,7 +41,7 @@ export class ClusterManagerImpl implements ClusterManager {
   readonly #warming = new Map<string, Member>();
   readonly #waiting: (() => void)[] = [];
   /** Whoever waits for one cluster. */
-  readonly #waitingFor = new Map<string, Set<() => void>>();
+  readonly #waitingFor = new CallbacksByName();
   #closed = false;
 
   constructor(options: ClusterManagerOptions) {
@@ -106,10 +107,7 @@ export class ClusterManagerImpl implements ClusterManager {
       callback();
       return { close: () => undefined };
     }
-    const waiting = this.#waitingFor.get(name) ?? new Set();
-    this.#waitingFor.set(name, waiting);
-    waiting.add(callback);
-    return { close: () => void waiting.delete(callback) };
+    return this.#waitingFor.add(name, callback);
   }
 
   status(): readonly ClusterStatus[] {
@@ -222,7 +220,7 @@ export class ClusterManagerImpl implements ClusterManager {
       replaced.cluster.transports?.release();
     }
     member.cluster.start();
-    this.#tell(name);
+    this.#waitingFor.tell(name);
     this.#options.log.debug('cluster is active', () => ({ cluster: name, hosts: member.cluster.hosts.size }));
     this.#settle();
   }
@@ -240,17 +238,11 @@ export class ClusterManagerImpl implements ClusterManager {
         member?.cluster.remove();
         member?.cluster.transports?.release();
       }
-      this.#tell(name);
+      this.#waitingFor.tell(name);
       const config = (active ?? warming)?.cluster.config;
       if (config !== undefined) statNames.add(statNameOf(config));
     }
     if (statNames.size > 0) this.#forgetStats(statNames);
-  }
-
-  #tell(name: string): void {
-    const waiting = this.#waitingFor.get(name);
-    this.#waitingFor.delete(name);
-    for (const callback of waiting ?? []) callback();
   }
 
   #forgetStats(names: ReadonlySet<string>): void {

@@ -37,7 +37,9 @@ export class GrpcWebFilter implements StreamFilter {
   #encoder: MessageTextEncoder | undefined = undefined;
   /** The head of an answer that is no gRPC, held until what it says is known. */
   #plainHead: ResponseHead | undefined = undefined;
-  #plainBody: Buffer = NOTHING;
+  /** Room for the beginning of its body, of which so many bytes are in use. */
+  #told: Buffer | undefined = undefined;
+  #toldBytes = 0;
 
   constructor(handle: FilterHandle) {
     this.#handle = handle;
@@ -87,8 +89,8 @@ export class GrpcWebFilter implements StreamFilter {
 
   encodeData(chunk: Buffer, endStream: boolean): FilterStatus {
     if (this.#plainHead !== undefined) {
-      const told = chunk.subarray(0, MOST_TOLD_BYTES - this.#plainBody.length);
-      this.#plainBody = Buffer.concat([this.#plainBody, told]);
+      this.#told ??= Buffer.allocUnsafe(MOST_TOLD_BYTES);
+      this.#toldBytes += chunk.copy(this.#told, this.#toldBytes);
       giveBack(chunk);
       if (endStream) this.#tell(this.#plainHead);
       return FilterStatus.Replaced;
@@ -120,13 +122,14 @@ export class GrpcWebFilter implements StreamFilter {
   }
 
   onDestroy(): void {
-    this.#plainBody = NOTHING;
+    this.#told = undefined;
   }
 
   /** Sends the head of an answer that is no gRPC, with its body in it. */
   #tell({ status, headers }: ResponseHead): void {
     this.#plainHead = undefined;
-    headers.set('grpc-message', encodeGrpcMessage(this.#plainBody));
+    const told = this.#told?.subarray(0, this.#toldBytes) ?? NOTHING;
+    headers.set('grpc-message', encodeGrpcMessage(told));
     headers.set('grpc-status', String(grpcStatusOf(status)));
     headers.set('content-length', '0');
     this.#handle.passEncoded(NOTHING, true);
