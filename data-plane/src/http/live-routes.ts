@@ -59,6 +59,8 @@ export class LiveRoutes {
   fetch(authority: string, onAnswer: () => void): ResourceSubscription | undefined {
     if (this.#hosts === undefined || this.#config === undefined) return undefined;
     const domain = authority.toLowerCase();
+    // No name of a resource could tell it from another.
+    if (domain === '' || domain.includes('/')) return undefined;
     return this.#options.configSource?.fetchVirtualHost?.(this.#config.name, domain, onAnswer);
   }
 

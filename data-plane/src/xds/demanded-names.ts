@@ -65,6 +65,12 @@ export class DemandedNames {
     this.#onChange();
   }
 
+  /** Nobody uses resources of these names any more. */
+  forget(isUnused: (name: string) => boolean): void {
+    const resources = [...this.#kept.keys()].filter(isUnused);
+    this.missing([...resources, ...[...this.#asked.keys()].filter(isUnused)]);
+  }
+
   close(): void {
     this.#asked.clear();
     this.#kept.clear();

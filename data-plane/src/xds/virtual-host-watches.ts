@@ -60,7 +60,15 @@ export class VirtualHostWatches {
     timeoutMs: number | undefined,
   ): ResourceSubscription {
     if (!this.#tables.has(table)) this.#unanswered.add(table);
-    return this.#tables.watch(table, watcher, timeoutMs);
+    const subscription = this.#tables.watch(table, watcher, timeoutMs);
+    return {
+      close: () => {
+        subscription.close();
+        if (this.#tables.has(table)) return;
+        this.#unanswered.delete(table);
+        this.#demands.forget((name) => tableOf(name) === table);
+      },
+    };
   }
 
   ask(table: string, domain: string, onAnswer: () => void): ResourceSubscription | undefined {

@@ -85,6 +85,8 @@ export class XdsClient implements ConfigSource {
   #lastGoodKept = false;
   #takingOver = false;
   #listenersOpen: boolean;
+  /** Only at the start: who asks for more later holds up nobody. */
+  #awaitsRuntime = true;
   #working = false;
   #flushPlanned = false;
   #ready = false;
@@ -399,8 +401,9 @@ export class XdsClient implements ConfigSource {
     // While the last good configuration is taken over, nobody watches yet what will be watched.
     if (!this.#takingOver) this.#configuration.prune();
     if (this.#stream === undefined) return;
-    const { runtime, types, awaitsRuntime } = this.#configuration;
-    for (const type of awaitsRuntime ? [runtime] : types) {
+    const { runtime, types } = this.#configuration;
+    this.#awaitsRuntime &&= this.#configuration.awaitsRuntime;
+    for (const type of this.#awaitsRuntime ? [runtime] : types) {
       if (type.typeUrl === typeUrls.listener && !this.#listenersOpen) continue;
       const request = this.#sessions.get(type.typeUrl)?.subscribe();
       if (request !== undefined) this.#send(request);
