@@ -32,6 +32,8 @@ export interface Authority {
   readonly tokenFile: string;
 }
 
+/** Envoy cannot open its own output where that is a socket, as a child's is. */
+export const NOWHERE = '/dev/null';
 const NO_AGENT = { pipe: './no-agent' };
 
 /** A sidecar with the bootstrap that Istio's agent writes. */
@@ -47,10 +49,8 @@ export class IstioProxy {
     const ports = { admin: await freePort(), prometheus: await freePort(), status: await freePort() };
     const bootstrap = istioBootstrap({ ...rest, sidecar, ports, sds: 'authority' in sds ? NO_AGENT : sds });
     const file = join(folder, 'bootstrap.json');
-    await writeFile(
-      file,
-      JSON.stringify('authority' in sds ? withAuthority(bootstrap, sds.authority) : bootstrap),
-    );
+    const text = JSON.stringify('authority' in sds ? withAuthority(bootstrap, sds.authority) : bootstrap);
+    await writeFile(file, subject.name === 'envoy' ? text.replaceAll('/dev/stdout', NOWHERE) : text);
     const proxy = new IstioProxy(subject.start(file, join(folder, 'state')), folder, ports.admin);
     await eventually(
       async () => (await httpCall(ports.admin, '/ready')).status === 200,

@@ -116,11 +116,20 @@ export function istioShop({ ports, generation }: IstioShopOptions): string {
 }
 
 /** As Istio's installation sets it, but for where the listeners are that traffic is led to. */
-export function istioMeshConfig(listeners: { readonly outbound: number; readonly inbound: number }): string {
+export function istioMeshConfig(
+  listeners: { readonly outbound: number; readonly inbound: number },
+  options: {
+    readonly metrics?: readonly string[];
+    readonly accessLog?: string;
+    readonly tracing?: boolean;
+  } = {},
+): string {
+  const { metrics = ['prometheus'], accessLog = '/dev/stdout', tracing = true } = options;
   return JSON.stringify({
-    accessLogFile: '/dev/stdout',
+    accessLogFile: accessLog,
     accessLogEncoding: 'JSON',
-    defaultProviders: { metrics: ['prometheus'] },
+    defaultProviders: { metrics },
+    enableTracing: tracing,
     enablePrometheusMerge: true,
     proxyListenPort: listeners.outbound,
     proxyInboundListenPort: listeners.inbound,

@@ -1,20 +1,16 @@
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
-import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { eventually } from '../support/eventually.js';
 import { freePort } from '../support/free-port.js';
 import { httpCall } from '../support/http-call.js';
 import { RecordingUpstream } from '../support/recording-upstream.js';
-import { RunningProgram } from '../support/running-program.js';
+import { startAgent } from './istio-agent.js';
 import { IstioProxy, type Authority } from './istio-proxy.js';
 import { Istiod, ISTIOD_NAME } from './istiod.js';
 import { writeRecording } from './recording.js';
 import { XdsRecorder } from './xds-recorder.js';
 import { API, API_HOST, istioMeshConfig, istioShop, SHOP, WEB, type IstioShopPorts } from './istio-shop.js';
-
-const HEDDLE = fileURLToPath(new URL('./main.js', import.meta.resolve('@heddle/cli')));
 
 /** What npm test replays. */
 const RECORDED = 'istiod, main branch of 2026-08-27';
@@ -28,7 +24,7 @@ export function testIstiod(path: string, records: boolean): void {
     const application = new RecordingUpstream('api');
     let istiod: Istiod;
     let ports: IstioShopPorts;
-    let agent: RunningProgram;
+    let agent: Awaited<ReturnType<typeof startAgent>>;
     let web: IstioProxy;
     let api: IstioProxy;
     let meshPorts: { readonly outbound: number; readonly inbound: number };
@@ -58,17 +54,8 @@ export function testIstiod(path: string, records: boolean): void {
         files: { 'shop.yaml': istioShop({ ports, generation: '1' }) },
         meshConfig: istioMeshConfig(meshPorts),
       });
-      const { rootsFile, tokenFile } = await authorityFor('web');
-      const socket = join(istiod.folder, 'agent', 'socket');
-      agent = new RunningProgram(process.execPath, [
-        ...[HEDDLE, 'agent', '-n', SHOP, '-s', 'web', '--socket', socket, '--name', 'web-1'],
-        ...['--ca-address', `127.0.0.1:${istiod.securePort}`, '--ca-server-name', ISTIOD_NAME],
-        ...['--ca-root-file', rootsFile, '--ca-token-file', tokenFile],
-      ]);
-      await eventually(
-        () => agent.output.includes('certificate issued'),
-        () => `no certificate\n${agent.output}\n${istiod.output}`,
-      );
+      agent = await startAgent(istiod, WEB);
+      const { socket } = agent;
       web = await IstioProxy.start({
         sidecar: WEB,
         interception: 'NONE',
@@ -87,7 +74,7 @@ export function testIstiod(path: string, records: boolean): void {
     after(async () => {
       await web?.stop();
       await api?.stop();
-      await agent?.stop(2000);
+      await agent?.program.stop(2000);
       for (const one of recorders.values()) one.close();
       await istiod?.stop();
       await application.close();

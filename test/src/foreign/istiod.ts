@@ -10,6 +10,8 @@ import { KubernetesStandIn } from './kubernetes-stand-in.js';
 const ROOTS = 'istio-ca-root-cert';
 const SYSTEM = 'istio-system';
 
+const FOR_STOCK_ENVOY = { PILOT_ENABLE_METADATA_EXCHANGE: 'false', PILOT_ENABLE_ALPN_FILTER: 'false' };
+
 /** The host name in istiod's certificate. */
 export const ISTIOD_NAME = `istiod.${SYSTEM}.svc`;
 
@@ -22,6 +24,8 @@ export interface IstiodOptions {
   readonly files: Readonly<Record<string, string>>;
   /** Its MeshConfig, YAML. */
   readonly meshConfig: string;
+  /** Whether what it sends has nothing in it that only Istio's build of Envoy knows. */
+  readonly forStockEnvoy?: boolean;
 }
 
 /** Istio's control plane in a process of its own, over a folder of YAML. */
@@ -33,7 +37,7 @@ export class Istiod {
   readonly #ports: IstiodPorts;
 
   /** Resolves when it serves and has written the roots of its authority for `namespaces`. */
-  static async start({ path, namespaces, files, meshConfig }: IstiodOptions): Promise<Istiod> {
+  static async start({ path, namespaces, files, meshConfig, forStockEnvoy }: IstiodOptions): Promise<Istiod> {
     const folder = await mkdtemp(join(tmpdir(), 'heddle-istiod-'));
     const kubernetes = new KubernetesStandIn();
     for (const name of [SYSTEM, ...namespaces]) {
@@ -64,6 +68,7 @@ export class Istiod {
       PILOT_ENABLE_STATUS: 'false',
       VALIDATION_WEBHOOK_CONFIG_NAME: '',
       INJECTION_WEBHOOK_CONFIG_NAME: '',
+      ...(forStockEnvoy === true ? FOR_STOCK_ENVOY : {}),
     });
     const istiod = new Istiod(folder, kubernetes, program, ports);
     for (const [name, text] of Object.entries(files)) await istiod.write(name, text);

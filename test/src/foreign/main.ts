@@ -4,6 +4,7 @@ import { eventually } from '../support/eventually.js';
 import { RecordingUpstream } from '../support/recording-upstream.js';
 import { GoControlPlane } from './go-control-plane.js';
 import { buildGoProgram, builtGoProgram } from './go-program.js';
+import { testIstiodWithEnvoy } from './istiod-envoy-suite.js';
 import { testIstiod } from './istiod-suite.js';
 import { answersOf, readBeside, writeRecording } from './recording.js';
 import { ShopProxy, XDS_FORMS, type XdsForm } from './shop-proxy.js';
@@ -25,7 +26,10 @@ else for (const form of XDS_FORMS) testGoControlPlane(program.path, form);
 
 const istiod = await builtGoProgram('istiod', 'HEDDLE_BUILD_ISTIOD', ISTIOD_BUILD_TIMEOUT_MS);
 if ('missing' in istiod) process.stdout.write(`skipped: istiod: ${istiod.missing}\n`);
-else testIstiod(istiod.path, process.argv.includes('--record'));
+else {
+  testIstiod(istiod.path, process.argv.includes('--record'));
+  testIstiodWithEnvoy(istiod.path);
+}
 
 function testGoControlPlane(path: string, form: XdsForm): void {
   const { variant, streams } = form;
