@@ -147,10 +147,8 @@ export class ActiveStream extends StreamState implements RequestReceiver, Filter
     if (!endStream && !config.proxy100Continue) this.#answerExpectation(head);
     this.#findRoute(head);
     if (head.method === 'CONNECT') this.#isConnect = true;
-    if (this.#wantsTunnel(head) && !this.#mayUpgrade(head.upgrade || 'connect')) {
-      this.sendLocalReply(LOCAL_REPLY.upgradeRefused);
-      return;
-    }
+    const mayBeFound = this.route === undefined && runtime.findsRoutes;
+    if (!mayBeFound && this.#refusesUpgrade(head)) return;
     this.#startTimeouts();
     const observers = runtime.requestObservers;
     for (let i = 0; i < observers.length; i++) observers[i]?.onRequestHeaders?.(head, this);
@@ -292,12 +290,14 @@ export class ActiveStream extends StreamState implements RequestReceiver, Filter
     if (!this.#ended) this.#sender.readDisable(pause);
   }
 
-  findRouteAgain(): void {
+  findRouteAgain(): boolean {
     const head = this.request as RequestHead;
     this.#routeTable = this.#runtime.routesFor(head);
     this.#findRoute(head);
+    if (this.#refusesUpgrade(head)) return false;
     if (this.#maxDuration !== undefined) this.#runtime.deadlines.clear(this.#maxDuration);
     this.#startTimeouts();
+    return true;
   }
 
   routeConfigOf(filterName: string): unknown {
@@ -378,6 +378,13 @@ export class ActiveStream extends StreamState implements RequestReceiver, Filter
     const chosen = chooseCluster(action.target, head, random);
     this.clusterName = chosen.name;
     this.weightedCluster = chosen.weighted;
+  }
+
+  /** Answers a request for another protocol that its route does not let through. */
+  #refusesUpgrade(head: RequestHead): boolean {
+    if (!this.#wantsTunnel(head) || this.#mayUpgrade(head.upgrade || 'connect')) return false;
+    this.sendLocalReply(LOCAL_REPLY.upgradeRefused);
+    return true;
   }
 
   /** A CONNECT that no route takes is answered as any other request. */

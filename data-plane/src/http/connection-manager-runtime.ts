@@ -83,9 +83,11 @@ export class ConnectionManagerRuntime {
   #http2Stats: Http2Stats | undefined = undefined;
   readonly #filters: HttpFilters;
   #hasIdleFilters = false;
-  /** Those that streams need, for one table of routes. */
+  /** Whether a filter may find the route of a request that has none. */
+  findsRoutes = false;
+  /** Those that streams need without a table, and by table. */
   #neededFilters: readonly NamedFilterFactory[] = [];
-  #neededFor: RouteTable | undefined = undefined;
+  #neededByTable = new WeakMap<RouteTable, readonly NamedFilterFactory[]>();
   #endObservers: readonly StreamObserver[] = [];
   readonly #configSource: ConfigSource | undefined;
   #subscription: ResourceSubscription | undefined = undefined;
@@ -172,16 +174,18 @@ export class ConnectionManagerRuntime {
     return this.#scopedRoutes === undefined ? this.#routes.table : this.#scopedRoutes.find(head)?.table;
   }
 
-  /** What makes the filters of a stream. Cost: none, while requests find their routes in the same table. */
+  /** What makes the filters of a stream. Cost: a look-up, and that only where there are such filters. */
   filtersFor(table: RouteTable | undefined): readonly NamedFilterFactory[] {
     if (!this.#hasIdleFilters) return this.#filters.factories;
-    if (table !== this.#neededFor) {
-      this.#neededFor = table;
-      this.#neededFilters = this.#filters.factories.filter(
-        ({ name, isIdle }) => isIdle !== true || table?.overriddenFilters.has(name) === true,
+    if (table === undefined || table.overriddenFilters.size === 0) return this.#neededFilters;
+    let needed = this.#neededByTable.get(table);
+    if (needed === undefined) {
+      needed = this.#filters.factories.filter(
+        ({ name, isIdle }) => isIdle !== true || table.overriddenFilters.has(name),
       );
+      this.#neededByTable.set(table, needed);
     }
-    return this.#neededFilters;
+    return needed;
   }
 
   /** Made with the first connection that speaks HTTP/2. As in Envoy, all of this process count together. */
@@ -216,9 +220,9 @@ export class ConnectionManagerRuntime {
   #useFilters(): void {
     const { factories, observers } = this.#filters;
     // A request whose route is found late may turn out to need any of them.
-    const isEarly = factories.every(({ findsRoutes }) => findsRoutes !== true);
-    this.#hasIdleFilters = isEarly && factories.some(({ isIdle }) => isIdle === true);
-    this.#neededFor = undefined;
+    this.findsRoutes = factories.some(({ findsRoutes }) => findsRoutes === true);
+    this.#hasIdleFilters = !this.findsRoutes && factories.some(({ isIdle }) => isIdle === true);
+    this.#neededByTable = new WeakMap();
     this.#neededFilters = factories.filter(({ isIdle }) => isIdle !== true);
     this.requestObservers = observers.filter((one) => one.onRequestHeaders !== undefined);
     this.responseObservers = observers.filter((one) => one.onResponseHeaders !== undefined);

@@ -262,7 +262,7 @@ function setup(recorders: readonly Recorder[], terminal: Partial<TerminalFilter>
     pauseRequest: (pause) => void pauses.push(pause),
     sendLocalReply: (reply) => void replies.push(reply),
     routeConfigsOf: () => [],
-    findRouteAgain: () => undefined,
+    findRouteAgain: () => true,
     routeConfigOf: (name) => (name === 'off' ? FILTER_DISABLED : name === 'switched-on' ? {} : undefined),
   };
   const chain = new FilterChain(owner, 100);

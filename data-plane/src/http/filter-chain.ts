@@ -29,8 +29,8 @@ export interface FilterChainOwner {
   sendLocalReply(reply: LocalReply): void;
   routeConfigOf(filterName: string): unknown;
   routeConfigsOf(filterName: string): readonly unknown[];
-  /** Looks for the route anew, among the routes as they are now. */
-  findRouteAgain(): void;
+  /** Looks for the route anew, among the routes as they are now. False: the request was answered instead. */
+  findRouteAgain(): boolean;
 }
 
 /** One filter factory with the name that per-route overrides use. */
@@ -79,9 +79,10 @@ class FilterSlot implements FilterHandle {
     return this.chain.owner.routeConfigsOf(this.name);
   }
 
-  findRouteAgain(): void {
-    this.chain.owner.findRouteAgain();
+  findRouteAgain(): boolean {
+    if (!this.chain.owner.findRouteAgain()) return false;
     this.chain.switchFilters(this.index + 1);
+    return true;
   }
 
   continueDecoding(): void {

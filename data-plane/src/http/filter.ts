@@ -61,8 +61,8 @@ export interface FilterHandle {
   routeConfig(): unknown;
   /** What all of these say that say anything, the most specific first. */
   routeConfigs(): readonly unknown[];
-  /** Looks for the route anew, where there was none: filters that come later go by it. */
-  findRouteAgain(): void;
+  /** Looks for the route anew, where there was none: all filters go by it. False: the request is answered already. */
+  findRouteAgain(): boolean;
   /** Resumes what this filter stopped. Never from inside the call that stops. */
   continueDecoding(): void;
   continueEncoding(): void;

@@ -150,7 +150,12 @@ export class HttpFilters {
   }
 
   #assemble(): void {
-    this.factories = this.#made.flatMap(({ factory }) => factory ?? []);
+    const factories = this.#made.flatMap(({ factory }) => factory ?? []);
+    // Whoever finds a route comes first, wherever it stands: all others go by what that route says of them.
+    const isEarly = ({ findsRoutes }: NamedFilterFactory): boolean => findsRoutes === true;
+    this.factories = factories.some(isEarly)
+      ? [...factories.filter(isEarly), ...factories.filter((one) => !isEarly(one))]
+      : factories;
     this.observers = this.#made.flatMap(({ observer }) => observer ?? []);
   }
 }

@@ -10,6 +10,9 @@ import {
 import type { ConfigSource, ResourceSubscription } from '../config-source.js';
 import type { Runtime } from '../runtime/runtime.js';
 
+/** A name of DNS with a port. */
+const MOST_DOMAIN = 261;
+
 export interface LiveRoutesOptions {
   readonly formatContext: FormatContext;
   readonly runtime: Runtime;
@@ -60,7 +63,7 @@ export class LiveRoutes {
     if (this.#hosts === undefined || this.#config === undefined) return undefined;
     const domain = authority.toLowerCase();
     // No name of a resource could tell it from another.
-    if (domain === '' || domain.includes('/')) return undefined;
+    if (domain === '' || domain.length > MOST_DOMAIN || domain.includes('/')) return undefined;
     return this.#options.configSource?.fetchVirtualHost?.(this.#config.name, domain, onAnswer);
   }
 

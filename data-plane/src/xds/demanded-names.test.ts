@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, it } from 'node:test';
+import { FakeClock } from '@heddle/common';
 import { DemandedNames } from './demanded-names.js';
 
 describe('names that requests ask for', () => {
+  let clock: FakeClock;
   let changes: number;
   let answers: string[];
   let names: DemandedNames;
@@ -10,7 +12,8 @@ describe('names that requests ask for', () => {
   beforeEach(() => {
     changes = 0;
     answers = [];
-    names = new DemandedNames(() => changes++);
+    clock = new FakeClock();
+    names = new DemandedNames(clock, () => changes++);
   });
 
   const ask = (name: string, who = name) => names.ask(name, () => answers.push(who));
@@ -27,12 +30,25 @@ describe('names that requests ask for', () => {
     assert.deepEqual(names.names(), []);
   });
 
-  it('are let go when nobody waits any more, or there is nothing of that name', () => {
+  it('are kept of what comes when nobody waits any more', () => {
     ask('t/a')?.close();
-    assert.deepEqual(names.names(), []);
+    assert.deepEqual(names.names(), ['t/a']);
+    names.found('t/all', ['t/all', 't/a']);
+    assert.deepEqual([names.names(), answers], [['t/a'], []]);
+  });
+
+  it('are let go where nothing has them, and not asked for again at once', async () => {
     ask('t/b');
     names.missing(['t/b']);
     assert.deepEqual([names.names(), answers], [[], ['t/b']]);
+    assert.equal(ask('t/b'), undefined);
+    await clock.advance(1001);
+    assert.ok(ask('t/b'));
+  });
+
+  it('are not asked for where they are longer than any name', () => {
+    assert.equal(ask('x'.repeat(1001)), undefined);
+    assert.deepEqual(names.names(), []);
   });
 
   it('are answered later where what came by them is held already', async () => {
@@ -49,10 +65,14 @@ describe('names that requests ask for', () => {
   it('are 1,000 at a time, of which one more may be asked only by another who waits', () => {
     for (let i = 0; i < 1000; i++) assert.ok(ask(`t/${i}`));
     assert.equal(ask('t/more'), undefined);
-    assert.ok(ask('t/0'));
+    ask('t/0')?.close();
+    assert.equal(ask('t/more'), undefined);
     // By one resource one name is kept, however many it came by.
     names.found('t/all', names.names());
     assert.equal(names.names().length, 1);
+    for (let i = 0; i < 1000; i++) ask(`u/${i}`)?.close();
+    // Those that nobody waits for make room.
     assert.ok(ask('t/more'));
+    assert.equal(names.names().length, 1001);
   });
 });

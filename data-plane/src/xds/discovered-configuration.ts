@@ -99,13 +99,15 @@ export class DiscoveredConfiguration {
   /** In the order of make-before-break, in which they are asked for. */
   readonly types: readonly DiscoveredType<unknown>[];
   #targets: ConfigTargets | undefined;
+  /** Something may be held that nobody watches. */
+  #unpruned = false;
 
   constructor(options: DiscoveredConfigurationOptions) {
     const { clock } = options;
     this.#options = options;
     this.clusters = new DiscoveredType(clusterType, clock);
     this.clusters.isWanted = () => options.clusters;
-    this.#clusterDemands = new DemandedNames(options.onNamesChanged);
+    this.#clusterDemands = new DemandedNames(clock, options.onNamesChanged);
     this.clusters.demands = this.#clusterDemands;
     this.endpoints = new DiscoveredType(endpointsType, clock);
     this.listeners = new DiscoveredType(listenerType, clock);
@@ -119,7 +121,8 @@ export class DiscoveredConfiguration {
     this.#hostWatches = new VirtualHostWatches(this.virtualHosts.resources, {
       clock,
       defaultTimeoutMs: INITIAL_FETCH_TIMEOUT_MS,
-      onNamesChanged: options.onNamesChanged,
+      onNamesChanged: () => this.#onWatchesChanged(),
+      onDemandsChanged: options.onNamesChanged,
     });
     this.virtualHosts.watches = this.#hostWatches;
     this.scopes = new DiscoveredType(scopesType, clock);
@@ -247,16 +250,20 @@ export class DiscoveredConfiguration {
 
   /** See `ConfigSource`. */
   fetchCluster(name: string, onAnswer: () => void): ResourceSubscription | undefined {
-    return this.#options.onDemand ? this.#clusterDemands.ask(name, onAnswer) : undefined;
+    // A star would ask for all there are.
+    return this.#options.onDemand && name !== '*' ? this.#clusterDemands.ask(name, onAnswer) : undefined;
   }
 
   /** Forgets what nobody watches any more. */
   prune(): void {
+    if (!this.#unpruned) return;
+    this.#unpruned = false;
     for (const type of this.types) type.prune();
   }
 
   /** Applies what came. What was wrong with it comes back; all else of it is in force then. */
   async apply(type: DiscoveredType<unknown>, update: ResourceUpdate): Promise<readonly ResourceProblem[]> {
+    this.#unpruned = true;
     const warnings = (found: readonly ResourceProblem[]): void => {
       for (const { resource, message } of found.slice(0, MAX_LOGGED_WARNINGS)) {
         this.#options.log.info('configuration has a part without effect', {
@@ -445,12 +452,17 @@ export class DiscoveredConfiguration {
     return this.scopes.resources.held().map(({ value }) => value);
   }
 
+  #onWatchesChanged(): void {
+    this.#unpruned = true;
+    this.#options.onNamesChanged();
+  }
+
   #watchesOf<T>(type: DiscoveredType<T>): NamedWatches<T> {
     return new NamedWatches({
       clock: this.#options.clock,
       defaultTimeoutMs: INITIAL_FETCH_TIMEOUT_MS,
       current: (name) => type.resources.get(name)?.value,
-      onNamesChanged: this.#options.onNamesChanged,
+      onNamesChanged: () => this.#onWatchesChanged(),
     });
   }
 }

@@ -19,6 +19,7 @@ describe('who waits for virtual hosts', () => {
       clock: new FakeClock(),
       defaultTimeoutMs: 1000,
       onNamesChanged: () => undefined,
+      onDemandsChanged: () => undefined,
     });
   });
 

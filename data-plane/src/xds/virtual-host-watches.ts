@@ -30,10 +30,11 @@ export class VirtualHostWatches {
       readonly clock: Clock;
       readonly defaultTimeoutMs: number;
       readonly onNamesChanged: () => void;
+      readonly onDemandsChanged: () => void;
     },
   ) {
     this.#resources = resources;
-    this.#demands = new DemandedNames(options.onNamesChanged);
+    this.#demands = new DemandedNames(options.clock, options.onDemandsChanged);
     this.#tables = new NamedWatches({
       ...options,
       current: (table) => {

@@ -99,7 +99,10 @@ class Owner implements FilterChainOwner {
   sendTrailers(): void {}
   pauseRequest(): void {}
   sendLocalReply(): void {}
-  findRouteAgain(): void {}
+
+  findRouteAgain(): boolean {
+    return true;
+  }
 
   routeConfigsOf(): readonly unknown[] {
     return [];

@@ -23,6 +23,8 @@ describe('the CORS policy of a request', () => {
       forwardNotMatchingPreflights: false,
     });
     assert.equal(effectiveCorsPolicy([route, host, table]), joined);
+    const changed = policy({ exposeHeaders: 'x-other' });
+    assert.equal(effectiveCorsPolicy([route, host, changed])?.exposeHeaders, 'x-other');
   });
 
   it('is that of the only level that has one', () => {

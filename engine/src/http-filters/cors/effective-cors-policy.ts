@@ -1,8 +1,11 @@
 import { FILTER_DISABLED } from '../http-filter.js';
 import type { CorsPolicyConfig } from './config.js';
 
-/** By the most specific policy, which belongs to one place in one table of routes. */
-const joined = new WeakMap<CorsPolicyConfig, CorsPolicyConfig>();
+/** By the most specific policy: what it was last joined with, and what came of that. */
+const joined = new WeakMap<
+  CorsPolicyConfig,
+  { readonly of: readonly CorsPolicyConfig[]; readonly policy: CorsPolicyConfig }
+>();
 
 /**
  * The policy of a request, of what its levels say, the most specific first; undefined: none says anything.
@@ -14,11 +17,13 @@ export function effectiveCorsPolicy(levels: readonly unknown[]): CorsPolicyConfi
   const policies = levels.filter((level) => level !== FILTER_DISABLED) as CorsPolicyConfig[];
   const [first] = policies;
   if (first === undefined || policies.length === 1) return first;
-  let policy = joined.get(first);
-  if (policy === undefined) {
-    policy = policies.reduce(join);
-    joined.set(first, policy);
+  const known = joined.get(first);
+  // The table of a virtual host that was fetched may change under it.
+  if (known?.of.length === policies.length && known.of.every((one, i) => one === policies[i])) {
+    return known.policy;
   }
+  const policy = policies.reduce(join);
+  joined.set(first, { of: policies, policy });
   return policy;
 }
 

@@ -37,7 +37,7 @@ export class OnDemandFilter implements DecoderFilter {
     return this.#ask((onAnswer) =>
       this.#shared.fetcher?.host(head, () => {
         onAnswer();
-        this.#handle.findRouteAgain();
+        if (!this.#handle.findRouteAgain()) return;
         if (!this.#fetchCluster()) this.#handle.continueDecoding();
       }),
     );
