@@ -152,7 +152,8 @@ function terminatingListener(
 /** What the connection inside is told of the one that the tunnel came by. Source: Istio's ConnectAuthorityFilter. */
 const toldInside: Readonly<Record<string, string>> = {
   [`${ORIGINAL_DESTINATION}.local_ip`]: '%REQ(:AUTHORITY)%',
-  [`${ORIGINAL_DESTINATION}.remote_ip`]: '%DOWNSTREAM_REMOTE_ADDRESS%',
+  // Not what x-forwarded-for would make of it: whoever opens the tunnel may write that.
+  [`${ORIGINAL_DESTINATION}.remote_ip`]: '%DOWNSTREAM_DIRECT_REMOTE_ADDRESS%',
   [PEER_PRINCIPAL]: '%DOWNSTREAM_PEER_URI_SAN%',
   [LOCAL_PRINCIPAL]: '%DOWNSTREAM_LOCAL_URI_SAN%',
 };

@@ -391,7 +391,8 @@ export class ActiveListener {
       id: this.#context.nextConnectionId(),
       remoteAddress: addressText(remoteIp, remotePort),
       remoteIp,
-      ...(source === undefined
+      // A connection of this process has no address below the one that it is told.
+      ...(source === undefined || directIp === ''
         ? {}
         : { direct: { address: addressText(directIp, socket.remotePort ?? 0), ip: directIp } }),
       localAddress: addressText(localIp, localPort),

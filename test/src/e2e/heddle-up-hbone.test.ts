@@ -157,7 +157,13 @@ kind: AuthorizationPolicy
 metadata: { name: friends-alone }
 spec:
   selector: { matchLabels: { app: bank } }
-  rules: [{ from: [{ source: { principals: [cluster.local/ns/default/sa/friend] } }] }]
+  rules:
+    - from:
+        - source:
+            principals: [cluster.local/ns/default/sa/friend]
+            # Addresses are known through tunnels as well.
+            ipBlocks: [127.0.0.0/8]
+            notIpBlocks: [10.0.0.0/8]
 ---
 ${NAMES.map(
   (name) => `apiVersion: heddle.dev/v1alpha1

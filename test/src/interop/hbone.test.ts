@@ -157,7 +157,10 @@ function calledBootstrap(adminPort: number, { backend, tunnel }: Ports, own: For
                   '@type': `${TYPES}.extensions.filters.http.set_filter_state.v3.Config`,
                   on_request_headers: [
                     state('envoy.filters.listener.original_dst.local_ip', '%REQ(:AUTHORITY)%'),
-                    state('envoy.filters.listener.original_dst.remote_ip', '%DOWNSTREAM_REMOTE_ADDRESS%'),
+                    state(
+                      'envoy.filters.listener.original_dst.remote_ip',
+                      '%DOWNSTREAM_DIRECT_REMOTE_ADDRESS%',
+                    ),
                     state('io.istio.peer_principal', '%DOWNSTREAM_PEER_URI_SAN%'),
                     state('io.istio.local_principal', '%DOWNSTREAM_LOCAL_URI_SAN%'),
                   ],
