@@ -4,11 +4,13 @@ import { FaultyUpstream } from '../faults/faulty-upstream.js';
 import { PlaneOfOneRoute } from '../faults/plane-of-one-route.js';
 import { SLOWNESSES, SlowClients } from '../faults/slow-clients.js';
 import { SteadyCallers } from '../faults/steady-callers.js';
+import { http2Callers } from '../faults/protocol-callers.js';
 import { eventually } from '../support/eventually.js';
+import { idleHttp2, manyStreams, stalledStreams, uploads } from './http2-load.js';
 import { MemoryWatch, restingMb } from './resident-memory.js';
 
 /**
- * Whether the memory of one sidecar stays flat through what makes proxies grow: what the system counts as its, while it lasts and
+ * Whether the memory of a sidecar stays flat through what makes proxies grow: what the system counts as its, while it lasts and
  * with all that V8 has not collected yet, and what is left of that when all is collected.
  *
  *   npm run test:soak
@@ -20,6 +22,10 @@ const CONNECTIONS = 100_000;
 const IDLE = 1_000;
 const LARGE_BYTES = 1_000_000_000;
 const SLOW_EACH = 4;
+/** Of HTTP/2. */
+const STREAMS = 50_000;
+const STALLED_STREAMS = 4;
+const HUNDRED_MB = 100 * 1024 * 1024;
 /** Connections at a time, each from an address of its own, for the ports of one address would run out. */
 const PARALLEL = 16;
 
@@ -33,23 +39,26 @@ if (process.platform !== 'linux') {
 
 const upstream = new FaultyUpstream();
 const plane = await PlaneOfOneRoute.start(await upstream.listen());
-const proxy = await plane.startProxy(
-  [],
-  [...PROXY_NODE_FLAGS, '--expose-gc', `--import=${COLLECT_WHEN_ASKED}`],
-);
-const pid = proxy.program.pid ?? 0;
+const startProxy = (): ReturnType<typeof plane.startProxy> =>
+  plane.startProxy([], [...PROXY_NODE_FLAGS, '--expose-gc', `--import=${COLLECT_WHEN_ASKED}`]);
+let proxy = await startProxy();
+const pid = (): number => proxy.program.pid ?? 0;
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const counter = (): Promise<number> => proxy.counter('http.l.downstream_cx_active');
 
 /** Some load beside whatever goes on, so that it is a proxy at work. */
 async function underLoad(act: () => Promise<void>): Promise<void> {
-  const callers = new SteadyCallers({ port: proxy.port, callers: 4, pauseMs: 20 });
+  const callers = [
+    new SteadyCallers({ port: proxy.port, callers: 4, pauseMs: 20 }),
+    http2Callers(proxy.port, 4),
+  ];
   try {
     await act();
   } finally {
-    await callers.stop();
+    for (const one of callers) await one.stop();
   }
-  if (callers.failures.size > 0) throw new Error(`requests failed: ${[...callers.failures.keys()].join()}`);
+  const reasons = callers.flatMap(({ failures }) => [...failures.keys()]);
+  if (reasons.length > 0) throw new Error(`requests failed: ${reasons.join()}`);
 }
 
 async function idle(count: number): Promise<void> {
@@ -78,6 +87,12 @@ async function stalledReader(bytes: number): Promise<void> {
     socket.once('error', reject);
   });
   if (read < bytes) throw new Error(`only ${read} of ${bytes} bytes came`);
+}
+
+async function idleByHttp2(count: number): Promise<void> {
+  const close = await idleHttp2(proxy.port, count);
+  await pause(3000);
+  close();
 }
 
 async function slow(each: number): Promise<void> {
@@ -117,35 +132,67 @@ async function keptMb(): Promise<number> {
   proxy.program.kill('SIGUSR2');
   await pause(1000);
   proxy.program.kill('SIGUSR2');
-  return restingMb(pid);
+  return restingMb(pid());
 }
 
-const phases: readonly (readonly [name: string, run: () => Promise<void>])[] = [
-  [`${IDLE} idle connections`, () => idle(IDLE)],
-  ['a reader of 1 GB that stalls', () => stalledReader(LARGE_BYTES)],
-  [`${SLOW_EACH} slow clients of each of ${SLOWNESSES.length} kinds`, () => slow(SLOW_EACH)],
-  [`${CONNECTIONS} connections one after the other`, () => oneAfterTheOther(CONNECTIONS)],
-  [`an hour of changes, ${2 * CHURN_TURNS} of them`, () => churn(CHURN_TURNS, 1000)],
+/** Loads of one proxy. */
+interface Round {
+  /** A little of everything first: code is compiled, pools have their size, and the heap has grown to where it is collected. */
+  readonly warmUp: () => Promise<void>;
+  readonly phases: readonly (readonly [name: string, run: () => Promise<void>])[];
+}
+
+const rounds: readonly Round[] = [
+  {
+    warmUp: async () => {
+      await idle(200);
+      await stalledReader(100_000_000);
+      await slow(SLOW_EACH);
+      await oneAfterTheOther(10_000);
+      await churn(200, 1);
+    },
+    phases: [
+      [`${IDLE} idle connections`, () => idle(IDLE)],
+      ['a reader of 1 GB that stalls', () => stalledReader(LARGE_BYTES)],
+      [`${SLOW_EACH} slow clients of each of ${SLOWNESSES.length} kinds`, () => slow(SLOW_EACH)],
+      [`${CONNECTIONS} connections one after the other`, () => oneAfterTheOther(CONNECTIONS)],
+      [`an hour of changes, ${2 * CHURN_TURNS} of them`, () => churn(CHURN_TURNS, 1000)],
+    ],
+  },
+  {
+    warmUp: async () => {
+      await idleByHttp2(200);
+      await stalledStreams(proxy.port, STALLED_STREAMS, HUNDRED_MB, 4000);
+      await uploads(proxy.port, STALLED_STREAMS, HUNDRED_MB);
+      await manyStreams(proxy.port, 8, 10_000);
+    },
+    phases: [
+      [`${IDLE} idle connections of HTTP/2`, () => idleByHttp2(IDLE)],
+      [
+        `${STALLED_STREAMS} streams of HTTP/2 of 100 MB whose reader stalls`,
+        () => stalledStreams(proxy.port, STALLED_STREAMS, HUNDRED_MB, 4000),
+      ],
+      [
+        `${STALLED_STREAMS} uploads of 100 MB on one connection of HTTP/2`,
+        () => uploads(proxy.port, STALLED_STREAMS, HUNDRED_MB),
+      ],
+      [`${STREAMS} requests by HTTP/2 on 8 connections`, () => manyStreams(proxy.port, 8, STREAMS)],
+    ],
+  },
 ];
 
-let isFlat = true;
-try {
-  // A little of everything first: code is compiled, pools have their size, and the heap has grown to where it is collected.
-  const warming = new MemoryWatch(pid);
-  await underLoad(async () => {
-    await idle(200);
-    await stalledReader(100_000_000);
-    await slow(SLOW_EACH);
-    await oneAfterTheOther(10_000);
-    await churn(200, 1);
-  });
+/** Resolves with whether memory stayed flat. */
+async function runRound({ warmUp, phases }: Round): Promise<boolean> {
+  let isFlat = true;
+  const warming = new MemoryWatch(pid());
+  await underLoad(warmUp);
   warming.stop();
   const baselineMb = warming.peakMb;
   const restMb = await keptMb();
   process.stdout.write(`warming up: at most ${baselineMb.toFixed(1)} MB, kept ${restMb.toFixed(1)} MB\n`);
   for (const [name, run] of phases) {
     const startedMs = performance.now();
-    const watch = new MemoryWatch(pid);
+    const watch = new MemoryWatch(pid());
     try {
       await underLoad(run);
     } finally {
@@ -160,6 +207,18 @@ try {
       `${ok ? 'ok    ' : 'FAILED'} ${name}: kept ${afterMb.toFixed(1)} MB (${change(afterMb - restMb)}, ${LIMIT_MB} allowed), ` +
         `at most ${watch.peakMb.toFixed(1)} MB (${change(watch.peakMb - baselineMb)}) [${seconds} s]\n`,
     );
+  }
+  return isFlat;
+}
+
+let isFlat = true;
+try {
+  for (const round of rounds) {
+    if (round !== rounds[0]) {
+      await proxy.stop();
+      proxy = await startProxy();
+    }
+    isFlat = (await runRound(round)) && isFlat;
   }
 } catch (thrown) {
   process.stdout.write(`${proxy.program.output}\n`);
