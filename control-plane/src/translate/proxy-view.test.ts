@@ -102,8 +102,14 @@ describe('proxyViewOf', () => {
     assert.deepEqual(tunnels({}, 'sidecar~~a.b~c'), { port: 0, addresses: [] });
     assert.deepEqual(tunnels({}, 'router~10.0.0.7~a.b~c'), { port: 0, addresses: [] });
     const explicit = (hbone: object): object => ({ INTERCEPTION_MODE: 'NONE', HEDDLE_EXPLICIT: hbone });
-    assert.deepEqual(tunnels(explicit({})), { port: 0, addresses: [] });
-    assert.deepEqual(tunnels(explicit({ hbone: 41_005 })), { port: 41_005, addresses: [] });
+    assert.deepEqual(tunnels(explicit({})), { port: 0, addresses: ['10.0.0.7', '127.0.0.1'] });
+    assert.deepEqual(tunnels(explicit({ hbone: 41_005 }), 'sidecar~127.0.0.1~a.b~c'), {
+      port: 41_005,
+      addresses: ['127.0.0.1'],
+    });
+    const anywhere = explicit({ hbone: 41_005, bindAddress: '0.0.0.0' });
+    assert.deepEqual(tunnels(anywhere), { port: 41_005, addresses: ['10.0.0.7'] });
+    assert.deepEqual(tunnels(anywhere, 'sidecar~~a.b~c'), { port: 0, addresses: [] });
   });
 
   it('names every mistake of a node', () => {

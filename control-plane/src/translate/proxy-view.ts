@@ -62,7 +62,7 @@ export interface ProxyView {
 export interface TunnelPlace {
   /** 0: it takes none. */
   readonly port: number;
-  /** The workload's own; empty where its ports are known to be at one place, whatever is asked for. */
+  /** The workload's own; without any it takes none. */
   readonly addresses: readonly string[];
 }
 
@@ -180,12 +180,16 @@ function tunnelPlaceOf(
 ): TunnelPlace {
   if (node.role === 'gateway') return { port: 0, addresses: [] };
   const { explicit } = node;
-  if (explicit !== undefined) return { port: explicit.hbone ?? 0, addresses: [] };
   // Source: Istio's node metadata `INSTANCE_IPS`, and the address in the node's id.
-  const said = [...metadata.text('INSTANCE_IPS').split(','), node.address];
-  const addresses = [...new Set(said.filter((text) => isIP(text) !== 0))].slice(0, MOST_ADDRESSES);
-  // Without one it would connect to whatever address is asked for.
-  return { port: addresses.length === 0 ? 0 : HBONE_PORT, addresses };
+  const said = [...metadata.text('INSTANCE_IPS').split(','), node.address, explicit?.bindAddress ?? ''];
+  const addresses = [...new Set(said.filter(isOneAddress))].slice(0, MOST_ADDRESSES);
+  // Without one it would connect to whatever address is asked for, and policies would be told of that one.
+  const port = explicit === undefined ? HBONE_PORT : (explicit.hbone ?? 0);
+  return { port: addresses.length === 0 ? 0 : port, addresses };
+}
+
+function isOneAddress(text: string): boolean {
+  return isIP(text) !== 0 && text !== '0.0.0.0' && text !== '::';
 }
 
 function localityOf(locality: envoy.config.core.v3.INode['locality']): { readonly locality?: Locality } {
