@@ -10,4 +10,11 @@ export interface ClientConnection {
   readonly localPort: number;
   /** From where they come; left out: from where all do. */
   readonly clientAddress?: ClientAddress;
+  /** What to do when it closes, with what was made for it alone; left out while there is nothing. */
+  whenGone?: Set<() => void>;
+}
+
+/** To be called when the connection has closed. */
+export function tellGone({ whenGone }: Pick<ClientConnection, 'whenGone'>): void {
+  if (whenGone !== undefined) for (const onGone of whenGone) onGone();
 }

@@ -7,7 +7,7 @@ import type { ConfigSource, ResourceWatcher } from '../config-source.js';
 import { clusterConfig, endpoint } from '../testing/proxy-under-test.js';
 import { StatsStore } from '../stats/stats-store.js';
 import { ClientAddress } from './client-address.js';
-import type { ClientConnection } from './client-connection.js';
+import { tellGone, type ClientConnection } from './client-connection.js';
 import { createClusterManager } from './cluster-manager.js';
 import type { DnsResolver, ResolvedAddress } from './dns-resolver.js';
 
@@ -111,6 +111,29 @@ describe('ClusterManager', () => {
     );
     manager.apply([], ['a']);
     assert.equal(pools.filter(({ drained }) => !drained).length, 0);
+  });
+
+  it('drains the pools of a client that hosts are told of once its connection has closed, and no others', () => {
+    const { manager, pools } = setup();
+    const transportSocket = { kind: 'raw', proxyProtocol: 1 } as const;
+    manager.apply([{ ...clusterConfig('a', [endpoint(1)]), transportSocket }], []);
+    const cluster = manager.cluster('a');
+    const host = cluster?.pickHost(undefined);
+    assert.ok(cluster && host);
+    const [leaving, staying] = [clientFrom('10.0.0.1'), clientFrom('10.0.0.2')];
+    const first = cluster.pool(host, 'http1', 'default', leaving);
+    const other = cluster.pool(host, 'http1', 'default', staying);
+    assert.equal(cluster.pool(host, 'http1', 'default', leaving), first);
+    for (const pool of pools) pool.connections = 1;
+    tellGone(leaving);
+    assert.deepEqual(
+      pools.map(({ drained }) => drained),
+      [true, false],
+    );
+    assert.notEqual(cluster.pool(host, 'http1', 'default', leaving), first);
+    assert.equal(cluster.pool(host, 'http1', 'default', staying), other);
+    cluster.drainConnections();
+    assert.equal(staying.whenGone?.size, 0, 'a pool that is gone already is not remembered');
   });
 
   it('resolves names, asks again, and keeps the last good addresses', () => {

@@ -189,7 +189,8 @@ export class Cluster {
     if (clientKey !== undefined) {
       const make = (): ConnectionPool =>
         this.#context.createPool({ cluster: this, host, protocol, priority, client });
-      return host.clientPool(`${slot} ${clientKey}`, make, () =>
+      const owner = tellsOfClient(host) ? client : undefined;
+      return host.clientPool(`${slot} ${clientKey}`, owner, make, () =>
         this.#context.statsStore.counter('cluster.client_address_pools_dropped', this.stats.tags).inc(),
       );
     }
@@ -489,9 +490,14 @@ export class Cluster {
 }
 
 /** What the connections have in common that are for one client alone; undefined: they are for all. */
-function clientKeyOf({ transport, address }: Host, client: ClientConnection): string | undefined {
-  if (transport?.wrapping.proxyProtocol !== undefined)
-    return `${client.remoteAddress} ${client.localAddress}`;
+function clientKeyOf(host: Host, client: ClientConnection): string | undefined {
+  const { transport, address } = host;
+  if (tellsOfClient(host)) return `${client.remoteAddress} ${client.localAddress}`;
   if (transport !== undefined || address.kind !== 'socket') return undefined;
   return client.clientAddress?.ip;
+}
+
+/** Whether each connection to it tells of the one connection of a client that it is for. */
+function tellsOfClient({ transport }: Host): boolean {
+  return transport?.wrapping.proxyProtocol !== undefined;
 }

@@ -8,6 +8,7 @@ import {
   type LbHost,
 } from '@heddle/engine';
 import type { ConnectionPool } from '../codec/stream.js';
+import type { ClientConnection } from './client-connection.js';
 import { ENDPOINT_FLAGS, HEALTH_FLAG, healthOf } from './health-flag.js';
 import type { HostTransport } from './cluster-transports.js';
 import { HOST_COUNTER, type HostCounters } from './host-counters.js';
@@ -22,6 +23,13 @@ export interface Locality {
 
 /** Bound of the clients that have a pool of their own at one host; beyond it the oldest one makes room. */
 const MOST_CLIENT_POOLS = 1_024;
+
+/** A pool of clients that have one of their own; `owner`: the one connection that it is for, if it is for no other. */
+interface ClientPool {
+  readonly pool: ConnectionPool;
+  readonly owner: ClientConnection | undefined;
+  readonly onOwnerGone: () => void;
+}
 
 /**
  * One endpoint of a cluster. It outlives updates: the same address keeps its counters and pools, and what the control plane says
@@ -60,7 +68,7 @@ export class Host implements LbHost {
     undefined,
   ];
   /** Of clients from whose addresses connections come; undefined: of none. */
-  #clientPools: Map<string, ConnectionPool> | undefined = undefined;
+  #clientPools: Map<string, ClientPool> | undefined = undefined;
   /** Pools that drain or close and still have connections. */
   #leavingPools = 0;
   #onUnused: (() => void) | undefined = undefined;
@@ -171,25 +179,36 @@ export class Host implements LbHost {
   }
 
   get hasConnections(): boolean {
-    return this.pools.some(isUsed) || [...(this.#clientPools?.values() ?? [])].some(isUsed);
+    return (
+      this.pools.some(isUsed) || [...(this.#clientPools?.values() ?? [])].some(({ pool }) => isUsed(pool))
+    );
   }
 
-  /** The pool of one client, made when first needed. `onDropped`: one had to go for it. */
-  clientPool(key: string, make: () => ConnectionPool, onDropped: () => void): ConnectionPool {
-    const pools = (this.#clientPools ??= new Map<string, ConnectionPool>());
-    let pool = pools.get(key);
-    if (pool !== undefined) return pool;
+  /**
+   * The pool of one client, made when first needed. `owner`: the connection with which it goes; undefined: others of that client
+   * use it, too. `onDropped`: one had to go for it.
+   */
+  clientPool(
+    key: string,
+    owner: ClientConnection | undefined,
+    make: () => ConnectionPool,
+    onDropped: () => void,
+  ): ConnectionPool {
+    const pools = (this.#clientPools ??= new Map<string, ClientPool>());
+    const found = pools.get(key);
+    if (found !== undefined) return found.pool;
     if (pools.size >= MOST_CLIENT_POOLS) {
-      for (const [other, unused] of pools) if (!isUsed(unused)) pools.delete(other);
+      for (const [other, { pool }] of pools) if (!isUsed(pool)) this.#takeClientPool(other);
       const [oldest] = pools;
       if (pools.size >= MOST_CLIENT_POOLS && oldest !== undefined) {
         onDropped();
-        pools.delete(oldest[0]);
-        this.#letGoOf(oldest[1], (dropped) => dropped.drain());
+        this.#drainClientPool(oldest[0]);
       }
     }
-    pool = make();
-    pools.set(key, pool);
+    const pool = make();
+    const onOwnerGone = (): void => this.#drainClientPool(key);
+    pools.set(key, { pool, owner, onOwnerGone });
+    if (owner !== undefined) (owner.whenGone ??= new Set()).add(onOwnerGone);
     return pool;
   }
 
@@ -228,9 +247,24 @@ export class Host implements LbHost {
       this.#letGoOf(pool, how);
     }
     if (this.#clientPools === undefined) return;
-    const clientPools = [...this.#clientPools.values()];
-    this.#clientPools = undefined;
-    for (const pool of clientPools) this.#letGoOf(pool, how);
+    for (const key of [...this.#clientPools.keys()]) {
+      const pool = this.#takeClientPool(key);
+      if (pool !== undefined) this.#letGoOf(pool, how);
+    }
+  }
+
+  #drainClientPool(key: string): void {
+    const pool = this.#takeClientPool(key);
+    if (pool !== undefined) this.#letGoOf(pool, (one) => one.drain());
+  }
+
+  /** It is not used again. */
+  #takeClientPool(key: string): ConnectionPool | undefined {
+    const taken = this.#clientPools?.get(key);
+    if (taken === undefined) return undefined;
+    this.#clientPools?.delete(key);
+    taken.owner?.whenGone?.delete(taken.onOwnerGone);
+    return taken.pool;
   }
 
   #letGoOf(pool: ConnectionPool, how: (pool: ConnectionPool) => void): void {

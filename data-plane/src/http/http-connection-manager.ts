@@ -5,6 +5,7 @@ import {
   type HttpConnectionManagerConfig,
   type TlsInfo,
 } from '@heddle/engine';
+import { tellGone } from '../cluster/client-connection.js';
 import { ServerCodecHttp1 } from '../codec/http1/server-codec.js';
 import { ServerCodecHttp2 } from '../codec/http2/server-codec.js';
 import type { ByteReceiver } from '../codec/socket-reads.js';
@@ -184,6 +185,7 @@ class HttpConnection implements ServerConnectionCallbacks, ActiveStreamOwner {
     stats.cxActive.dec();
     this.#active?.dec();
     stats.cxDestroy.inc();
+    tellGone(this.#info);
   }
 
   drain(closesIdle: boolean): void {

@@ -42,6 +42,8 @@ export interface ConnectionInfo {
   readonly originalDestination: AddressConfig | undefined;
   /** From where connections are made upstream for it; left out: from where all are made. */
   readonly clientAddress?: ClientAddress;
+  /** See `ClientConnection.whenGone`. */
+  whenGone?: Set<() => void>;
   /** What a connection inside this process brought along. */
   readonly filterState?: FilterState | undefined;
   /** What filters of connections found out, by their names; undefined while there is nothing. */

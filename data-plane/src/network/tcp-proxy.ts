@@ -10,6 +10,7 @@ import {
 } from '@heddle/engine';
 import { createAccessLogs, type AccessLog } from '../access-log/access-log.js';
 import type { AccessLogFiles } from '../access-log/access-log-files.js';
+import { tellGone } from '../cluster/client-connection.js';
 import type { Cluster } from '../cluster/cluster.js';
 import type { ClusterManager } from '../cluster/cluster-manager.js';
 import type { Host } from '../cluster/host.js';
@@ -200,6 +201,7 @@ class TcpRelay extends StreamState implements NetworkConnection, HeldConnection 
     this.#ended = true;
     this.#upstream?.destroy();
     this.#releaseUpstream();
+    tellGone(this.connectionInfo);
   }
 
   override get upstreamLocalAddress(): string {
@@ -523,6 +525,7 @@ class TcpRelay extends StreamState implements NetworkConnection, HeldConnection 
     if (!this.#connected) this.#openSeries();
     for (const series of this.#series) series.close();
     for (const log of accessLogs) log.log(this);
+    tellGone(this.connectionInfo);
   }
 }
 
