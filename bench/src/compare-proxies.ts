@@ -16,7 +16,7 @@ const RESULTS_FOLDER = fileURLToPath(new URL('../results/', import.meta.url));
 export async function compareProxies(options: BenchOptions, print: (line: string) => void): Promise<boolean> {
   const date = new Date().toISOString();
   const machine = machineFacts();
-  const cores = planCores();
+  const cores = planCores(options.concurrency);
   print(
     `${machine.cpuModel}, ${machine.cores} cores, ${machine.kernel}, load average ${machine.loadAverage}`,
   );
@@ -24,7 +24,7 @@ export async function compareProxies(options: BenchOptions, print: (line: string
   if (machine.loadAverage > machine.cores / 4) {
     print('Others use this machine now: only ratios of one round mean anything, and even they are doubtful.');
   }
-  const found = findSubjects(options.nodes, options.peers);
+  const found = findSubjects(options);
   for (const each of found)
     print(`${each.name}: ${isFound(each) ? each.version : `not measured, ${each.missing}`}`);
   const subjects = found.filter(isFound);
@@ -58,7 +58,7 @@ export async function compareProxies(options: BenchOptions, print: (line: string
       date,
       machine,
       cores: cores.remark,
-      options: { rounds, seconds, warmUpSeconds, ratePerSecond },
+      options: { rounds, seconds, warmUpSeconds, ratePerSecond, concurrency: options.concurrency },
       subjects: subjects.map(({ name, version }) => ({ name, version })),
       missing: found.filter((each): each is Exclude<FoundSubject, { version: string }> => !isFound(each)),
       results,

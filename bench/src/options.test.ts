@@ -21,6 +21,16 @@ describe('parseBenchCommand', () => {
     assert.deepEqual(command.options.peers, ['envoy', 'nginx']);
   });
 
+  it('has one thread serve unless told otherwise', () => {
+    const concurrencyOf = (args: readonly string[]): number => {
+      const command = parseBenchCommand(args);
+      assert.ok(command.kind === 'compare');
+      return command.options.concurrency;
+    };
+    assert.deepEqual([concurrencyOf([]), concurrencyOf(['--concurrency', '2'])], [1, 2]);
+    assert.throws(() => concurrencyOf(['--concurrency', '1.5']), /whole number/);
+  });
+
   it('takes several Nodes', () => {
     const command = parseBenchCommand(['--node', 'a', '--node', 'b', '--peers', 'none']);
     assert.ok(command.kind === 'compare');

@@ -13,6 +13,8 @@ export interface BenchOptions {
   readonly peers: readonly PeerName[];
   /** One heddle-proxy for each of these executables. */
   readonly nodes: readonly string[];
+  /** Threads that serve, of each subject that can have several. */
+  readonly concurrency: number;
   /** Whether Node's CPU profiler runs along, and its findings are printed. */
   readonly profile: boolean;
   /** Whether dated files are written. */
@@ -33,8 +35,9 @@ npm run bench -- micro [NAME]      micro-benchmarks of hot functions whose name 
   --only A,B        scenarios: ${SCENARIOS.map(({ name }) => name).join(', ')} (all)
   --peers A,B       subjects beside heddle-proxy: ${PEER_NAMES.join(', ')} (all that are found; "none")
   --node PATH       Node that runs heddle-proxy; may be given several times (the one that runs this)
+  --concurrency N   threads that serve, of each proxy; nothing is pinned to a core with more than one (1)
   --quick           two rounds of one second, nothing saved: proves the harness, says nothing of speed
-  --profile            prints in which functions heddle-proxy spends its time; nothing saved
+  --profile         prints in which functions heddle-proxy spends its time; nothing saved
   --no-save         prints only
   --help
 
@@ -53,6 +56,7 @@ export function parseBenchCommand(args: readonly string[]): BenchCommand {
       only: { type: 'string' },
       peers: { type: 'string' },
       node: { type: 'string', multiple: true },
+      concurrency: { type: 'string' },
       profile: { type: 'boolean', default: false },
       quick: { type: 'boolean', default: false },
       'no-save': { type: 'boolean', default: false },
@@ -65,7 +69,9 @@ export function parseBenchCommand(args: readonly string[]): BenchCommand {
   if (command !== undefined) throw new Error(`unknown command ${JSON.stringify(command)}; see --help`);
   const seconds = positive('--seconds', values.seconds, values.quick ? 1 : 4);
   const rounds = positive('--rounds', values.rounds, values.quick ? 2 : 5);
+  const concurrency = positive('--concurrency', values.concurrency, 1);
   if (!Number.isInteger(rounds)) throw new Error('--rounds must be a whole number');
+  if (!Number.isInteger(concurrency)) throw new Error('--concurrency must be a whole number');
   return {
     kind: 'compare',
     options: {
@@ -81,6 +87,7 @@ export function parseBenchCommand(args: readonly string[]): BenchCommand {
       ),
       peers: values.peers === 'none' ? [] : chosen('--peers', values.peers, PEER_NAMES),
       nodes: values.node ?? [process.execPath],
+      concurrency,
       profile: values.profile,
       save: !values.quick && !values.profile && !values['no-save'],
     },

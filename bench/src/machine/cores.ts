@@ -15,8 +15,12 @@ export function commandPrefixForCore(core: number | undefined): string[] {
   return core === undefined ? [] : ['taskset', '-c', String(core)];
 }
 
-/** The proxy has a core of its own; load generator and backend share the next one. */
-export function planCores(): CorePlan {
+/** The proxy has a core of its own, where one thread of it serves; load generator and backend share the next one. */
+export function planCores(concurrency: number): CorePlan {
+  if (concurrency > 1) {
+    const remark = `${concurrency} threads serve: nothing is pinned`;
+    return { proxyCore: undefined, loadCore: undefined, remark };
+  }
   tasksetWorks ??= spawnSync('taskset', ['-c', '0', 'true']).status === 0;
   if (!tasksetWorks || os.availableParallelism() < 2) {
     const remark = tasksetWorks ? 'one core only: nothing is pinned' : 'no taskset: nothing is pinned';

@@ -3,10 +3,10 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { envoyBootstrap } from './envoy-bootstrap.js';
 import { findExecutable, isExecutable } from './find-executable.js';
-import type { FoundSubject } from './subject.js';
+import { threadsText, type FoundSubject } from './subject.js';
 
-/** Envoy with one worker, found by HEDDLE_ENVOY, among the fetched peers or on PATH. */
-export function findEnvoy(): FoundSubject {
+/** Envoy with so many workers, found by HEDDLE_ENVOY, among the fetched peers or on PATH. */
+export function findEnvoy(concurrency: number): FoundSubject {
   const name = 'envoy';
   const named = process.env['HEDDLE_ENVOY'];
   if (named !== undefined && !isExecutable(named))
@@ -18,12 +18,21 @@ export function findEnvoy(): FoundSubject {
   if (version === undefined) return { name, missing: 'it does not run here' };
   return {
     name,
-    version: `${version}, one worker`,
+    version: `${version}, ${threadsText(concurrency)}`,
     prepare(setup) {
       const config = path.join(setup.folder, 'bootstrap.yaml');
       writeFileSync(config, envoyBootstrap(setup, path.join(setup.folder, 'access.log')));
       return {
-        command: [file, '-c', config, '--concurrency', '1', '--disable-hot-restart', '--log-level', 'error'],
+        command: [
+          file,
+          '-c',
+          config,
+          '--concurrency',
+          String(concurrency),
+          '--disable-hot-restart',
+          '--log-level',
+          'error',
+        ],
       };
     },
   };

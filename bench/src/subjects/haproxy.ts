@@ -3,10 +3,10 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { findExecutable } from './find-executable.js';
 import { hostName, routePrefix } from './routing-shape.js';
-import type { FoundSubject, SubjectSetup } from './subject.js';
+import { threadsText, type FoundSubject, type SubjectSetup } from './subject.js';
 
-/** haproxy with one thread; its access log goes to standard output, which is the file. */
-export function findHaproxy(): FoundSubject {
+/** haproxy with so many threads; its access log goes to standard output, which is the file. */
+export function findHaproxy(concurrency: number): FoundSubject {
   const name = 'haproxy';
   const file = findExecutable('haproxy');
   if (file === undefined)
@@ -17,12 +17,13 @@ export function findHaproxy(): FoundSubject {
   if (version === undefined) return { name, missing: 'it does not run here' };
   return {
     name,
-    version: `${version}, one thread`,
+    version: `${version}, ${threadsText(concurrency)}`,
     prepare(setup) {
       const config = path.join(setup.folder, 'haproxy.cfg');
       const routes = path.join(setup.folder, 'routes.map');
       writeFileSync(routes, routeMap(setup));
-      writeFileSync(config, setup.tcp === true ? haproxyTcpConfig(setup) : haproxyConfig(setup, routes));
+      const text = setup.tcp === true ? haproxyTcpConfig(setup) : haproxyConfig(setup, routes);
+      writeFileSync(config, text.replace('nbthread 1', `nbthread ${concurrency}`));
       return { command: [file, '-db', '-f', config], stdoutFile: path.join(setup.folder, 'access.log') };
     },
   };

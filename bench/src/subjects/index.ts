@@ -18,17 +18,29 @@ export const ONLY_WHERE_NAMED: readonly string[] = ['node-tls'];
 
 export type PeerName = (typeof PEER_NAMES)[number];
 
-/** Looks for heddle-proxy, once for each Node, and for the named peers. */
-export function findSubjects(nodes: readonly string[], peers: readonly PeerName[]): FoundSubject[] {
+/** Looks for heddle-proxy, once for each Node, and for the named peers; each is to serve in so many threads. */
+export function findSubjects({
+  nodes,
+  peers,
+  concurrency,
+}: {
+  readonly nodes: readonly string[];
+  readonly peers: readonly PeerName[];
+  readonly concurrency: number;
+}): FoundSubject[] {
+  const oneThreadOf = (name: string, find: () => FoundSubject): FoundSubject =>
+    concurrency === 1 ? find() : { name, missing: 'it has one thread that serves' };
   const finders: Record<PeerName, () => FoundSubject> = {
-    envoy: findEnvoy,
-    nginx: findNginx,
-    haproxy: findHaproxy,
-    'http-proxy': () => findHttpProxy(process.execPath),
-    'node-tls': () => findNodeTls(nodes.at(-1) ?? process.execPath),
+    envoy: () => findEnvoy(concurrency),
+    nginx: () => findNginx(concurrency),
+    haproxy: () => findHaproxy(concurrency),
+    'http-proxy': () => oneThreadOf('http-proxy', () => findHttpProxy(process.execPath)),
+    'node-tls': () => oneThreadOf('node-tls', () => findNodeTls(nodes.at(-1) ?? process.execPath)),
   };
   return [
-    ...nodes.map((node, index) => findHeddle(index === 0 ? HEDDLE : `${HEDDLE} #${index + 1}`, node)),
+    ...nodes.map((node, index) =>
+      findHeddle(index === 0 ? HEDDLE : `${HEDDLE} #${index + 1}`, node, concurrency),
+    ),
     ...peers.map((name) => finders[name]()),
   ];
 }

@@ -3,10 +3,10 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { findExecutable } from './find-executable.js';
 import { hostName, routePrefix } from './routing-shape.js';
-import type { FoundSubject, SubjectSetup } from './subject.js';
+import { threadsText, type FoundSubject, type SubjectSetup } from './subject.js';
 
-/** nginx with one worker. Its statistics are the few totals of stub_status. */
-export function findNginx(): FoundSubject {
+/** nginx with so many workers. Its statistics are the few totals of stub_status. */
+export function findNginx(concurrency: number): FoundSubject {
   const name = 'nginx';
   const file = findExecutable('nginx');
   if (file === undefined)
@@ -15,22 +15,22 @@ export function findNginx(): FoundSubject {
   if (version === undefined) return { name, missing: 'it does not run here' };
   return {
     name,
-    version: `${version}, one worker`,
+    version: `${version}, ${threadsText(concurrency)}`,
     prepare(setup) {
       const config = path.join(setup.folder, 'nginx.conf');
       mkdirSync(path.join(setup.folder, 'temporary'), { recursive: true });
-      writeFileSync(config, nginxConfig(setup));
+      writeFileSync(config, nginxConfig(setup, concurrency));
       return { command: [file, '-e', 'stderr', '-c', config, '-p', setup.folder] };
     },
   };
 }
 
-function nginxConfig(setup: SubjectSetup): string {
+function nginxConfig(setup: SubjectSetup, concurrency: number): string {
   const hosts = Array.from({ length: setup.shape.virtualHosts }, (_, host) => host);
   const routes = Array.from({ length: setup.shape.routesPerHost }, (_, route) => route);
   return `${process.getuid?.() === 0 ? 'user root;' : ''}
 daemon off;
-worker_processes 1;
+worker_processes ${concurrency};
 pid ${setup.folder}/nginx.pid;
 error_log stderr error;
 events { worker_connections 16384; }

@@ -43,6 +43,11 @@ export interface Subject {
 /** A subject, or why it takes no part. */
 export type FoundSubject = Subject | { readonly name: string; readonly missing: string };
 
+/** For the list of what was measured. */
+export function threadsText(concurrency: number): string {
+  return concurrency === 1 ? 'one thread serves' : `${concurrency} threads serve`;
+}
+
 export function isFound(found: FoundSubject): found is Subject {
   return !('missing' in found);
 }
