@@ -8,9 +8,15 @@ import { parseSmapsRollup, processTreeCpuNs, processTreeMemory } from './process
 const skip = existsSync('/proc/self/smaps_rollup') ? false : 'this system has no /proc/PID/smaps_rollup';
 
 describe('parseSmapsRollup', () => {
-  it('reads the three figures', () => {
-    const text = 'Rss:   10 kB\nPss:    7 kB\nPss_Dirty:  1 kB\nPrivate_Clean:  3 kB\nPrivate_Dirty:  2 kB\n';
-    assert.deepEqual(parseSmapsRollup(text), { rssBytes: 10_240, pssBytes: 7_168, privateDirtyBytes: 2_048 });
+  it('reads its figures', () => {
+    const text =
+      'Rss:   10 kB\nPss:    7 kB\nPss_Dirty:  1 kB\nPrivate_Clean:  3 kB\nPrivate_Dirty:  2 kB\nAnonymous: 4 kB\n';
+    assert.deepEqual(parseSmapsRollup(text), {
+      rssBytes: 10_240,
+      pssBytes: 7_168,
+      privateDirtyBytes: 2_048,
+      anonymousBytes: 4_096,
+    });
   });
 
   it('refuses a text that lacks one', () => {
