@@ -20,6 +20,8 @@ export interface FamilyAddresses {
   readonly nowhere: string;
   /** How long a prefix is that means one address. */
   readonly bits: 32 | 128;
+  /** What `ip addr add` is told besides: an address of IPv6 is not used before nobody else was found to have it. */
+  readonly atOnce: '' | ' nodad';
 }
 
 /**
@@ -38,6 +40,7 @@ export const NETWORK: Readonly<Record<Family, FamilyAddresses>> = {
     virtual: '240.240.',
     nowhere: '240.240.255.254',
     bits: 32,
+    atOnce: '',
   },
   v6: {
     switch: 'fd68:6564:646c::1',
@@ -48,6 +51,7 @@ export const NETWORK: Readonly<Record<Family, FamilyAddresses>> = {
     virtual: '2001:2::',
     nowhere: '2001:2::ffff',
     bits: 128,
+    atOnce: ' nodad',
   },
 };
 

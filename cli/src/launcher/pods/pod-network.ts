@@ -216,7 +216,10 @@ export class PodNetwork {
       `ip link add ${link} type veth peer name eth0 netns ${holder.pid}`,
       ...pairsOf(addresses).map(
         // What is redirected goes to the address of the link on which it came.
-        ([family]) => `ip addr add ${NETWORK[family].switch}/${NETWORK[family].bits} dev ${link}`,
+        ([family]) => {
+          const { switch: address, bits, atOnce } = NETWORK[family];
+          return `ip addr add ${address}/${bits} dev ${link}${atOnce}`;
+        },
       ),
       `ip link set ${link} up`,
       ...pairsOf(addresses).flatMap(([, { application, sidecar }]) =>

@@ -62,8 +62,8 @@ async function setUpSwitch(
   ip('link set up1 up');
   const { controlPlane, dns, egress } = SWITCH_PORTS;
   for (const family of families) {
-    const { switch: address, bits } = NETWORK[family];
-    ip(`addr add ${address}/${bits} dev lo`);
+    const { switch: address, bits, atOnce } = NETWORK[family];
+    ip(`addr add ${address}/${bits} dev lo${atOnce}`);
     ip(`route add default dev up0 src ${address}`);
     writeFileSync(FORWARDING[family], '1');
     setRules(egressRules(variant, family, egress), run);
@@ -85,9 +85,9 @@ async function setUpPod(
   ip('link set lo up');
   ip('link set eth0 up');
   for (const [family, { application, sidecar }] of pairsOf(addresses)) {
-    const { switch: gateway, bits } = NETWORK[family];
-    ip(`addr add ${application}/${bits} dev eth0`);
-    ip(`addr add ${sidecar}/${bits} dev eth0`);
+    const { switch: gateway, bits, atOnce } = NETWORK[family];
+    ip(`addr add ${application}/${bits} dev eth0${atOnce}`);
+    ip(`addr add ${sidecar}/${bits} dev eth0${atOnce}`);
     ip(`route add ${gateway} dev eth0 src ${application}`);
     ip(`route add default via ${gateway} dev eth0 src ${application}`);
   }
@@ -132,7 +132,7 @@ async function setUpPod(
   }
 }
 
-/** Without asking around first whether somebody else has them, which takes a second: nobody has. */
+/** Those that the kernel gives a link, too, without asking around first whether somebody else has them. */
 function useAddressesAtOnce(link: string): void {
   writeFileSync(`/proc/sys/net/ipv6/conf/${link}/accept_dad`, '0');
 }
