@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { FakeClock, silentLogger } from '@heddle/common';
 import { LineBytes } from '@heddle/engine';
 import { StatsStore } from '../stats/stats-store.js';
-import { AccessLogFiles } from './access-log-files.js';
+import { AccessLogFiles, type AccessLogFilesOptions, type LogFileSystem } from './access-log-files.js';
 
 describe('AccessLogFiles', () => {
   let folder: string;
@@ -53,6 +53,35 @@ describe('AccessLogFiles', () => {
     assert.equal(readFileSync(path, 'utf8'), expected);
   });
 
+  it('writes all that has gathered meanwhile at once, because a write ends once in a turn of the event loop', async () => {
+    const sizes: number[] = [];
+    let finish: (() => void) | undefined;
+    const system: LogFileSystem = {
+      open: (_path, callback) => callback(null, 7),
+      write: (_descriptor, bytes, callback) => {
+        sizes.push(bytes.length);
+        finish = () => callback(null, bytes.length);
+      },
+      close: () => undefined,
+    };
+    const { files, stats } = setup({ flushBytes: 100, system });
+    const line = lineOf(`${'x'.repeat(99)}\n`);
+    const file = files.file(path);
+    for (let i = 0; i < 1_000; i++) file.write(line);
+    finish?.();
+    assert.deepEqual([sizes[0], sizes.length], [100, 2]);
+    // What is being gathered waits for its turn.
+    assert.ok((sizes[1] ?? 0) > 90_000, String(sizes[1]));
+    finish?.();
+    assert.equal(
+      sizes.reduce((sum, size) => sum + size, 0),
+      100_000,
+    );
+    finish?.();
+    assert.equal(stats.counter('access_log_file.write_dropped').value, 0);
+    await files.close();
+  });
+
   it('drops and counts what comes above its limit', async () => {
     const { files, stats } = setup({ maxBufferedBytes: 10 });
     const file = files.file(path);
@@ -85,7 +114,7 @@ describe('AccessLogFiles', () => {
   });
 });
 
-function setup(options: { readonly maxBufferedBytes?: number } = {}) {
+function setup(options: Partial<AccessLogFilesOptions> = {}) {
   const clock = new FakeClock();
   const stats = new StatsStore();
   return { clock, stats, files: new AccessLogFiles({ clock, stats, log: silentLogger, ...options }) };

@@ -202,10 +202,16 @@ class AccessLogFile implements LineWriter {
   #flush(): void {
     if (this.#writing > 0 || this.#descriptor === undefined) return;
     if (this.#full.length === 0) this.#setAside();
-    const bytes = this.#full.shift();
-    if (bytes === undefined) return;
-    this.#fullBytes -= bytes.length;
-    this.#writeAll(this.#descriptor, bytes);
+    const bytes = this.#takeFull();
+    if (bytes !== undefined) this.#writeAll(this.#descriptor, bytes);
+  }
+
+  /** All of it: a write ends once in a turn of the event loop, in which many buffers fill where very many clients are served. */
+  #takeFull(): Buffer | undefined {
+    const full = this.#full;
+    this.#full = [];
+    this.#fullBytes = 0;
+    return full.length < 2 ? full[0] : Buffer.concat(full);
   }
 
   #writeAll(descriptor: number, bytes: Buffer): void {
