@@ -22,8 +22,9 @@ export function findHaproxy(concurrency: number): FoundSubject {
       const config = path.join(setup.folder, 'haproxy.cfg');
       const routes = path.join(setup.folder, 'routes.map');
       writeFileSync(routes, routeMap(setup));
-      const text = setup.tcp === true ? haproxyTcpConfig(setup) : haproxyConfig(setup, routes);
-      writeFileSync(config, text.replace('nbthread 1', `nbthread ${concurrency}`));
+      const text =
+        setup.tcp === true ? haproxyTcpConfig(setup, concurrency) : haproxyConfig(setup, routes, concurrency);
+      writeFileSync(config, text);
       return { command: [file, '-db', '-f', config], stdoutFile: path.join(setup.folder, 'access.log') };
     },
   };
@@ -41,7 +42,7 @@ function routeMap(setup: SubjectSetup): string {
 }
 
 /** Fields as those of the others' logs of TCP. */
-function haproxyTcpConfig(setup: SubjectSetup): string {
+function haproxyTcpConfig(setup: SubjectSetup, concurrency: number): string {
   const fields = [
     ['start_time', '%[date,utime(%Y-%m-%dT%H:%M:%SZ)]'],
     ['response_flags', '%ts'],
@@ -54,7 +55,7 @@ function haproxyTcpConfig(setup: SubjectSetup): string {
     ['downstream_remote_address', '%ci:%cp'],
   ];
   return `global
-  nbthread 1
+  nbthread ${concurrency}
   maxconn 4096
   log stdout format raw local0
 defaults
@@ -76,7 +77,7 @@ function jsonFormat(fields: readonly (readonly string[])[]): string {
   return `{${fields.map(([key, value]) => `"${key}":"${value}"`).join(',')}}`;
 }
 
-function haproxyConfig(setup: SubjectSetup, routes: string): string {
+function haproxyConfig(setup: SubjectSetup, routes: string, concurrency: number): string {
   const fields = [
     ['start_time', '%[date,utime(%Y-%m-%dT%H:%M:%SZ)]'],
     ['method', '%HM'],
@@ -100,7 +101,7 @@ function haproxyConfig(setup: SubjectSetup, routes: string): string {
     (_, host) => `backend cluster-${host}\n  server one 127.0.0.1:${setup.backendPort}`,
   );
   return `global
-  nbthread 1
+  nbthread ${concurrency}
   maxconn 4096
   log stdout format raw local0
 defaults

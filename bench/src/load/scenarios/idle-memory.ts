@@ -23,7 +23,7 @@ export const idleMemory: Scenario = {
     kind: 'idle',
     shape,
     settleMs: SETTLE_MS,
-    // The first request has to be answered, and the others balance over endpoints that are not there.
+    // nginx and haproxy are given one endpoint each, whatever the shape says.
     ...(shape.endpointsPerHost === undefined ? {} : { subjects: ['heddle-proxy', 'envoy'] }),
   })),
 };
